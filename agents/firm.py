@@ -1,0 +1,216 @@
+"""Rules that all firms share: expectations, revenue, cost, cash, and the pecking order of finance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.base import Array, EconomicAgent, Flow, Parameter, Stock
+from simulator.ledger.columns import rule
+
+EXPECTATION_SPEED = 1.0  # per year; adaptive expectations close about two thirds of a surprise in a year (assumption, 0.5-2)
+EXTRAPOLATION = 0.05  # growth expected per unit of yearly AI share return (assumption, 0-0.15; [delong1990])
+COMMON_DEMAND = 0.6  # correlation of firms' demand shocks is its square (assumption, 0.4-0.8)
+PLANNING_YEARS = 1.0  # a gap in capacity is closed over about a year, the time to build
+Q_RESPONSE = 0.03  # share of capacity per unit of relative q (Hayashi estimates 0.02-0.1)
+LIQUID_MONTHS = 12.0  # cash beyond the buffer that a firm is willing to spend within a year
+
+
+class Firm(EconomicAgent):
+    """A firm: earns from customers outside the model and from contracts, invests, borrows, and may fail."""
+
+    operating_arrears = Stock("USD bn", "overdue wages, taxes and bills")
+    demand = Stock("index, 1 at the start", "level of outside demand")
+    expected_growth = Stock("per year", "growth of revenue that the firm expects")
+    observed_growth = Stock("per year", "smoothed growth of revenue")
+    cds = Stock("per year", "five-year CDS premium")
+    share_price = Stock("1 at the start", "price of a share; mark of an unlisted one")
+    shares = Stock("USD bn at the opening price", "shares outstanding")
+    contracted_now = Flow("USD bn per year", "contracted sales of this tick at a yearly rate")
+    contracted_next = Flow("USD bn", "contracted sales of the coming year")
+    chip_sales = Flow("USD bn per year", "smoothed sales of chips to modelled buyers")
+    interest_due = Flow("USD bn", "interest due this tick")
+    principal_due = Flow("USD bn", "principal due this tick")
+    order_bills = Flow("USD bn", "bills of compute, chip and power orders with a commitment, this tick")
+    rent_bills = Flow("USD bn", "rents due this tick")
+    receipts_due = Flow("USD bn", "interest, rents and bills that others owe this tick")
+    planned_investment = Flow("USD bn", "investment wanted this tick")
+    planned_borrowing = Flow("USD bn", "new borrowing wanted this tick")
+    operating_bill = Flow("USD bn", "operating cost due this tick")
+    tax_bill = Flow("USD bn", "tax due this tick")
+    outside_sales = Flow("USD bn", "sales to outside customers this tick")
+    power_bill = Flow("USD bn", "power bought this tick")
+    supplier_bill = Flow("USD bn", "parts bought from modelled suppliers this tick")
+    stake_value = Flow("USD bn", "stakes held, at price or mark")
+    secured_room = Flow("USD bn", "haircut collateral value less secured debt")
+
+    outside_revenue_at_start = Parameter("USD bn per year", "outside revenue at the start")
+    contracted_at_start = Parameter("USD bn per year", "contracted sales at the start")
+    outside_growth = Parameter("per year", "expected growth at the start")
+    long_run_growth = Parameter("per year", "growth to which demand returns")
+    growth_decay = Parameter("per year", "speed at which growth falls to its long-run rate")
+    revenue_volatility = Parameter("per year", "standard deviation of outside demand")
+    cost_share = Parameter("share", "operating cost / revenue")
+    fixed_cost = Parameter("USD bn per year", "operating cost that does not move with revenue")
+    tax_rate = Parameter("share", "tax / profit")
+    depreciation_rate = Parameter("per year", "wear of capacity")
+    cash_floor_months = Parameter("months", "own buffer in months of cost")
+    payout_share = Parameter("share", "part of free cash flow paid out")
+    capex_at_start = Parameter("USD bn per year", "planned investment at the start")
+    capacity_at_start = Parameter("USD bn", "capacity at the start")
+    construction_at_start = Parameter("USD bn", "construction at the start")
+    market_value_at_start = Parameter("USD bn", "market value at the start")
+
+    @property
+    def expected_path_growth(self) -> Array:
+        """Growth of outside demand that the adoption curve implies in this tick, per year, ``(n, 1)``."""
+        years = (self.books.tick + 1) * self.years_per_tick
+        return self.long_run_growth + (self.outside_growth - self.long_run_growth) * np.exp(-self.growth_decay * years)
+
+    @rule("per year")
+    def new_expected_growth(self) -> Array:
+        """Expected growth after this tick's news, per year, (n, R).
+
+        Rule: adapt to observed growth, and extrapolate the last year's return of AI shares. Source: model.md stage 2; [delong1990].
+        """
+        anchor = self.observed_growth + EXTRAPOLATION * self.series("ai_return_year") + self.lever("expectation.news")
+        return self.expected_growth + EXPECTATION_SPEED * self.years_per_tick * (anchor - self.expected_growth)
+
+    @rule("index")
+    def new_demand(self) -> Array:
+        """Level of outside demand, 1 at the start, (n, R).
+
+        Rule: follow the adoption curve, with common and own shocks. Source: logistic-like growth decay, [gompertz] form.
+        """
+        shock = COMMON_DEMAND * self.draw("common_demand") + np.sqrt(1.0 - COMMON_DEMAND**2) * self.draw("own_demand")
+        step = self.expected_path_growth * self.years_per_tick
+        spread = self.revenue_volatility * np.sqrt(self.years_per_tick)
+        return self.demand * np.exp(step + spread * shock - 0.5 * spread * spread)
+
+    @rule("share")
+    def delivered_share(self) -> Array:
+        """Share of what is contracted and demanded that the capacity in service can serve, in [0, 1], (n, R).
+
+        Rule: revenue per unit of capacity may rise to ``1 + SLACK`` times its start, beyond that customers wait.
+        """
+        start = self.outside_revenue_at_start + self.contracted_at_start
+        wanted = self.outside_revenue_at_start * self.demand * self.demand_lever + self.contracted_now
+        needed = self.capacity_at_start * wanted / np.maximum(start, 1e-9)
+        return np.where(needed > 0.0, np.minimum(1.0, 1.25 * self.capacity / np.maximum(needed, 1e-9)), 1.0)
+
+    @property
+    def demand_lever(self) -> Array:
+        """The demand lever of this kind of firm, ``(n, 1)``; 1 for kinds that have none."""
+        name = f"{self.kind}.demand"
+        return self.lever(name) if name in self.books.levers else np.ones((1, 1))
+
+    @rule("USD bn")
+    def sales_to_outside(self) -> Array:
+        """Sales to customers outside the model this tick, USD bn, (n, R).
+
+        Rule: demand, times what households spend, as far as capacity can serve it.
+        """
+        wanted = self.outside_revenue_at_start * self.demand * self.demand_lever * self.series("household_demand")
+        return wanted * self.years_per_tick * self.served
+
+    @property
+    def served(self) -> Array:
+        """Share of outside demand that is served, ``(n, R)``; 1 unless capacity binds."""
+        return np.ones((1, 1))
+
+    @property
+    def revenue(self) -> Array:
+        """Revenue of this tick at a yearly rate, outside and contracted, USD bn per year, ``(n, R)``."""
+        return self.outside_sales / self.years_per_tick + self.contracted_now + self.chip_sales
+
+    @rule("USD bn")
+    def operating_cost(self) -> Array:
+        """Wages and bills of the tick without modelled purchases of power and parts, USD bn, (n, R).
+
+        Rule: a share of revenue and a fixed cost.
+        """
+        cost = (self.cost_share * self.revenue + self.fixed_cost) * self.years_per_tick
+        return np.maximum(cost - self.power_bill - self.supplier_bill, 0.0)
+
+    @rule("USD bn")
+    def tax(self) -> Array:
+        """Tax on the profit of the tick, USD bn, (n, R). Rule: a flat effective rate on positive profit after interest and wear."""
+        profit = self.revenue * self.years_per_tick - self.operating_bill - self.interest_due - self.order_bills - self.rent_bills
+        profit = profit - self.capacity * self.depreciation_rate * self.years_per_tick
+        return self.tax_rate * np.maximum(profit, 0.0)
+
+    @property
+    def cash_floor(self) -> Array:
+        """Cash that the firm keeps, USD bn, ``(n, R)``: some months of operating cost, interest and rent."""
+        return self.cash_floor_months * (self.operating_bill + self.interest_due + self.rent_bills)
+
+    @property
+    def cash_flow(self) -> Array:
+        """Cash expected this tick before investment and principal, USD bn, ``(n, R)``."""
+        earned = self.outside_sales + self.receipts_due + self.chip_sales * self.years_per_tick
+        return earned - self.operating_bill - self.tax_bill - self.power_bill - self.supplier_bill - self.interest_due - self.order_bills - self.rent_bills
+
+    @property
+    def relative_q(self) -> Array:
+        """Market value of the firm over its capacity, relative to the start, ``(n, R)``; 1 where there is no share price.
+
+        Source: [tobin1969], [hayashi1982].
+        """
+        now = self.shares * self.share_price / np.maximum(self.capacity + self.construction, 1e-6)
+        start = self.market_value_at_start / np.maximum(self.capacity_at_start + self.construction_at_start, 1e-6)
+        return np.where(self.market_value_at_start > 0.0, now / np.maximum(start, 1e-9), 1.0)
+
+    @rule("USD bn")
+    def wanted_investment(self) -> Array:
+        """Investment wanted this tick, USD bn, (n, R).
+
+        Rule: replace what wears out, close the gap to the capacity that contracted and expected demand need, and build faster when the
+        market values capacity above its cost. The gap is scaled so that the first tick's investment is the sourced one.
+        Source: [tobin1969], [hayashi1982]; model.md stage 3.
+        """
+        demand_now = self.outside_revenue_at_start * self.demand * self.demand_lever
+        coming = self.contracted_next - self.contracted_now
+        growth = (demand_now * self.expected_growth + coming) / np.maximum(demand_now + self.contracted_now, 1e-9)
+        level = (demand_now + self.contracted_now) / np.maximum(self.outside_revenue_at_start + self.contracted_at_start, 1e-9)
+        wanted_capacity = self.capacity_gap_at_start * self.capacity_at_start * level * (1.0 + np.clip(growth, -0.5, 3.0))
+        gap = wanted_capacity - self.capacity - self.construction
+        pull = Q_RESPONSE * np.clip(self.relative_q - 1.0, -1.0, 2.0)
+        yearly = self.capacity * (self.depreciation_rate + pull) + gap / PLANNING_YEARS
+        return np.maximum(yearly, 0.0) * self.years_per_tick * self.alive
+
+    capacity_gap_at_start = Parameter("number", "wanted capacity / capacity at the start, scaled so that investment opens at its sourced figure")
+
+    @rule("USD bn")
+    def affordable_investment(self) -> Array:
+        """Investment after a look at the purse, USD bn, (n, R).
+
+        Rule: pecking order: own cash above the buffer, then debt; a firm that lenders avoid builds only what its cash pays. Source: [myers1984].
+        """
+        own = np.maximum(self.cash - self.cash_floor + self.cash_flow - self.principal_due + self.new_credit, 0.0)
+        return np.minimum(self.planned_investment, own)
+
+    new_credit = Flow("USD bn", "new loans granted this tick")
+
+    @rule("USD bn")
+    def wanted_borrowing(self) -> Array:
+        """New borrowing wanted this tick beyond renewals, USD bn, (n, R).
+
+        Rule: what investment and the buffer need beyond own cash; cash is used up slowly.
+        """
+        spare = self.cash - self.cash_floor
+        usable = np.maximum(spare, 0.0) / LIQUID_MONTHS + np.minimum(spare, 0.0)
+        return np.maximum(self.planned_investment - self.cash_flow - usable, 0.0) * self.alive
+
+    @rule("USD bn")
+    def payout(self) -> Array:
+        """Dividends and buybacks of the tick, USD bn, (n, R). Rule: a share of cash flow after investment, none while cash is short."""
+        free = self.cash_flow - self.planned_investment
+        return np.where(self.cash > self.cash_floor, self.payout_share * np.maximum(free, 0.0), 0.0) * self.alive
+
+    @rule("0 or 1")
+    def is_insolvent(self) -> Array:
+        """Whether assets at market value no longer cover debt, (n, R).
+
+        Rule: book net worth is negative and the market sees no equity either. Source: barrier of [black_cox1976].
+        """
+        market_value = self.shares * self.share_price
+        return ((self.book_net_worth < 0.0) & (market_value < 0.05 * self.debt)).astype(np.float64)

@@ -1,0 +1,20 @@
+"""Hyperscalers build out of large cash flow first, and borrow the rest."""
+
+from __future__ import annotations
+
+from agents.base import Array
+from agents.firm import Firm
+from simulator.ledger.columns import Flow
+
+
+class Hyperscaler(Firm):
+    """Earns from advertising, software and cloud; rents capacity to labs; buys chips; invests in labs."""
+
+    kind = "hyperscaler"
+
+    delivery = Flow("share", "share of contracted and demanded capacity that can be served")
+
+    @property
+    def served(self) -> Array:
+        """A tenth of its outside sales waits when AI capacity is short, ``(n, R)``: most of its revenue needs none."""
+        return 0.9 + 0.1 * self.delivery

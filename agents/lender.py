@@ -1,0 +1,95 @@
+"""Lenders: banks create deposits; private credit, funds and insurers hand on cash."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.base import Array
+from agents.firm import Firm
+from simulator.ledger.columns import Flow, Parameter, rule
+
+RENEWAL_MONTHS = 12.0
+
+
+class Lender(Firm):
+    """Funds the gap: lends out of capital and funding, renews or refuses, and fails when its capital is gone."""
+
+    kind = "lender"
+
+    is_bank = Parameter("0 or 1", "whether the lender creates deposits")
+    capital_ratio_min = Parameter("share", "required equity / assets")
+    capital_ratio_target = Parameter("share", "wanted equity / assets")
+    growth_room = Parameter("per year", "largest growth of the loan book")
+    funding_spread = Parameter("per year", "funding cost above the policy rate")
+    redemption_sensitivity = Parameter("number", "withdrawals / loss")
+    total_assets = Flow("USD bn", "book assets at the start of the tick")
+    recent_loss = Flow("USD bn", "losses of the month before outside ordinary business")
+    deposits = Flow("USD bn", "deposits owed")
+
+    @property
+    def capital_ratio(self) -> Array:
+        """Equity over assets, ``(n, R)``; there is no risk weighting in this version."""
+        return self.book_net_worth / np.maximum(self.total_assets, 1e-9)
+
+    @rule("USD bn")
+    def lending_room(self) -> Array:
+        """New loans that the lender can make this tick, USD bn, (n, R).
+
+        Rule: a share of its book a month, less the nearer capital is to the requirement; nothing at it. Source: [adrian_shin2010].
+        """
+        spread = np.maximum(self.capital_ratio_target - self.capital_ratio_min, 1e-6)
+        slack = np.clip((self.capital_ratio - self.capital_ratio_min) / spread, 0.0, 1.0)
+        room = self.growth_room * self.total_assets * self.years_per_tick * slack * self.alive
+        liquid = self.cash + self.other_assets
+        return np.where(self.is_bank > 0.0, room, np.minimum(room, 0.5 * liquid))
+
+    @rule("share")
+    def renewal_room(self) -> Array:
+        """Share of maturing loans that the lender's capital lets it renew, in [0, 1], (n, R). Rule: all at the requirement, none at half of it."""
+        half = 0.5 * self.capital_ratio_min
+        return np.clip((self.capital_ratio - half) / np.maximum(half, 1e-6), 0.0, 1.0) * self.alive
+
+    @rule("USD bn")
+    def operating_cost(self) -> Array:
+        """Cost of the tick, USD bn, (n, R).
+
+        Rule: a share of income (funding at opening rates included), and what the policy rate and the funding spread have since added
+        to the cost of market funding.
+        """
+        income = (self.receipts_due + self.outside_sales) * self.cost_share
+        rise = self.series("policy_rate") - self.macro("policy_rate") + self.lever("lender.funding_spread")
+        dearer = np.where(self.is_bank > 0.0, 0.0, 0.25 * np.maximum(self.other_liabilities, 0.0) * rise) * self.years_per_tick
+        return np.maximum(income + self.fixed_cost * self.years_per_tick + dearer, 0.0)
+
+    @property
+    def served(self) -> Array:
+        """Income on other assets shrinks with them, ``(n, R)``."""
+        return np.minimum(self.other_assets / np.maximum(self.other_assets_at_start, 1e-9), 1.0)
+
+    other_assets_at_start = Parameter("USD bn", "other assets at the start")
+
+    @rule("USD bn")
+    def redemptions(self) -> Array:
+        """Money that investors of a fund take back this tick, USD bn, (n, R).
+
+        Rule: the shock's yearly share of assets, and a multiple of the month's loss; banks and insurers have none of the second.
+        Source: [chen_goldstein_jiang2010], flow-performance relation.
+        """
+        called = self.lever("lender.redemptions") * self.years_per_tick * self.total_assets
+        flight = self.redemption_sensitivity * self.recent_loss
+        return np.where(self.is_bank > 0.0, 0.0, np.minimum(called + flight, 0.25 * self.other_liabilities)) * self.alive
+
+    @rule("USD bn")
+    def wanted_investment(self) -> Array:
+        """A lender builds nothing, USD bn, (n, R)."""
+        return np.zeros_like(self.cash)
+
+    @rule("USD bn")
+    def wanted_borrowing(self) -> Array:
+        """New borrowing wanted, USD bn, (n, R). Rule: lenders keep their lines; they borrow more only to cover a cash shortfall."""
+        return np.where(self.is_bank > 0.0, 0.0, np.maximum(-self.cash_flow - self.cash, 0.0)) * self.alive
+
+    @rule("0 or 1")
+    def is_insolvent(self) -> Array:
+        """Whether capital is under half the requirement, (n, R). Rule: prompt corrective action. Source: Basel III minimum ratios."""
+        return (self.capital_ratio < 0.5 * self.capital_ratio_min).astype(np.float64)

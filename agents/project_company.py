@@ -1,0 +1,29 @@
+"""Project companies: ring-fenced data-centre vehicles that borrow against a lease."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.base import Array
+from agents.firm import Firm
+from simulator.ledger.columns import Flow, rule
+
+
+class ProjectCompany(Firm):
+    """Owns a campus and borrows against its lease; builds what its sponsors and lenders have committed to, and no more."""
+
+    kind = "project_company"
+
+    committed_funds = Flow("USD bn", "undrawn construction loans and cash set aside for building")
+    months_to_lease = Flow("months", "months until the lease starts, at least 1")
+
+    @rule("USD bn")
+    def wanted_investment(self) -> Array:
+        """Investment of the tick, USD bn, (n, R). Rule: spend the committed funds evenly until the lease starts; afterwards repair what wears out."""
+        upkeep = np.where(self.months_to_lease <= 1.0, 0.25 * self.depreciation_rate * self.capacity * self.years_per_tick, 0.0)
+        return (self.committed_funds / np.maximum(self.months_to_lease, 1.0) + upkeep) * self.alive
+
+    @rule("USD bn")
+    def wanted_borrowing(self) -> Array:
+        """New borrowing beyond renewals, USD bn, (n, R). Rule: none but the committed draws, and what overdue cash flow needs."""
+        return np.maximum(-self.cash_flow - self.cash, 0.0) * self.alive

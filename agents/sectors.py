@@ -1,0 +1,114 @@
+"""The sectors around the firms: the Fed, the government, households, short sellers, and the rest of the world."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.base import Array, EconomicAgent
+from simulator.ledger.columns import rule
+
+WEALTH_EFFECT = 0.03  # consumption per dollar of wealth ([case_quigley_shiller2005]: 0.02-0.05)
+REHIRE_SPEED = 0.5  # per year; displaced workers find new work in about two years ([jacobson_lalonde_sullivan1993])
+SHORT_PRESSURE = 0.03  # price pressure a month on a fully targeted share (assumption, 0.01-0.05)
+CDS_ALARM = 2.0  # multiple of the opening CDS index at which the stress rule cuts
+
+
+class CentralBank(EconomicAgent):
+    """The Fed: sets the policy rate along its own projection, moved by shocks and policies."""
+
+    kind = "central_bank"
+
+    @rule("per year")
+    def projected_rate(self) -> Array:
+        """Policy rate of the Fed's projection at the start, per year, (1, 1).
+
+        Rule: the projected cut over the first year, then a linear return to the long-run rate over two years. Source: macro.csv.
+        """
+        month = self.books.tick + 1
+        after_cut = self.macro("policy_rate") - self.macro("policy_rate_cut_2026") * min(month / 12.0, 1.0)
+        weight = min(max((month - 12.0) / 24.0, 0.0), 1.0)
+        return np.full((1, 1), after_cut + (self.macro("long_run_policy_rate") - after_cut) * weight)
+
+    @rule("per year")
+    def policy_rate(self) -> Array:
+        """Policy rate of this tick, per year, (1, R).
+
+        Rule: the projection, the withheld part of it, a shift, and a cut while credit markets are in alarm; not under zero.
+        """
+        start = self.macro("policy_rate")
+        path = start + (1.0 - self.lever("central_bank.hold")) * (self.projected_rate() - start) + self.lever("central_bank.rate_shift")
+        alarm = self.series("cds_index") > CDS_ALARM * self.series("cds_index_at_start")
+        return np.maximum(path - np.where(alarm, self.lever("central_bank.stress_cut"), 0.0), 0.0)
+
+
+class Government(EconomicAgent):
+    """Absorbs part of the infrastructure cost, guarantees, bails out, insures deposits, and keeps the bill."""
+
+    kind = "government"
+
+    @rule("share")
+    def absorbed_share(self) -> Array:
+        """Share of building cost (not chips) that the government pays, in [0, 1], (1, 1). Rule: the programme in force."""
+        return self.lever("government.absorption_share")
+
+    @rule("USD bn")
+    def transfers(self) -> Array:
+        """Benefits to displaced workers this tick, USD bn, (1, R). Rule: half of the average wage for each displaced worker."""
+        wage_bill = self.macro("labour_share") * self.macro("gdp") * self.years_per_tick
+        return 0.5 * wage_bill * self.series("displaced")
+
+
+class Household(EconomicAgent):
+    """Works, consumes, holds shares through funds; customers and displaced workers at once."""
+
+    kind = "household"
+
+    @rule("share")
+    def displaced_share(self) -> Array:
+        """Share of workers displaced by deployed capacity and not yet re-employed, in [0, 0.5], (1, R).
+
+        Rule: deployed AI capacity displaces workers in proportion, who are re-absorbed over time. Source: calibration, 6.5 % of workers in
+        ten years; [acemoglu_restrepo2020] for the form.
+        """
+        pace = 0.0065 * self.lever("household.displacement") * self.series("deployment") * self.years_per_tick
+        back = REHIRE_SPEED * self.years_per_tick * self.series("displaced")
+        return np.clip(self.series("displaced") + pace - back, 0.0, 0.5)
+
+    @rule("index")
+    def demand_index(self) -> Array:
+        """What households spend on AI-using services relative to the start, (1, R).
+
+        Rule: income lost to displacement, half replaced, and a wealth effect of share prices. Source: model.md stage 11.
+        """
+        income = 1.0 - 0.5 * self.macro("labour_share") * (self.series("displaced") - self.series("displaced_at_start"))
+        consumption = self.macro("consumption_share") * self.macro("gdp")
+        wealth = WEALTH_EFFECT * (self.series("wealth") - self.series("wealth_at_start")) / consumption
+        return np.clip(income + wealth, 0.5, 1.5)
+
+
+class ShortSeller(EconomicAgent):
+    """Targets tight cash flow, high debt and an unrelenting need to invest."""
+
+    kind = "short_seller"
+
+    @rule("per month")
+    def pressure(self) -> Array:
+        """Downward pressure on every listed share this tick, log points, (N, R).
+
+        Rule: a target's score is the mean of three: debt over value, cash burn over cash, investment over cash flow; the excess over the
+        score at the start is what is attacked. Source: model.md, agent ShortSeller.
+        """
+        columns = self.books.columns
+        value = np.maximum(columns["shares"] * columns["share_price"], 1e-6)
+        debt = columns["debt"] / (columns["debt"] + value)
+        burn = np.clip(-columns["free_cash_flow"] / np.maximum(columns["cash"], 1e-3), 0.0, 1.0)
+        need = np.clip(columns["planned_investment"] / np.maximum(np.abs(columns["free_cash_flow"]) + columns["planned_investment"], 1e-6), 0.0, 1.0)
+        score = (debt + burn + need) / 3.0
+        excess = np.clip(score - columns["short_score_at_start"], 0.0, 1.0)
+        return SHORT_PRESSURE * self.lever("short_seller.capacity") * excess * columns["is_listed"] * columns["is_issuer"]
+
+
+class Outside(EconomicAgent):
+    """The rest of the world: customers, suppliers and buyers of last resort; closes every flow."""
+
+    kind = "outside"

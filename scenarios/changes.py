@@ -1,0 +1,264 @@
+"""Shocks and policies: dated differences to levers, read from YAML and checked to the last key.
+
+A file ``configs/shock/NAME.yaml`` (or ``policy/``) is a mapping of named changes::
+
+    collateral_devaluation:
+      lever: lab_shares.value
+      multiply_by: 0.6          # exactly one of multiply_by | add | set_to
+      starts: 2026-10           # or starts_after_months: 9 (nine months have passed: the tenth tick)
+      builds_over_months: 0     # linear phase-in
+      lasts_months: 12          # at full size; without it and without fades_over_months: for good
+      fades_over_months: 18     # linear return to neutral
+      agents: [openai]          # only these
+      source: assumption        # or a key in configs/sources.bib or in the economy's sources.csv
+      low: 0.3                  # range of the number
+      high: 0.8
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from scenarios.lever_table import Lever, find_lever
+from scenarios.levers import Population, reached_rows
+from simulator.errors import InputError, nearest
+
+OPERATIONS = ("multiply_by", "add", "set_to")
+KEYS = (
+    "lever",
+    *OPERATIONS,
+    "starts",
+    "starts_after_months",
+    "builds_over_months",
+    "lasts_months",
+    "fades_over_months",
+    "agents",
+    "source",
+    "low",
+    "high",
+)
+MONTHS_MAX = 1200
+
+
+@dataclass(frozen=True)
+class Change:
+    """One dated move of one lever.
+
+    starts: months after the start of the economy (1 = the month of the first tick). builds, lasts, fades: months (lasts None: for
+    good, or one month when it fades). agents: ids, empty for all that the lever reaches. low, high: range of ``amount`` or None.
+    """
+
+    name: str
+    lever: str
+    operation: str
+    amount: float
+    starts: int
+    builds: int = 0
+    lasts: int | None = None
+    fades: int = 0
+    agents: tuple[str, ...] = ()
+    source: str = "assumption"
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What one run of an experiment is about: named shocks and policies, their changes together, and the channels that are on."""
+
+    label: str
+    shocks: tuple[str, ...]
+    policies: tuple[str, ...]
+    changes: tuple[Change, ...]
+    channels: Mapping[str, bool]
+
+
+def month_number(date: object) -> int:
+    """Months since the year 0 of a date ``YYYY-MM``; InputError when it is not one."""
+    if isinstance(date, str) and (match := re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", date)):
+        return int(match.group(1)) * 12 + int(match.group(2)) - 1
+    shown = date.isoformat() if isinstance(date, datetime.date) else str(date)
+    raise InputError(f"{shown!r} is not a month; write YYYY-MM, such as 2026-10")
+
+
+def month_name(number: int) -> str:
+    """``YYYY-MM`` of a month number."""
+    return f"{number // 12:04d}-{number % 12 + 1:02d}"
+
+
+def parse_changes(
+    content: object, origin: str, *, start: str, horizon_months: int, sources: Collection[str], economy: Population | None = None
+) -> tuple[Change, ...]:
+    """The changes of one shock or policy file.
+
+    content: what YAML gave (a mapping of changes by name, or None for an empty file). origin: ``shock/rate_hold``, for messages.
+    start: month ``YYYY-MM`` of the opening balance sheets. sources: citation keys known beside ``assumption``.
+    economy: checks the agents too when given. InputError: one line that names file, change, key, value and what is allowed.
+    """
+    if content is None:
+        return ()
+    if not isinstance(content, Mapping):
+        raise InputError(f"{origin}: must be a mapping of named changes, not {_described(content)}")
+    changes = []
+    for name, entry in content.items():
+        try:
+            changes.append(_parse_change(str(name), entry, start, horizon_months, sources, economy))
+        except InputError as error:
+            raise InputError(f"{origin}: {name}: {error}") from None
+    return tuple(changes)
+
+
+def _parse_change(
+    name: str, entry: object, start: str, horizon_months: int, sources: Collection[str], economy: Population | None
+) -> Change:
+    if not isinstance(entry, Mapping):
+        raise InputError(f"must be a change with a lever, not {_described(entry)} (a description belongs in a comment on the first line)")
+    for key in entry:
+        if key not in KEYS:
+            raise InputError(f"unknown key {str(key)!r}{nearest(str(key), KEYS)} (allowed: {', '.join(KEYS)})")
+    if "lever" not in entry:
+        raise InputError("lever is missing")
+    lever = find_lever(entry["lever"])
+    operation, amount = _operation(entry, lever)
+    low, high = _uncertainty(entry, operation, amount, lever)
+    builds = _months(entry, "builds_over_months", 0) or 0
+    fades = _months(entry, "fades_over_months", 0) or 0
+    lasts = _months(entry, "lasts_months", 1)
+    if lever.unit == "flag" and (builds or fades or lasts is not None):
+        raise InputError(f"{lever.name} happens at once: builds_over_months, lasts_months and fades_over_months do not apply")
+    agents = _agents(entry)
+    if economy is not None or (agents and lever.scope == "global"):
+        reached_rows(lever, agents, economy) if economy is not None else _no_agents(lever)
+    if lever.unit == "flag" and not agents:
+        raise InputError(f"{lever.name} needs agents: [...] – without it every agent would fail")
+    return Change(
+        name=name,
+        lever=lever.name,
+        operation=operation,
+        amount=amount,
+        starts=_start(entry, start, horizon_months),
+        builds=builds,
+        lasts=lasts,
+        fades=fades,
+        agents=agents,
+        source=_source(entry, sources),
+        low=low,
+        high=high,
+    )
+
+
+def _operation(entry: Mapping[object, object], lever: Lever) -> tuple[str, float]:
+    given = [operation for operation in OPERATIONS if operation in entry]
+    if not given:
+        raise InputError(f"says what to move but not how: give one of {', '.join(OPERATIONS)}")
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} exclude each other: give one of {', '.join(OPERATIONS)}")
+    operation = given[0]
+    if operation == "multiply_by" and lever.neutral == 0.0:
+        raise InputError(f"multiply_by has no effect on {lever.name}, which is 0 without it: use add or set_to")
+    amount = _number(entry, operation)
+    _check_range(operation, operation, amount, lever)
+    return operation, amount
+
+
+def _check_range(key: str, operation: str, amount: float, lever: Lever) -> None:
+    """The lever, moved by this change alone, must stand inside its range."""
+    if operation == "multiply_by":
+        low, high = lever.low / lever.neutral, lever.high / lever.neutral
+    elif operation == "add":
+        low, high = lever.low - lever.neutral, lever.high - lever.neutral
+    else:
+        low, high = lever.low, lever.high
+    if not low <= amount <= high:
+        side = "below" if amount < low else "above"
+        bound = low if amount < low else high
+        raise InputError(f"{key}: {amount:g} is {side} {bound:g} (allowed for {lever.name}: {low:g} to {high:g}, {lever.unit})")
+
+
+def _uncertainty(entry: Mapping[object, object], operation: str, amount: float, lever: Lever) -> tuple[float | None, float | None]:
+    if ("low" in entry) != ("high" in entry):
+        raise InputError("low and high belong together: give both or none")
+    if "low" not in entry:
+        return None, None
+    low, high = _number(entry, "low"), _number(entry, "high")
+    if not low <= amount <= high:
+        raise InputError(f"low {low:g} and high {high:g} do not bracket {operation} {amount:g}")
+    _check_range("low", operation, low, lever)
+    _check_range("high", operation, high, lever)
+    return low, high
+
+
+def _number(entry: Mapping[object, object], key: str) -> float:
+    value = entry[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"{key}: {str(value)!r} is not a number")
+    return float(value)
+
+
+def _months(entry: Mapping[object, object], key: str, low: int) -> int | None:
+    value = entry.get(key)
+    if value is None:
+        if key in entry:
+            raise InputError(f"{key}: is empty; give a whole number of months or leave it out")
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= MONTHS_MAX:
+        raise InputError(f"{key}: {str(value)!r} is not a whole number of months from {low} to {MONTHS_MAX}")
+    return value
+
+
+def _start(entry: Mapping[object, object], start: str, horizon_months: int) -> int:
+    if ("starts" in entry) == ("starts_after_months" in entry):
+        both = "exclude each other: give one" if "starts" in entry else "are both missing: give one, such as starts: 2026-10"
+        raise InputError(f"starts and starts_after_months {both}")
+    first = month_number(start) + 1
+    if "starts_after_months" in entry:
+        after = _months(entry, "starts_after_months", 0)
+        if after is None or after >= horizon_months:
+            raise InputError(
+                f"starts_after_months: {after} is outside the run of {horizon_months} months (allowed 0 to {horizon_months - 1})"
+            )
+        return after + 1
+    try:
+        month = month_number(entry["starts"])
+    except InputError as error:
+        raise InputError(f"starts: {error}") from None
+    if not first <= month < first + horizon_months:
+        last = month_name(first + horizon_months - 1)
+        raise InputError(f"starts: {entry['starts']} is outside the run ({month_name(first)} to {last}; horizon_months={horizon_months})")
+    return month - first + 1
+
+
+def _agents(entry: Mapping[object, object]) -> tuple[str, ...]:
+    if "agents" not in entry:
+        return ()
+    agents = entry["agents"]
+    if not isinstance(agents, list | tuple) or not agents or not all(isinstance(agent, str) for agent in agents):
+        raise InputError(f"agents: {str(agents)!r} is not a list of agent ids, such as [openai]")
+    if len(set(agents)) < len(agents):
+        repeated = next(agent for agent in agents if list(agents).count(agent) > 1)
+        raise InputError(f"agents: {repeated} is named twice")
+    return tuple(agents)
+
+
+def _no_agents(lever: Lever) -> None:
+    raise InputError(f"agents: {lever.name} is a global lever and takes no agents")
+
+
+def _source(entry: Mapping[object, object], sources: Collection[str]) -> str:
+    if "source" not in entry:
+        raise InputError("source is missing: write assumption, or a citation key of configs/sources.bib")
+    source = entry["source"]
+    if source != "assumption" and source not in sources:
+        hint = nearest(str(source), ["assumption", *sources])
+        raise InputError(f"source: {str(source)!r} is neither 'assumption' nor a key of configs/sources.bib{hint}")
+    return str(source)
+
+
+def _described(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "a list"
+    return repr(value) if isinstance(value, str) else f"{str(value)!r}"

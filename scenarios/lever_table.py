@@ -1,0 +1,206 @@
+"""Every name that a shock or a policy may move: a table of data, read by the parser, the command line and the schedule.
+
+A lever has a **neutral** value, at which the model runs as if the lever did not exist. A change moves it away from neutral for a
+while. ``operation`` is the natural way to move it (`changes.py` says which others are accepted).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simulator.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One lever.
+
+    name: what a YAML file writes. scope: ``global`` (one number) or ``agents`` (one number an agent). operation: ``multiply``,
+    ``add`` or ``set``. neutral: value without any change. unit: of the value. low, high: allowed range of the value.
+    meaning: one line. kind, lender_type: the agents it can reach (None: all). target: the name under which the schedule hands its
+    value to the model (a lever restricted to banks moves the same number as the lever of all lenders).
+    """
+
+    name: str
+    scope: str
+    operation: str
+    neutral: float
+    unit: str
+    low: float
+    high: float
+    meaning: str
+    kind: str | None = None
+    lender_type: str | None = None
+    target: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name under which `LeverSchedule.at` gives the value."""
+        return self.target or self.name
+
+    @property
+    def reach(self) -> str:
+        """Whom the lever reaches, for tables and messages."""
+        if self.scope == "global":
+            return "global"
+        return f"agents: {self.lender_type or self.kind or 'all'}"
+
+
+def _global(name: str, operation: str, neutral: float, unit: str, low: float, high: float, meaning: str) -> Lever:
+    return Lever(name, "global", operation, neutral, unit, low, high, meaning)
+
+
+def _risk_appetite(lender_type: str, words: str) -> Lever:
+    meaning = f"willingness of {words} to lend and renew; multiplies lender.risk_appetite"
+    return Lever(
+        f"{lender_type}.risk_appetite",
+        "agents",
+        "multiply",
+        1.0,
+        "factor",
+        0.0,
+        2.0,
+        meaning,
+        "lender",
+        lender_type,
+        "lender.risk_appetite",
+    )
+
+
+def _demand(kind: str, words: str) -> Lever:
+    meaning = f"revenue of {words} from outside customers against its path"
+    return Lever(f"{kind}.demand", "agents", "multiply", 1.0, "factor", 0.0, 2.0, meaning, kind)
+
+
+_RATE, _SHARE, _FACTOR = "rate per year", "share", "factor"
+
+_TABLE = (
+    # Money
+    _global(
+        "central_bank.hold",
+        "set",
+        0.0,
+        _SHARE,
+        0.0,
+        1.0,
+        "share of the projected policy-rate path that is withheld; 1 = the rate stays at its level of the start date",
+    ),
+    _global("central_bank.rate_shift", "add", 0.0, _RATE, -0.05, 0.10, "added to the policy rate"),
+    _global("central_bank.stress_cut", "add", 0.0, _RATE, 0.0, 0.05, "rate cut made while the CDS index is above twice its start"),
+    _global(
+        "central_bank.facility_share",
+        "set",
+        0.0,
+        _SHARE,
+        0.0,
+        1.0,
+        "emergency facility: share of haircut collateral that a solvent firm or lender short of cash can borrow",
+    ),
+    # Lenders
+    Lever("lender.risk_appetite", "agents", "multiply", 1.0, _FACTOR, 0.0, 2.0, "willingness of all lenders to lend and renew", "lender"),
+    _risk_appetite("bank", "banks"),
+    _risk_appetite("private_credit", "private credit"),
+    _risk_appetite("fund", "bond funds"),
+    _risk_appetite("insurer", "insurers"),
+    Lever("lender.funding_spread", "agents", "add", 0.0, _RATE, -0.02, 0.2, "added to what a lender pays for its own funding", "lender"),
+    Lever(
+        "lender.redemptions", "agents", "add", 0.0, "share of assets per year", 0.0, 2.0, "money that a fund's investors take out", "lender"
+    ),
+    Lever(
+        "borrower.leverage_cap",
+        "agents",
+        "set",
+        10.0,
+        "debt / assets",
+        0.0,
+        10.0,
+        "no new lending that would take the borrower's debt / assets above it",
+    ),
+    # Collateral and asset values
+    _global(
+        "collateral.haircut",
+        "add",
+        0.0,
+        _SHARE,
+        -0.5,
+        0.9,
+        "added to every haircut on new secured lending and in the valuation for margin calls",
+    ),
+    Lever("lab_shares.value", "agents", "multiply", 1.0, _FACTOR, 0.01, 3.0, "fair value and mark of an AI lab's shares", "ai_lab"),
+    Lever("listed_shares.value", "agents", "multiply", 1.0, _FACTOR, 0.01, 3.0, "fair value of an issuer's listed shares"),
+    _global("accelerators.resale_value", "multiply", 1.0, _FACTOR, 0.01, 2.0, "resale value of accelerators"),
+    _global("data_centres.resale_value", "multiply", 1.0, _FACTOR, 0.01, 2.0, "resale value of data centres"),
+    # Demand, capital and expectations
+    Lever(
+        "ai_lab.tranche_share",
+        "agents",
+        "multiply",
+        1.0,
+        _FACTOR,
+        0.0,
+        2.0,
+        "supply of new equity (rounds and tranches) that reaches AI labs",
+        "ai_lab",
+    ),
+    _demand("ai_lab", "AI labs"),
+    _demand("cloud", "clouds"),
+    _demand("hyperscaler", "hyperscalers"),
+    _demand("chipmaker", "chipmakers"),
+    Lever(
+        "expectation.news",
+        "agents",
+        "add",
+        0.0,
+        "growth per year",
+        -1.0,
+        1.0,
+        "news added to the growth that an agent expects while in force",
+    ),
+    Lever("cds.premium", "agents", "add", 0.0, "decimal spread", 0.0, 0.2, "added to an agent's CDS spread"),
+    _global("short_seller.capacity", "multiply", 1.0, _FACTOR, 0.0, 5.0, "capital that short sellers can commit"),
+    # Power and labour
+    _global("power.connection_speed", "multiply", 1.0, _FACTOR, 0.0, 2.0, "power energised per year"),
+    _global("power.price", "multiply", 1.0, _FACTOR, 0.1, 5.0, "price of power"),
+    _global("household.displacement", "multiply", 1.0, _FACTOR, 0.0, 10.0, "workers displaced per unit of deployed capacity"),
+    # Government
+    _global(
+        "government.absorption_share",
+        "set",
+        0.0,
+        _SHARE,
+        0.0,
+        1.0,
+        "share of infrastructure investment (data-centre shell and power) paid by the government",
+    ),
+    _global(
+        "government.guarantee_share",
+        "set",
+        0.0,
+        _SHARE,
+        0.0,
+        1.0,
+        "share of lenders' credit losses on AI borrowers made good by the government",
+    ),
+    _global(
+        "government.bail_out_share",
+        "set",
+        0.0,
+        _SHARE,
+        0.0,
+        1.0,
+        "share of the shortfall of failing firms above the size threshold covered",
+    ),
+    _global("government.robot_tax_rate", "set", 0.0, "share of the revenue of automated capacity", 0.0, 0.5, "robot tax"),
+    # Single firms
+    Lever("agent.failure", "agents", "set", 0.0, "flag", 0.0, 1.0, "1: the agent fails at the start of the change (agents: [...])"),
+)
+
+LEVERS: dict[str, Lever] = {lever.name: lever for lever in _TABLE}
+
+
+def find_lever(name: object) -> Lever:
+    """The lever of that name; InputError with the nearest valid name otherwise."""
+    lever = LEVERS.get(name) if isinstance(name, str) else None
+    if lever is None:
+        raise InputError(f"unknown lever {str(name)!r}{nearest(str(name), LEVERS)} (capital-loop --info levers lists all)")
+    return lever

@@ -1,0 +1,186 @@
+"""What the levers stand at in every tick: the changes of all shocks and policies of a scenario, combined.
+
+The table of levers is in `lever_table.py` (imported here for users of this module).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from scenarios.lever_table import LEVERS, Lever, find_lever
+from simulator.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from scenarios.changes import Change
+
+__all__ = ["LEVERS", "Lever", "LeverSchedule", "Population", "find_lever"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class Population(Protocol):
+    """What the schedule needs of an economy: who there is, in the order of the rows."""
+
+    @property
+    def ids(self) -> tuple[str, ...]: ...
+    @property
+    def kinds(self) -> tuple[str, ...]: ...
+    @property
+    def lender_types(self) -> tuple[str, ...]: ...
+
+
+def strength(change: Change, ticks: int) -> FloatArray:
+    """Share of its full size at which a change acts, (tick,), in [0, 1].
+
+    Rule: from its first tick it builds linearly over ``builds`` months (full in the last of them), stays at full size for ``lasts``
+    months and then fades linearly over ``fades`` months (gone in the last of them). No ``lasts`` and no ``fades``: it stays for good;
+    ``fades`` without ``lasts``: full size in one month only. A change dated in month m acts in the tick of month m.
+    """
+    age = np.arange(ticks, dtype=np.float64) - (change.starts - 1)  # months since the first tick of the change
+    building = max(change.builds, 1)
+    rising = np.minimum((age + 1.0) / building, 1.0)
+    if change.lasts is None and change.fades == 0:
+        falling = np.ones(ticks)
+    else:
+        fading_since = age + 1.0 - (building - 1 + max(change.lasts or 0, 1))  # 1 in the first fading tick
+        falling = np.clip(1.0 - fading_since / max(change.fades, 1), 0.0, 1.0)
+    return np.where(age >= 0.0, np.minimum(rising, falling), 0.0)
+
+
+class LeverSchedule:
+    """The value of every lever in every tick.
+
+    Changes of one lever combine so: the neutral value is multiplied by every ``multiply_by``, then every ``add`` is added, then a
+    ``set_to`` replaces the result (two different ones for one agent and tick: InputError). While a change builds or fades, the factor,
+    the addend or the value set is interpolated linearly between neutral and full size. The total is kept inside the lever's range.
+
+    ``bank.risk_appetite`` and its like act on ``lender.risk_appetite``, the only one of them that `at` hands out (`Lever.key`).
+    """
+
+    def __init__(self, changes: Sequence[Change], economy: Population, ticks: int) -> None:
+        """changes: of all shocks and policies. economy: ids, kinds and lender_types of the agents. ticks: length of the run."""
+        self.ticks = ticks
+        self._economy = economy
+        self._changes = tuple(changes)
+        self._row = {agent: row for row, agent in enumerate(economy.ids)}
+        self._levers = tuple(find_lever(change.lever) for change in self._changes)
+        self._reached = tuple(
+            reached_rows(lever, change.agents, economy) for lever, change in zip(self._levers, self._changes, strict=True)
+        )
+        self._strengths = tuple(strength(change, ticks) for change in self._changes)
+        self.neutral = self._neutral_values()
+        self._segment = np.zeros(ticks, dtype=np.int64)
+        self._values: list[Mapping[str, FloatArray]] = []
+        self._precompute()
+
+    def at(self, tick: int) -> Mapping[str, FloatArray]:
+        """Value of every lever in a tick: (agent, 1) for levers of agents, (1, 1) for global ones; read-only.
+
+        The same object is returned as long as nothing changes, so ``is`` tells whether anything did. IndexError outside the run.
+        """
+        if not 0 <= tick < self.ticks:
+            raise IndexError(f"tick {tick} is outside 0..{self.ticks - 1}")
+        return self._values[int(self._segment[tick])]
+
+    def changed(self, tick: int) -> bool:
+        """Whether any lever stands elsewhere than in the tick before (before the first tick: neutral)."""
+        before = self.neutral if tick == 0 else self.at(tick - 1)
+        return self.at(tick) is not before
+
+    def _neutral_values(self) -> Mapping[str, FloatArray]:
+        values = {}
+        for lever in LEVERS.values():
+            if lever.key == lever.name:
+                rows = len(self._economy.ids) if lever.scope == "agents" else 1
+                values[lever.name] = _read_only(np.full((rows, 1), lever.neutral))
+        return MappingProxyType(values)
+
+    def _precompute(self) -> None:
+        """One mapping for every stretch of ticks in which all changes keep their strength."""
+        previous = [0.0] * len(self._changes)
+        values = self.neutral
+        for tick in range(self.ticks):
+            strengths = [float(series[tick]) for series in self._strengths]
+            moved = {lever.key for lever, now, then in zip(self._levers, strengths, previous, strict=True) if now != then}
+            if moved:
+                fresh = dict(values)
+                for key in sorted(moved):
+                    fresh[key] = self._combine(key, tick, strengths)
+                values = MappingProxyType(fresh)
+            if moved or not self._values:
+                self._values.append(values)
+            self._segment[tick] = len(self._values) - 1
+            previous = strengths
+
+    def _combine(self, key: str, tick: int, strengths: Sequence[float]) -> FloatArray:
+        lever = LEVERS[key]
+        if not any(share for other, share in zip(self._levers, strengths, strict=True) if other.key == key):
+            return self.neutral[key]
+        value = self.neutral[key].copy()
+        added = np.zeros_like(value)
+        is_set = np.zeros(value.shape, dtype=bool)
+        set_value = np.zeros_like(value)
+        setter: Change | None = None
+        for change, other, rows, share in zip(self._changes, self._levers, self._reached, strengths, strict=True):
+            if other.key != key or share == 0.0:
+                continue
+            if change.operation == "multiply_by":
+                value[rows] *= 1.0 + (change.amount - 1.0) * share
+            elif change.operation == "add":
+                added[rows] += change.amount * share
+            else:
+                amount = lever.neutral + (change.amount - lever.neutral) * share
+                clash = rows & is_set[:, 0] & (set_value[:, 0] != amount)
+                if setter is not None and clash.any():
+                    raise InputError(self._conflict(key, tick, setter, change, clash))
+                setter = change
+                set_value[rows] = amount
+                is_set[rows] = True
+        value = np.where(is_set, set_value, value + added)
+        return _read_only(np.clip(value, lever.low, lever.high))
+
+    def _conflict(self, key: str, tick: int, first: Change, second: Change, clash: npt.NDArray[np.bool_]) -> str:
+        where = "" if LEVERS[key].scope == "global" else f" of {self._economy.ids[int(np.flatnonzero(clash)[0])]}"
+        return (
+            f"{first.name} and {second.name} set {key}{where} to different values ({first.amount:g} and {second.amount:g}) "
+            f"in month {tick + 1}; keep one, or use add or multiply_by, which combine"
+        )
+
+
+def reached_rows(lever: Lever, agents: Sequence[str], economy: Population) -> npt.NDArray[np.bool_]:
+    """Which rows of the lever's array a change moves, (agent,) or (1,) bool.
+
+    InputError: an unknown agent, an agent that the lever can't reach, or agents given for a global lever.
+    """
+    if lever.scope == "global":
+        if agents:
+            raise InputError(f"agents: {lever.name} is a global lever and takes no agents")
+        return np.ones(1, dtype=bool)
+    reached = np.array(
+        [
+            lever.kind in (None, kind) and lever.lender_type in (None, lender_type)
+            for kind, lender_type in zip(economy.kinds, economy.lender_types, strict=True)
+        ],
+        dtype=bool,
+    )
+    if not agents:
+        return reached
+    rows = np.zeros(len(economy.ids), dtype=bool)
+    for agent in agents:
+        if agent not in economy.ids:
+            raise InputError(f"agents: unknown agent {agent!r} in this economy{nearest(agent, economy.ids)}")
+        row = economy.ids.index(agent)
+        if not reached[row]:
+            raise InputError(f"agents: {agent} is a {economy.kinds[row]}, which {lever.name} ({lever.reach}) does not reach")
+        rows[row] = True
+    return rows
+
+
+def _read_only(array: FloatArray) -> FloatArray:
+    array.flags.writeable = False
+    return array

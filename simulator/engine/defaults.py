@@ -1,0 +1,130 @@
+"""The stage *default*: who fails, in which wave, why and by whom; bail-outs; then the estates are settled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.ledger.books import Books
+from simulator.ledger.postings import Ledger
+from simulator.ledger.resolution import CAUSES, DefaultEvents
+from simulator.markets.credit import resale_fraction
+
+if TYPE_CHECKING:
+    from simulator.engine.model import ContagionModel
+
+Array = NDArray[np.float64]
+
+GRACE_MONTHS = 2.0  # months overdue after which a debtor is in default (bond indentures: 30 days' grace, a month to cure)
+BAIL_OUT_DEBT = 20.0  # USD bn of debt from which a firm is large enough to be bailed out (assumption, 10-50)
+ILLIQUID, INSOLVENT, MARGIN, CAPITAL = range(len(CAUSES))
+OWN_BUSINESS, SHOCK = -1, -2
+NOTABLE = 0.01  # losses below this share of a firm's debt (and of assets) do not count as its cause
+
+
+def resolve(model: ContagionModel) -> None:
+    """Find the defaults of the tick in waves, settle their estates together, and keep what is told of them."""
+    books, ledger = model.books, model.ledger
+    _bail_out(books, ledger)
+    cause = _first_wave(model)
+    if (cause < 0).all():
+        return
+    wave = np.where(cause >= 0, 0, -1)
+    number = 0
+    start_worth = books["book_net_worth"].copy()
+    while True:
+        failing = (wave >= 0).astype(np.float64)
+        books["book_net_worth"][...] = start_worth - model.resolution.provisional_losses(failing)
+        _ask_insolvency(model)
+        new = (books["insolvent"] > 0.0) & (wave < 0) & (books["alive"] > 0.0) & books.can_default[:, None]
+        if not new.any():
+            break
+        number += 1
+        wave = np.where(new, number, wave)
+        cause = np.where(new, _insolvency_code(books), cause)
+    failed = (wave >= 0).astype(np.float64)
+    debt = books.debt()
+    agent, column = np.nonzero(failed.T)[::-1]
+    events = DefaultEvents(
+        agent, column, wave[agent, column], cause[agent, column], debt[agent, column], np.zeros(len(agent)), books["cds"][agent, column].copy()
+    )
+    recovery = model.resolution.settle(ledger, failed, resale_fraction(books))
+    events.recovery = recovery[agent, column]
+    _find_triggers(model, events)
+    model.recorder.note_defaults(books.tick, events)
+
+
+def _ask_insolvency(model: ContagionModel) -> None:
+    from simulator.engine.tick import decide
+
+    decide(model, "is_insolvent", "insolvent")
+
+
+def _insolvency_code(books: Books) -> NDArray[np.int64]:
+    code = np.full((books.agents, 1), INSOLVENT)
+    code[books.rows["lender"]] = CAPITAL
+    return code
+
+
+def _first_wave(model: ContagionModel) -> NDArray[np.int64]:
+    """Cause of each agent that fails by itself in this tick, -1 elsewhere, ``(N, R)``."""
+    books = model.books
+    books["book_net_worth"][...] = books.net_worth()
+    _ask_insolvency(model)
+    able = (books["alive"] > 0.0) & books.can_default[:, None]
+    shocked = np.broadcast_to(books.levers["agent.failure"] > 0.0, able.shape)
+    cause = np.full((books.agents, books.replications), -1, dtype=np.int64)
+    cause = np.where(books["months_in_arrears"] >= GRACE_MONTHS, ILLIQUID, cause)
+    cause = np.where((books["insolvent"] > 0.0) | shocked, _insolvency_code(books), cause)
+    cause = np.where((books["margin_breached"] >= 1.0) & (books["months_in_arrears"] >= 1.0), MARGIN, cause)
+    return np.where(able, cause, -1)
+
+
+def _bail_out(books: Books, ledger: Ledger) -> None:
+    """The government pays its share of what large overdue firms owe now; their grace period starts anew."""
+    share = books.levers["government.bail_out_share"]
+    if not share.any():
+        return
+    overdue = books.payables() + books.loans.by_debtor(books.loans.arrears)
+    saved = (books["months_in_arrears"] >= GRACE_MONTHS) & (books["debt"] >= BAIL_OUT_DEBT) & (books["alive"] > 0.0) & books.can_default[:, None]
+    amount = overdue * share * saved
+    if amount.any():
+        ledger.government_pays(amount)
+        ledger.set_column("months_in_arrears", np.where(saved, 0.0, books["months_in_arrears"]))
+
+
+def _find_triggers(model: ContagionModel, events: DefaultEvents) -> None:
+    """For each default the failed agent whose failure cost it most, the shock, or its own business; and its depth in the tree of causes.
+
+    Counted are the losses of contracts booked so far (:attr:`Ledger.contract_losses`) from debtors and issuers that failed before, or in an
+    earlier wave of this tick.
+    """
+    books, ledger, recorder = model.books, model.ledger, model.recorder
+    order = np.lexsort((events.agent, events.column, events.wave))
+    trigger = np.full(len(events.agent), OWN_BUSINESS, dtype=np.int64)
+    for index in order:
+        agent, column, wave = int(events.agent[index]), int(events.column[index]), int(events.wave[index])
+        losses = np.zeros(books.agents)
+        direct = 0.0
+        for (table, channel), amounts in ledger.contract_losses.items():
+            contracts = getattr(books, table)
+            if channel == "direct":
+                direct += float(np.cumsum(np.append(0.0, amounts[recorder.rows_of(contracts.holder, table, agent), column]))[-1])
+                continue
+            if channel in ("funding", "guarantee"):
+                continue
+            rows = recorder.rows_of(contracts.holder, table, agent)
+            if len(rows):
+                losses += np.bincount(contracts.debtor[rows], weights=amounts[rows, column], minlength=books.agents)
+        known = recorder.failed_before(column, books.tick, wave)
+        losses = np.where(known, losses, 0.0)
+        largest = int(np.argmax(losses))
+        notable = NOTABLE * max(float(events.debt[index]), 1e-9)
+        if losses[largest] > notable and losses[largest] >= direct:
+            trigger[index] = largest
+        elif direct > notable or float(books.levers["agent.failure"][agent, 0]) > 0.0:
+            trigger[index] = SHOCK
+        recorder.enter_failure(agent, column, books.tick, wave, int(trigger[index]))
+    events.trigger = trigger

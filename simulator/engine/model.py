@@ -1,0 +1,173 @@
+"""The model: a ``mesa.Model`` whose agents are windows on the books of one or many replications."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import mesa
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.base import EconomicAgent
+from agents.registry import AGENT_CLASSES, FIRM_KINDS
+from scenarios.changes import Change
+from scenarios.levers import LeverSchedule
+from simulator.engine.opening import open_memory
+from simulator.engine.randomness import Draws
+from simulator.engine.recorder import Recorder
+from simulator.engine.tick import one_tick
+from simulator.ledger.books import Books
+from simulator.ledger.names import AMPLIFIER_CHANNELS, CHANNELS
+from simulator.ledger.postings import Ledger
+from simulator.ledger.resolution import Resolution
+from simulator.ledger.settlement import Settlement
+from simulator.markets.collateral import MarginDesk
+from simulator.markets.compute import ComputeMarket
+from simulator.markets.credit import CreditMarket
+
+Array = NDArray[np.float64]
+
+
+class ContagionModel(mesa.Model):
+    """A batch of replications of one scenario.
+
+    ``economy``: a name, a folder or an :class:`scenarios.economy.Economy`. ``shock`` and ``policy``: names of the menu. ``changes``: lever
+    changes given directly (added to those of the menu). ``rng``: the seed. ``replications``: their numbers (the same number has the same luck in
+    every scenario); default one, number 0. ``stepping``: ``cohorts`` or ``agents`` (one Mesa agent at a time; the same bits).
+    ``channels``: switches by name, each a bool or an array of 0/1 with one element a replication.
+    """
+
+    def __init__(
+        self,
+        economy: Any = "three_firms",
+        shock: str | Sequence[str] = (),
+        policy: str | Sequence[str] = (),
+        rng: int = 1,
+        *,
+        replications: Iterable[int] = (0,),
+        horizon_months: int = 60,
+        changes: Sequence[Change] = (),
+        channels: Mapping[str, Any] | None = None,
+        stepping: str = "cohorts",
+        record: str = "summary",
+        mesa_agents: bool = True,
+        draws: Draws | None = None,
+    ) -> None:
+        super().__init__(rng=rng)
+        from simulator.engine.inputs import named_changes, opened
+
+        self.economy = opened(economy)
+        self.replications = tuple(int(number) for number in replications)
+        self.horizon_months, self.stepping = horizon_months, stepping
+        self.changes = (*changes, *named_changes(self.economy, shock, policy, horizon_months))
+        width = len(self.replications)
+        switches = {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (1, width)) for name, value in (channels or {}).items()}
+        self.books = Books(self.economy, width, horizon_months, switches)
+        self.schedule = LeverSchedule(self.changes, self.economy, horizon_months)
+        self.draws = draws if draws is not None else Draws(rng, self.replications, horizon_months, self.books.agents)
+        self.books.levers = self.schedule.neutral
+        self.books.draws = self.draws.at(0)
+        self._cohorts = {
+            kind: cls.cohort_of(self.books, self.books.rows[kind])
+            for kind, cls in AGENT_CLASSES.items()
+            if self.books.rows[kind].stop > self.books.rows[kind].start
+        }
+        self.agents_by_row: list[EconomicAgent] = []
+        if mesa_agents or stepping == "agents":
+            for row, kind in enumerate(self.economy.kinds):
+                self.agents_by_row.append(AGENT_CLASSES[kind](self, row))
+        self._singles: dict[str, list[EconomicAgent]] = {}
+        self.compute = ComputeMarket(self.books)
+        self.credit = CreditMarket(self.books)
+        self.margin_desk = MarginDesk(self.books)
+        open_memory(self)
+        self.ledger = Ledger(self.books)
+        self.debt_at_start = self.books["debt"][self.books.can_default, 0].copy()
+        self.ai_value_at_start = float(self.books.series["ai_market_value"][0, 0])
+        self.settlement = Settlement(self.books)
+        self.resolution = Resolution(self.books)
+        self.recorder = Recorder(self, record)
+        self.levers_of_last_tick: Mapping[str, Array] = self.schedule.neutral
+        self.twin: ContagionModel | None = None
+        if any(not np.all(self.books.switches[name]) for name in AMPLIFIER_CHANNELS):
+            self.twin = ContagionModel(
+                self.economy, rng=rng, replications=self.replications, horizon_months=horizon_months, mesa_agents=False, draws=self.draws,
+                channels=dict.fromkeys(CHANNELS, 1.0),
+            )  # fmt: skip
+            self.books.twin = self.twin.books
+
+    # ------------------------------------------------------------------ stepping
+
+    def step(self) -> None:
+        """One tick: a month in every replication. Raises IndexError past the horizon."""
+        if self.books.tick >= self.horizon_months:
+            raise IndexError(f"the horizon of {self.horizon_months} months is reached")
+        one_tick(self)
+
+    def run(self) -> ContagionModel:
+        """Step to the horizon."""
+        while self.books.tick < self.horizon_months:
+            self.step()
+        return self
+
+    def actors(self, kinds: tuple[str, ...] = FIRM_KINDS) -> Iterable[EconomicAgent]:
+        """Whom a rule is asked of: one cohort a kind, or one Mesa agent after the other (each as its cohort of one)."""
+        if self.stepping != "agents":
+            return [self._cohorts[kind] for kind in kinds if kind in self._cohorts]
+        chosen: list[EconomicAgent] = []
+        for kind in kinds:
+            if kind not in self._singles:
+                cls = AGENT_CLASSES[kind]
+                self._singles[kind] = [agent.cohort for agent in self.agents_by_type[cls]] if cls in self.agents_by_type else []
+            chosen.extend(self._singles[kind])
+        return chosen
+
+    def actor(self, kind: str) -> Any:
+        """The only agent of a kind (Fed, government, household, short seller, Outside) as a cohort."""
+        return self._cohorts[kind]
+
+    # ------------------------------------------------------------------ what stages ask for
+
+    def from_outside(self, amounts: Array) -> Array:
+        """The change of cash ``(N, R)`` when Outside pays ``amounts (N, R)``."""
+        change = amounts.copy()
+        change[self.books.outside] = 0.0
+        change[self.books.outside] = -self.ledger.sum(change)[0]
+        return change
+
+    def growth_path(self, tick: int) -> Array:
+        """Growth of outside demand on the adoption curve at a tick, per year, ``(N, 1)``."""
+        c = self.books.columns
+        return c["long_run_growth"] + (c["outside_growth"] - c["long_run_growth"]) * np.exp(-c["growth_decay"] * (tick + 1) / 12.0)
+
+    def tranches_due(self) -> Array:
+        """Tranches due this tick, USD bn, ``(S, R)``: by schedule, or as the issuer buys compute (the circular tie)."""
+        books = self.books
+        stakes = books.stakes
+        if not stakes.count:
+            return np.zeros_like(stakes.shares)
+        months_left = np.maximum(self.tranche_end - books.tick, 1.0)
+        by_schedule = 1.0 / months_left
+        commitments = books.orders.by_debtor(books.orders.remaining)
+        by_purchases = np.minimum(books["order_bills"] / np.maximum(commitments, 1e-9), 1.0)
+        pace = np.where(self.tranche_on_purchases, stakes.of_debtor(by_purchases), by_schedule)
+        supply = np.minimum(stakes.of_debtor(books.levers["ai_lab.tranche_share"]), 1.0)
+        alive = stakes.of_holder(books["alive"]) * stakes.of_debtor(books["alive"])
+        return stakes.tranche_remaining * pace * supply * alive
+
+    def revenue_deviation(self) -> Array:
+        """Log of sales over what the opening plan foresaw, ``(N, R)``: the surprise that prices and expectations take in."""
+        books = self.books
+        now = books["outside_sales"] * 12.0 + books.orders.by_holder(self.invoices * self.compute.is_cloud) * 12.0 + books["chip_sales"]
+        path = self.demand_path[books.tick]
+        plan = books["outside_revenue_at_start"] * path + self.planned_cloud_sales[books.tick] * 12.0 + books["chip_sales_at_start"] * path
+        significant = (plan > 1e-6) & (books["alive"] > 0.0)
+        return np.where(significant, np.log(np.maximum(now, 1e-3 * plan + 1e-12) / np.maximum(plan, 1e-12)), 0.0)
+
+    def gpu_resale_value(self) -> Array:
+        """Average resale value of accelerators per unit of book value, weighted by the capacity of clouds and hyperscalers, ``(1, R)``."""
+        books = self.books
+        weight = books["capacity"] * self.owns_accelerators
+        value = self.ledger.sum(books["resale_value"] * weight) / np.maximum(self.ledger.sum(weight), 1e-9)
+        return value * books.levers["accelerators.resale_value"]

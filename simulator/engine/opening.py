@@ -1,0 +1,147 @@
+"""The opening of a model: constants that make the first tick reproduce the sourced figures, and columns for decisions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from simulator.markets import credit
+
+if TYPE_CHECKING:
+    from simulator.engine.model import ContagionModel
+
+FLOWS = (
+    "debt", "book_net_worth", "contracted_now", "contracted_next", "chip_sales", "interest_due", "principal_due", "order_bills", "rent_bills",
+    "receipts_due", "planned_investment", "planned_borrowing", "operating_bill", "tax_bill", "outside_sales", "power_bill", "supplier_bill",
+    "stake_value", "secured_room", "new_credit", "delivery", "committed_funds", "months_to_lease", "equity_supply", "last_burn", "tranches_due",
+    "total_assets", "recent_loss", "lending_room", "renewal_room", "redemptions_wanted", "newly_connected", "order_share_taken", "payout_flow",
+    "wanted_round", "free_cash_flow", "growth_news", "revenue_surprise", "deviation", "short_pressure", "opening_cash", "power_spending",
+    "parts_spending", "leverage", "insolvent",
+)  # fmt: skip
+
+
+def open_memory(model: ContagionModel) -> None:
+    """Make the decision columns and the constants that calibrate rules to the opening figures."""
+    books = model.books
+    c = books.columns
+    for name in FLOWS:
+        c.add(name, 0.0, "flow")
+    for name in ("delivery", "order_share_taken", "equity_supply", "renewal_room"):
+        c[name][...] = 1.0
+    for name in ("other_market_value", "total_market_value", "ai_market_value", "rate_news", "power_spare", "deployment", "household_demand_now"):
+        books.series[name] = np.zeros((1, books.replications))
+    books.series["deployment"][...] = 1.0
+    books.series["household_demand_now"][...] = 1.0
+    books.series["market_index"] = np.ones((1, books.replications))
+    books.series["projected_rate"][...] = books.macro["policy_rate"]
+    c["opening_cash"][...] = c["cash"]
+    c["debt"][...] = books.debt()
+    c["book_net_worth"][...] = books.net_worth()
+    books.money_at_start = float(np.cumsum(c["cash"][:, 0])[-1] - np.cumsum(c["deposits"][:, 0])[-1])
+    kinds = np.array(books.economy.kinds)
+    has_cds = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "investor"))
+    c.add("cds_weight", has_cds * (c["debt"][:, 0] > 0) * np.sqrt(c["debt"][:, 0]), "parameter")
+    model.owns_accelerators = np.isin(kinds, ("hyperscaler", "cloud"))[:, None].astype(np.float64)
+    _open_orders(model)
+    _open_scores(model, kinds)
+    credit.credit_default_swaps(books, _OpeningWriter(books), first=True)
+    model.credit.calibrate(books)
+    capacity = c["capacity"][:, :1] * model.owns_accelerators
+    books.series["capacity_at_start"] = np.full((1, books.replications), float(np.cumsum(capacity[:, 0])[-1]))
+    need = float(np.cumsum(c["capacity"][:, 0] * c["power_needed_per_capacity"][:, 0])[-1])
+    online = float(np.cumsum(c["power_online_at_start"][:, 0])[-1])
+    books.series["power_spare"][...] = max(online - need, 0.0)
+    market = c["market_value_at_start"][:, 0]
+    ai = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "ai_lab"))
+    ai_value = float(np.cumsum(market * ai)[-1])
+    books.series["ai_market_value"][...] = ai_value
+    books.series["total_market_value"][...] = max(books.macro["total_market_value"], ai_value)
+    books.series["other_market_value"] = books.series["total_market_value"] - ai_value
+    books.series["wealth_at_start"] = books.series["total_market_value"].copy()
+    books.series["wealth"] = books.series["total_market_value"].copy()
+    model.index_history = [np.full((1, books.replications), np.log(max(ai_value, 1e-9)))]
+
+
+class _OpeningWriter:
+    """Writes opening columns before there is a ledger."""
+
+    def __init__(self, books: object) -> None:
+        self.books = books
+
+    def set_column(self, name: str, values: np.ndarray) -> None:  # noqa: D102
+        self.books[name][...] = values  # type: ignore[index]
+
+    @staticmethod
+    def sum(amounts: np.ndarray) -> np.ndarray:  # noqa: D102
+        from simulator.ledger.sums import total
+
+        return total(amounts)
+
+
+def _open_orders(model: ContagionModel) -> None:
+    """Contracted sales, supply ties and the investment gap at the start."""
+    books, compute = model.books, model.compute
+    c = books.columns
+    orders = books.orders
+    now, coming = compute.contracted(books)
+    c["contracted_now"][...], c["contracted_next"][...] = now, coming
+    c.add("contracted_at_start", now[:, 0], "parameter")
+    ties = orders.by_debtor(compute.is_power_tie * compute.supply_share)
+    model.power_bought = np.minimum(ties, 1.0)
+    parts = orders.by_debtor(compute.is_chip_tie * compute.buyer_makes_chips * compute.supply_share)
+    model.parts_bought = np.minimum(parts, 1.0)
+    model.power_price = _utility_price(model)
+    outside = c["outside_revenue_at_start"]
+    investment = c["capex_at_start"] / 12.0
+    chips = orders.of_debtor(investment * c["chips_share"]) * (1.0 - compute.buyer_makes_chips) * compute.is_chip_tie
+    committed = orders.static["amount"][:, None] > 0
+    first_plan = books.order_schedule.planned[0] * committed * compute.is_chips
+    sales = orders.by_holder(chips * compute.supply_share + first_plan) * 12.0
+    for _ in range(4):  # suppliers of suppliers: a chain of four is longer than any in the tables
+        spending = c["cost_share"] * (outside + now[:, :1] + sales)
+        parts_sales = orders.by_holder(orders.of_debtor(spending) * compute.buyer_makes_chips * compute.is_chip_tie * compute.supply_share)
+        sales = orders.by_holder(chips * compute.supply_share + first_plan) * 12.0 + parts_sales
+    power = c["capacity_at_start"] * c["power_needed_per_capacity"] * model.power_price
+    sales = sales + orders.by_holder(orders.of_debtor(power) * compute.is_power_tie * compute.supply_share)
+    c.add("chip_sales_at_start", sales[:, 0], "parameter")
+    c["chip_sales"][...] = c["chip_sales_at_start"]
+    growth = (outside * c["outside_growth"] + coming[:, :1] - now[:, :1]) / np.maximum(outside + now[:, :1], 1e-9)
+    growth = 1.0 + np.clip(growth, -0.5, 3.0)
+    capacity, construction = c["capacity_at_start"], c["construction_at_start"]
+    wanted = c["capex_at_start"] - c["depreciation_rate"] * capacity + capacity + construction
+    gap = np.where(capacity > 0.0, wanted / np.maximum(capacity * growth, 1e-9), 1.0)
+    c.add("capacity_gap_at_start", np.maximum(gap, 0.0)[:, 0], "parameter")
+    months = np.arange(-1, books.ticks)
+    step = np.stack([model.growth_path(int(month))[:, 0] / 12.0 for month in months[1:]])
+    model.demand_path = np.exp(np.cumsum(step, axis=0))[:, :, None]
+    planned = books.order_schedule.planned[: books.ticks] * compute.is_cloud
+    model.planned_cloud_sales = np.stack([orders.by_holder(plan) for plan in planned]) if orders.count else np.zeros((books.ticks, books.agents, 1))
+    stakes = books.stakes
+    end = np.asarray(stakes.static["tranche_end"], dtype=np.float64)
+    model.tranche_end = np.where(end >= 10**6, 24.0, np.maximum(end, 1.0))[:, None]
+    model.tranche_on_purchases = (stakes.static["tranche_trigger"] == "purchases")[:, None]
+    first = np.full((books.agents, 1), 1.0)
+    lease_start = np.asarray(books.leases.static["start"], dtype=np.float64)
+    for row, start in zip(books.leases.holder, lease_start, strict=True):
+        first[row, 0] = max(first[row, 0], min(start, 120.0))
+    model.first_lease = first
+    funded = set(zip(stakes.holder.tolist(), stakes.debtor.tolist(), strict=True))
+    funded |= set(zip(books.loans.holder.tolist(), books.loans.debtor.tolist(), strict=True))
+    pairs = zip(orders.holder.tolist(), orders.debtor.tolist(), strict=True)
+    books.is_circular = np.array([[1.0 if pair in funded else 0.0] for pair in pairs]).reshape(-1, 1)
+
+
+def _utility_price(model: ContagionModel) -> float:
+    rows = model.books.rows["utility"]
+    prices = model.books["power_price"][rows, 0]
+    return float(prices[0]) if len(prices) else 0.6
+
+
+def _open_scores(model: ContagionModel, kinds: np.ndarray) -> None:
+    """Scores of the short sellers' targets as they stand in the first month, so that pressure is on what worsens."""
+    c = model.books.columns
+    value = np.maximum(c["market_value_at_start"], 1e-6)
+    debt = c["debt"][:, :1] / (c["debt"][:, :1] + value)
+    need = np.full_like(value, 0.5)
+    c.add("short_score_at_start", ((debt + 0.05 + need) / 3.0)[:, 0], "parameter")

@@ -1,0 +1,45 @@
+"""Every draw of the model, by name: stream = (seed, replication, purpose).
+
+One block draw a purpose, of shape (tick, slot); its size does not depend on the state, a removed agent keeps its slot, and a
+shorter horizon is a prefix of a longer one. So replication 7 is the same alone, in any chunk, and under any policy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+COMMON = ("market", "ai", "common_demand")
+"""Purposes with one draw a tick for all agents."""
+
+OWN = ("own_return", "own_demand")
+"""Purposes with one draw a tick for each agent."""
+
+
+def stream(seed: int, replication: int, purpose: str) -> np.random.Generator:
+    """The named Philox stream; the key is a hash of seed and purpose, and the replication."""
+    digest = hashlib.blake2b(f"capital-loop/{seed}/{purpose}".encode(), digest_size=8).digest()
+    key = np.array([int.from_bytes(digest, "little"), replication], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+class Draws:
+    """Standard normal draws of a batch, for all ticks: ``at(tick)[purpose]`` is ``(N, R)`` or ``(1, R)``."""
+
+    def __init__(self, seed: int, replications: Sequence[int], ticks: int, agents: int) -> None:
+        self._blocks: dict[str, Array] = {}
+        for purpose in (*COMMON, *OWN):
+            slots = 1 if purpose in COMMON else agents
+            block = np.empty((ticks, slots, len(replications)))
+            for column, replication in enumerate(replications):
+                block[:, :, column] = stream(seed, replication, purpose).standard_normal((ticks, slots))
+            self._blocks[purpose] = block
+
+    def at(self, tick: int) -> Mapping[str, Array]:
+        """The draws of one tick by purpose."""
+        return {purpose: block[tick] for purpose, block in self._blocks.items()}

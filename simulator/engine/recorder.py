@@ -1,0 +1,281 @@
+"""Keeps what a batch yields: system series by tick, defaults with their causes, losses by tie and channel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from simulator.ledger.names import LOSS_CHANNELS
+from simulator.ledger.postings import NATURES
+from simulator.ledger.resolution import CAUSES, DefaultEvents
+from simulator.markets.accounts import concentration
+
+if TYPE_CHECKING:
+    from simulator.engine.model import ContagionModel
+
+Array = NDArray[np.float64]
+
+SERIES = (
+    "policy_rate", "ai_market_value", "total_market_value", "cds_index", "investment", "credit", "unemployment", "gdp", "gdp_gap", "inflation",
+    "power_queue", "power_online", "circular_revenue_share", "capital_raised", "lab_cash_runway", "defaults_to_date", "loss_to_date",
+    "concentration", "fiscal_cost", "gpu_resale_value",
+)  # fmt: skip
+"""System series of the table ``ticks``, one column each."""
+
+COUNTED_KINDS = ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "investor", "lender")
+PANEL = ("cash", "capacity", "construction", "other_assets", "debt", "book_net_worth", "share_price", "shares", "cds", "expected_growth",
+         "outside_sales", "operating_bill", "planned_investment", "new_credit", "months_in_arrears", "alive")  # fmt: skip
+
+
+def month_name(start: str, tick: int) -> str:
+    """The month of a tick, ``YYYY-MM``."""
+    year, month = (int(part) for part in start.split("-")[:2])
+    number = year * 12 + month + tick
+    return f"{number // 12}-{number % 12 + 1:02d}"
+
+
+class Recorder:
+    """Records one batch; :meth:`tables` makes the tables of the run folder from it."""
+
+    def __init__(self, model: ContagionModel, record: str) -> None:
+        self.model, self.record_level = model, record
+        books = model.books
+        self.series = {name: np.zeros((books.ticks, books.replications)) for name in SERIES}
+        self.events: list[tuple[int, DefaultEvents]] = []
+        self._failures: dict[int, list[tuple[int, int, int]]] = {}
+        self._depth: dict[tuple[int, int], int] = {}
+        self._rows: dict[tuple[str, int], NDArray[np.int64]] = {}
+        self._panel: list[pd.DataFrame] = []
+        self._dated: list[tuple[int, tuple[str, str], Array]] = []
+        self._before: dict[tuple[str, str], Array] = {}
+        self._lab_floor = 1e-6
+
+    # ------------------------------------------------------------------ defaults and their causes
+
+    def rows_of(self, holder: NDArray[np.int64], table: str, agent: int) -> NDArray[np.int64]:
+        """Rows of a table of contracts that an agent holds."""
+        key = (table, agent)
+        if key not in self._rows:
+            self._rows[key] = np.flatnonzero(holder == agent)
+        return self._rows[key]
+
+    def failed_before(self, column: int, tick: int, wave: int) -> NDArray[np.bool_]:
+        """Agents of a replication that failed before ``tick``, or in it before ``wave``, ``(N,)``."""
+        known = np.zeros(self.model.books.agents, dtype=bool)
+        for agent, then, wave_then in self._failures.get(column, []):
+            known[agent] = then < tick or wave_then < wave
+        return known
+
+    def enter_failure(self, agent: int, column: int, tick: int, wave: int, trigger: int) -> None:
+        """Keep a failure and its depth in the tree of causes: 0, or one more than its trigger's."""
+        self._failures.setdefault(column, []).append((agent, tick, wave))
+        self._depth[agent, column] = self._depth.get((trigger, column), 0) + 1 if trigger >= 0 else 0
+
+    def note_defaults(self, tick: int, events: DefaultEvents) -> None:
+        """Keep the defaults of a tick."""
+        self.events.append((tick, events))
+
+    # ------------------------------------------------------------------ every tick
+
+    def record(self, model: ContagionModel) -> None:
+        """Keep the system series of the tick, and what the level of recording asks for beyond."""
+        books, ledger = model.books, model.ledger
+        tick, series = books.tick, books.series
+        books.series["credit"] = ledger.sum(books.loans.principal + books.loans.arrears)
+        books.series["power_online"] = ledger.sum(books["power_online"])
+        books.series["concentration"] = concentration(books, ledger)
+        labs = books.rows["ai_lab"]
+        burn = ledger.sum(books["last_burn"][labs] * books["alive"][labs])
+        cash = ledger.sum(books["cash"][labs])
+        runway = np.minimum(cash / np.maximum(burn, self._lab_floor), 60.0)
+        for name in SERIES:
+            if name in series:
+                self.series[name][tick] = series[name][0]
+        self.series["lab_cash_runway"][tick] = runway[0]
+        self.series["defaults_to_date"][tick] = ledger.sum(1.0 - books["alive"])[0]
+        loss = np.zeros((1, books.replications))
+        for amount in ledger.loss_by_tag.values():
+            loss += amount
+        self.series["loss_to_date"][tick] = loss[0]
+        if self.record_level in ("ticks", "agents"):
+            self._keep_dated_losses()
+        if self.record_level == "agents":
+            self._keep_panel()
+
+    def _keep_dated_losses(self) -> None:
+        for key, amounts in self.model.ledger.contract_losses.items():
+            before = self._before.get(key)
+            change = amounts - before if before is not None else amounts.copy()
+            self._before[key] = amounts.copy()
+            if change.any():
+                self._dated.append((self.model.books.tick, key, change))
+
+    def _keep_panel(self) -> None:
+        books = self.model.books
+        agents, width = books.agents, books.replications
+        frame = pd.DataFrame({
+            "replication": np.tile(np.array(self.model.replications, dtype=np.int64), agents),
+            "tick": np.int64(books.tick),
+            "agent": np.repeat(np.array(books.ids, dtype=object), width),
+            "kind": np.repeat(np.array(books.economy.kinds, dtype=object), width),
+        })  # fmt: skip
+        for name in PANEL:
+            frame[name] = np.broadcast_to(books[name], (agents, width)).ravel()
+        self._panel.append(frame)
+
+    # ------------------------------------------------------------------ tables
+
+    def tables(self, label: str, systemic: dict[str, float] | None = None) -> dict[str, pd.DataFrame]:
+        """The tables of the batch under the scenario's label; ``systemic`` holds months, kinds and debt_share of the definition."""
+        rule = {"months": 12, "kinds": 3, "debt_share": 0.10, **(systemic or {})}
+        defaults = self.defaults_table()
+        result = {
+            "replications": self.replications_table(defaults, rule),
+            "defaults": defaults,
+            "losses": self.losses_table(),
+            "ticks": self.ticks_table(),
+        }
+        if self._panel:
+            result["agents"] = pd.concat(self._panel, ignore_index=True)
+        for frame in result.values():
+            frame.insert(0, "scenario", label)
+        return result
+
+    def defaults_table(self) -> pd.DataFrame:
+        """One row a default."""
+        ids, kinds = np.array(self.model.books.ids, dtype=object), np.array(self.model.books.economy.kinds, dtype=object)
+        numbers = np.array(self.model.replications, dtype=np.int64)
+        triggers = np.concatenate([ids, np.array(["shock", "own_business"], dtype=object)])  # -2 is the shock, -1 own business
+        frames = []
+        for tick, event in self.events:
+            depth = [self._depth[int(agent), int(column)] for agent, column in zip(event.agent, event.column, strict=True)]
+            frames.append(pd.DataFrame({
+                "replication": numbers[event.column],
+                "tick": np.full(len(event.agent), tick, dtype=np.int64),
+                "date": month_name(self.model.economy.start, tick),
+                "wave": np.array(depth, dtype=np.int64),
+                "agent": ids[event.agent],
+                "kind": kinds[event.agent],
+                "cause": np.array(CAUSES, dtype=object)[event.cause],
+                "triggered_by": triggers[event.trigger],
+                "debt": event.debt,
+                "recovery_share": event.recovery,
+                "loss_given_default": event.debt * (1.0 - event.recovery),
+                "cds_before": event.cds_before,
+            }))  # fmt: skip
+        if not frames:
+            names = ("replication", "tick", "date", "wave", "agent", "kind", "cause", "triggered_by", "debt", "recovery_share",
+                     "loss_given_default", "cds_before")  # fmt: skip
+            types = {"replication": "int64", "tick": "int64", "wave": "int64"}
+            text = ("date", "agent", "kind", "cause", "triggered_by")
+            return pd.DataFrame({name: pd.Series(dtype=types.get(name, "object" if name in text else "float64")) for name in names})
+        return pd.concat(frames, ignore_index=True).sort_values(["replication", "tick", "wave", "agent"], ignore_index=True)
+
+    def replications_table(self, defaults: pd.DataFrame, rule: dict[str, float]) -> pd.DataFrame:
+        """One row a replication: counts, losses by channel, and the worst of the series."""
+        model = self.model
+        books, ledger = model.books, model.ledger
+        width = books.replications
+        frame = pd.DataFrame({"replication": np.array(model.replications, dtype=np.int64)})
+        by = defaults.groupby("replication")
+        where = frame["replication"]
+        frame["defaults"] = where.map(by.size()).fillna(0).astype(np.int64)
+        frame["cascade_size"] = where.map((defaults["wave"] > 0).groupby(defaults["replication"]).sum()).fillna(0).astype(np.int64)
+        frame["waves"] = where.map(by["wave"].max()).fillna(0).astype(np.int64)
+        modelled_debt = float(np.cumsum(model.debt_at_start)[-1])
+        systemic = {number: _is_systemic(rows, rule, modelled_debt) for number, rows in by}
+        frame["systemic"] = [systemic.get(number, False) for number in model.replications]
+        total = np.zeros(width)
+        for tag in ("direct", *LOSS_CHANNELS):
+            total += ledger.loss_by_tag[tag][0]
+        frame["total_loss"] = total
+        for nature in NATURES:
+            frame[f"{nature}_loss"] = ledger.loss_by_nature[nature][0]
+        for tag in ("direct", *LOSS_CHANNELS):
+            frame[f"loss_{tag}"] = ledger.loss_by_tag[tag][0]
+        frame["amplification"] = np.nan
+        frame["converged"] = books.converged
+        frame["fiscal_cost"] = books.series["fiscal_cost"][0]
+        start = model.ai_value_at_start
+        frame["market_value_min_share"] = np.minimum.reduce(self.series["ai_market_value"], axis=0) / max(start, 1e-9)
+        frame["gdp_gap_min"] = np.minimum.reduce(self.series["gdp_gap"], axis=0)
+        frame["unemployment_max"] = np.maximum.reduce(self.series["unemployment"], axis=0)
+        for kind in COUNTED_KINDS:
+            count = defaults[defaults["kind"] == kind].groupby("replication").size()
+            frame[f"{kind}_defaults"] = where.map(count).fillna(0).astype(np.int64)
+            size = books.rows[kind].stop - books.rows[kind].start
+            frame[f"{kind}_alive_share"] = 1.0 - frame[f"{kind}_defaults"] / size if size else 1.0
+        frame["defaulted_debt"] = where.map(by["debt"].sum()).fillna(0.0)
+        frame["defaulted_debt_share"] = frame["defaulted_debt"] / max(modelled_debt, 1e-9)
+        frame["first_default_tick"] = where.map(by["tick"].min()).fillna(-1).astype(np.int64)
+        frame["months_to_peak"] = np.argmax(self.series["ai_market_value"], axis=0).astype(np.int64)
+        return frame
+
+    def losses_table(self) -> pd.DataFrame:
+        """One row a tie, channel and replication (and tick, when dated): losses above a dollar threshold of 1 USD mn."""
+        books, ledger = self.model.books, self.model.ledger
+        frames = []
+        if self._dated:
+            for tick, key, change in self._dated:
+                frames += self._loss_rows(key, change, tick)
+        else:
+            for key, amounts in ledger.contract_losses.items():
+                frames += self._loss_rows(key, amounts, -1)
+        ids = np.array(books.ids, dtype=object)
+        for channel, amounts in ledger.own_losses.items():
+            rows, columns = np.nonzero(amounts > 1e-3)
+            frames.append(self._loss_frame(-1, ids[rows], ids[rows], channel, amounts[rows, columns], columns))
+        rows, columns = np.nonzero(ledger.losses_on_estates > 1e-3)
+        outside = np.full(len(rows), books.ids[books.outside], dtype=object)
+        frames.append(self._loss_frame(-1, ids[rows], outside, "counterparty", ledger.losses_on_estates[rows, columns], columns))
+        table = pd.concat(frames, ignore_index=True)
+        keys = ["replication", "tick", "wave", "from_agent", "to_agent", "channel"]
+        return table.groupby(keys, as_index=False, sort=True)["amount"].sum()
+
+    def _loss_rows(self, key: tuple[str, str], amounts: Array, tick: int) -> list[pd.DataFrame]:
+        books = self.model.books
+        table, channel = key
+        contracts = getattr(books, table)
+        ids = np.array(books.ids, dtype=object)
+        source, target = contracts.debtor, contracts.holder
+        if channel == "funding":
+            source, target = contracts.holder, contracts.debtor
+        elif channel == "guarantee":
+            source, target = contracts.holder, contracts.debtor
+        rows, columns = np.nonzero(amounts > 1e-3)
+        return [self._loss_frame(tick, ids[source[rows]], ids[target[rows]], channel, amounts[rows, columns], columns)]
+
+    def _loss_frame(
+        self, tick: int, source: NDArray[np.object_], target: NDArray[np.object_], channel: str, amount: Array, columns: NDArray[np.int64]
+    ) -> pd.DataFrame:
+        numbers = np.array(self.model.replications, dtype=np.int64)
+        return pd.DataFrame({
+            "replication": numbers[columns], "tick": np.int64(tick), "wave": np.int64(0), "from_agent": source, "to_agent": target,
+            "channel": channel, "amount": amount,
+        })  # fmt: skip
+
+    def ticks_table(self) -> pd.DataFrame:
+        """Every replication's series, one row a replication and tick."""
+        ticks, width = self.model.books.ticks, self.model.books.replications
+        start = self.model.economy.start
+        frame = pd.DataFrame({
+            "replication": np.repeat(np.array(self.model.replications, dtype=np.int64), ticks),
+            "tick": np.tile(np.arange(ticks, dtype=np.int64), width),
+            "date": np.tile(np.array([month_name(start, tick) for tick in range(ticks)], dtype=object), width),
+        })  # fmt: skip
+        for name in SERIES:
+            frame[name] = np.ascontiguousarray(self.series[name].T).ravel()
+        return frame
+
+
+def _is_systemic(rows: pd.DataFrame, rule: dict[str, float], modelled_debt: float) -> bool:
+    """Whether within some window of months agents of enough kinds default with enough debt."""
+    ticks, kinds, debt = rows["tick"].to_numpy(), rows["kind"].to_numpy(), rows["debt"].to_numpy()
+    for first in ticks:
+        window = (ticks >= first) & (ticks < first + rule["months"])
+        if len(set(kinds[window])) >= rule["kinds"] and debt[window].sum() >= rule["debt_share"] * modelled_debt:
+            return True
+    return False

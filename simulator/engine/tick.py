@@ -1,0 +1,252 @@
+"""READ FIRST: one tick of the model, a month, as a list of named stages.
+
+Each stage asks the agents' rules for decisions (:func:`decide`) and lets the ledger post them. Rules read and decide; the
+ledger writes. An unshocked twin, when there is one, goes through every stage just before (amplifier channels that are off read it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.registry import FIRM_KINDS
+from simulator.engine import defaults
+from simulator.ledger import identities
+from simulator.markets import accounts, collateral, credit, shares
+
+if TYPE_CHECKING:
+    from simulator.engine.model import ContagionModel
+
+Array = NDArray[np.float64]
+
+BUILDERS = ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "utility")
+EARNERS = FIRM_KINDS
+
+
+def decide(model: ContagionModel, rule: str, into: str, kinds: tuple[str, ...] = FIRM_KINDS) -> None:
+    """Ask a rule of every agent of ``kinds`` and keep the answers in the column ``into``."""
+    target = model.books[into]
+    for actor in model.actors(kinds):
+        target[actor.rows] = getattr(actor, rule)()
+
+
+def announce(model: ContagionModel) -> None:
+    """1. Shocks due now are applied, the Fed sets its rate, the government its programmes."""
+    books, ledger = model.books, model.ledger
+    ledger.begin_tick()
+    before = model.levers_of_last_tick
+    books.levers, books.draws = model.schedule.at(books.tick), model.draws.at(books.tick)
+    books["opening_cash"][...] = books["cash"]
+    for name in ("lab_shares.value", "listed_shares.value"):
+        if books.levers[name] is not before[name]:
+            shares.shock_values(books, ledger, books.levers[name] / before[name])
+    model.levers_of_last_tick = books.levers
+    bank = model.actor("central_bank")
+    projected, rate = bank.projected_rate(), bank.policy_rate()
+    gap = books.series["policy_rate"] - books.series["projected_rate"]
+    books.series["rate_news"] = (rate - projected) - gap
+    books.series["projected_rate"], books.series["policy_rate"] = projected * np.ones_like(rate), rate * np.ones_like(gap)
+    refresh(model)
+
+
+def refresh(model: ContagionModel) -> None:
+    """Sums over contracts that the rules of this tick read."""
+    books, compute = model.books, model.compute
+    loans = books.loans
+    c = books.columns
+    c["book_net_worth"][...] = model.ledger.opening
+    c["debt"][...] = books.debt()
+    given = books.loans_given()
+    c["stake_value"][...] = books.stakes.by_holder(books.stake_values())
+    c["total_assets"][...] = c["cash"] + c["capacity"] + c["construction"] + c["other_assets"] + given + c["stake_value"]
+    rate = loans.rate + loans.is_floating * books.series["policy_rate"]
+    owed = loans.principal + loans.arrears
+    model.interest = np.maximum(rate, 0.0) * owed * books.years_per_tick
+    dearer = np.clip((loans.rate - loans.rate_at_start) * (loans.rate_at_start != 0.0), 0.0, None) * owed * books.years_per_tick
+    model.dearer = np.minimum(dearer, model.interest)
+    model.principal_due = books.repayments.due(books.tick) * loans.of_debtor(c["alive"])
+    model.planned_deliveries = compute.planned(books)
+    leases = books.leases
+    month = books.tick + 1
+    in_term = ((leases.static["start"] <= month) & (leases.static["end"] > month))[:, None]
+    model.rents = leases.static["rent"][:, None] * in_term * leases.in_force * leases.of_debtor(c["alive"]) * books.years_per_tick
+    c["interest_due"][...] = loans.by_debtor(model.interest)
+    c["principal_due"][...] = loans.by_debtor(model.principal_due)
+    c["rent_bills"][...] = leases.by_debtor(model.rents)
+    called = 1.0 - compute.buyer_is_lab * (1.0 - books.orders.of_debtor(c["order_share_taken"]))
+    called_plan = model.planned_deliveries * called
+    c["order_bills"][...] = compute.order_bills(books, called_plan)
+    now, coming = compute.contracted(books)
+    c["contracted_now"][...], c["contracted_next"][...] = now, coming
+    receipts = books.by_owner(loans, model.interest) + books.by_owner(books.orders, called_plan) + books.by_owner(leases, model.rents)
+    c["receipts_due"][...] = receipts
+    c["committed_funds"][...] = loans.by_debtor(loans.undrawn * (1.0 - model.credit.is_line))
+    c["secured_room"][...] = collateral.secured_room(books)
+    c["months_to_lease"][...] = np.maximum(model.first_lease - month, 1.0)
+
+
+def expect(model: ContagionModel) -> None:
+    """2. Demand moves along its adoption curve; expectations adapt and extrapolate."""
+    books = model.books
+    path_before = model.growth_path(books.tick - 1)
+    deviation = books["expected_growth"] - path_before
+    decide(model, "new_demand", "demand")
+    decide(model, "new_expected_growth", "expected_growth")
+    books["growth_news"][...] = books["expected_growth"] - model.growth_path(books.tick) - deviation
+
+
+def plan(model: ContagionModel) -> None:
+    """3. Revenue, cost, investment wanted, and the pecking order of finance."""
+    books = model.books
+    c = books.columns
+    decide(model, "delivered_share", "delivery", ("hyperscaler", "cloud"))
+    decide(model, "sales_to_outside", "outside_sales", EARNERS)
+    model.ledger.set_column("outside_sales", c["outside_sales"] * c["alive"])
+    c["power_spending"][...] = c["capacity"] * c["power_needed_per_capacity"] * model.power_price * books.levers["power.price"] * books.years_per_tick
+    revenue = c["outside_sales"] / books.years_per_tick + c["contracted_now"] + c["chip_sales"]
+    c["parts_spending"][...] = c["cost_share"] * revenue * books.years_per_tick
+    c["power_bill"][...] = c["power_spending"] * model.power_bought
+    c["supplier_bill"][...] = c["parts_spending"] * model.parts_bought
+    decide(model, "operating_cost", "operating_bill")
+    model.ledger.set_column("operating_bill", c["operating_bill"] * c["alive"])
+    decide(model, "tax", "tax_bill")
+    model.ledger.set_column("tax_bill", c["tax_bill"] * c["alive"])
+    decide(model, "wanted_investment", "planned_investment", BUILDERS)
+    c["equity_supply"][...] = shares.equity_supply(books)
+    model.tranches = model.tranches_due()
+    c["tranches_due"][...] = books.stakes.by_holder(model.tranches)
+    decide(model, "wanted_borrowing", "planned_borrowing")
+
+
+def lend(model: ContagionModel) -> None:
+    """4. Lenders ration requests and renew or refuse what matures; rates follow risk."""
+    decide(model, "lending_room", "lending_room", ("lender",))
+    decide(model, "renewal_room", "renewal_room", ("lender",))
+    renewed = model.credit.lend(model.books, model.ledger, model.principal_due)
+    model.principal_due = model.principal_due - renewed
+    model.books["principal_due"][...] = model.books.loans.by_debtor(model.principal_due)
+
+
+def trade(model: ContagionModel) -> None:
+    """5. Orders are invoiced, rents and bills fall due, firms decide what they build, pay out and raise."""
+    books, ledger, compute = model.books, model.ledger, model.compute
+    c = books.columns
+    decide(model, "affordable_investment", "planned_investment", BUILDERS)
+    decide(model, "order_share_taken", "order_share_taken", ("ai_lab",))
+    investment = c["planned_investment"] * c["alive"]
+    model.invoices = compute.invoices(books, model.planned_deliveries, investment)
+    books.orders.remaining[...] = np.maximum(books.orders.remaining - model.invoices * compute.is_committed, 0.0)
+    chips = books.orders.by_debtor(model.invoices * compute.capital_goods)
+    chips_planned = books.orders.by_debtor(model.invoices * compute.capital_goods * (1.0 - compute.is_committed))
+    model.building = np.maximum(investment - chips_planned, 0.0)
+    model.investment = model.building + chips
+    ledger.change_stock("construction", model.investment)  # the cost side is in the invoices and bills accrued below
+    sales = c["outside_sales"]
+    ledger.pay(model.from_outside(sales))
+    grant = model.actor("government").absorbed_share() * np.minimum(model.building, (1.0 - c["chips_share"]) * investment)
+    if grant.any():
+        ledger.government_pays(grant)
+    transfers = model.actor("government").transfers()
+    if transfers.any():
+        benefit = np.zeros_like(grant)
+        benefit[books.household] = transfers[0]
+        ledger.government_pays(benefit)
+    compute.note_sales(books, ledger, model.invoices)
+    decide(model, "payout", "payout_flow", EARNERS)
+    ledger.pay(model.from_outside(-np.minimum(c["payout_flow"], 0.5 * c["cash"])))
+    books.series["government_spending"] = ledger.sum(grant)
+
+
+def settle(model: ContagionModel) -> None:
+    """6. All contractual dues are cleared together; then rounds and tranches are paid out of what is left."""
+    books, ledger = model.books, model.ledger
+    c = books.columns
+    operating = c["operating_bill"] + c["tax_bill"] + model.building
+    operating[books.outside] = 0.0
+    model.settlement.accrue(ledger, model.interest, model.dearer, model.principal_due, model.invoices, model.rents, operating)
+    model.settlement.clear(ledger)
+    c["free_cash_flow"][...] = c["cash"] - c["opening_cash"]
+    shares.vest_warrants(books, ledger, model.invoices)
+    decide(model, "wanted_round", "wanted_round", ("ai_lab", "cloud"))
+    shares.raise_equity(books, ledger, c["wanted_round"], model.tranches)
+    decide(model, "smoothed_burn", "last_burn", ("ai_lab",))
+    accounts.circulate(books, ledger, ledger.sum(c["operating_bill"] * c["wage_share"]), ledger.sum(c["tax_bill"]))
+
+
+def build(model: ContagionModel) -> None:
+    """7. What is built is switched on as power allows; machines wear and age."""
+    decide(model, "newly_connected", "newly_connected", ("utility",))
+    model.compute.build(model.books, model.ledger)
+
+
+def price(model: ContagionModel) -> None:
+    """8. Shares are repriced by news, trend and short sellers; CDS follow."""
+    books, ledger = model.books, model.ledger
+    surprise = model.revenue_deviation()
+    books["revenue_surprise"][...] = np.clip(surprise - books["deviation"], -0.3, 0.3)
+    books["deviation"][...] = surprise
+    observed = model.growth_path(books.tick) + 12.0 * books["revenue_surprise"]
+    books["observed_growth"][...] += (observed - books["observed_growth"]) / 6.0
+    books["short_pressure"][...] = model.actor("short_seller").pressure()
+    books.series["market_index"] = books.series["market_index"] * np.exp(
+        np.sqrt(books.years_per_tick) * shares.MARKET_VOLATILITY * books.draws["market"] + accounts.NORMAL_RETURN * books.years_per_tick
+        - 0.5 * shares.MARKET_VOLATILITY**2 * books.years_per_tick
+    )  # fmt: skip
+    shares.price_shares(books, ledger, books["short_pressure"])
+    books["debt"][...] = books.debt()
+    credit.credit_default_swaps(books, ledger)
+
+
+def margin(model: ContagionModel) -> None:
+    """9. Collateral is revalued; calls are cured by cash, else by sales; funds meet redemptions."""
+    books, ledger = model.books, model.ledger
+    model.margin_desk.run(books, ledger)
+    decide(model, "redemptions", "redemptions_wanted", ("lender",))
+    if books["redemptions_wanted"].any():
+        collateral.redeem(books, ledger, books["redemptions_wanted"])
+
+
+def default(model: ContagionModel) -> None:
+    """10. Defaults in waves; then all estates of the tick are cleared together."""
+    defaults.resolve(model)
+
+
+def account(model: ContagionModel) -> None:
+    """11. Households, government, GDP, market values; the books are checked; the tick is recorded."""
+    books, ledger = model.books, model.ledger
+    rows = books.rows
+    capacity = ledger.sum(books["capacity"][rows["hyperscaler"]]) + ledger.sum(books["capacity"][rows["cloud"]])
+    books.series["deployment"] = capacity / np.maximum(books.series["capacity_at_start"], 1e-9)
+    books.series["displaced"] = model.actor("household").displaced_share()
+    demand = model.actor("household").demand_index()
+    books.series["household_demand_now"] = demand
+    accounts.market_values(books, ledger, model.index_history)
+    books.series["household_demand"] = books.series_through("household", "household_demand_now")
+    accounts.macroeconomy(books, ledger, model.investment)
+    books.series["gpu_resale_value"] = model.gpu_resale_value()
+    losses = [ledger.posted[tag] for tag in ("counterparty", "equity", "fire_sale", "funding", "margin", "guarantee")]
+    fall = np.zeros_like(books["cash"])
+    for posting in losses:
+        fall += np.maximum(-posting, 0.0)
+    books["recent_loss"][...] = fall
+    identities.check(books, ledger)
+    model.recorder.record(model)
+
+
+STAGES: tuple[Callable[[ContagionModel], None], ...] = (
+    announce, expect, plan, lend, trade, settle, build, price, margin, default, account,
+)  # fmt: skip
+
+
+def one_tick(model: ContagionModel) -> None:
+    """Run all stages once."""
+    for stage in STAGES:
+        if model.twin is not None:
+            stage(model.twin)
+        stage(model)
+    for world in (model.twin, model):
+        if world is not None:
+            world.books.tick += 1

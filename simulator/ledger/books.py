@@ -1,0 +1,222 @@
+"""The books of a batch: every stock and contract of all agents in all replications, and what they are worth.
+
+:class:`Books` is the state that rules read and the ledger writes. It holds no behaviour beyond sums and values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.ledger.columns import Columns
+from simulator.ledger.contracts import Contracts
+from simulator.ledger.names import AMPLIFIER_CHANNELS, CHANNELS, KINDS
+from simulator.ledger.schedules import DeliverySchedule, RepaymentSchedule
+from simulator.ledger.sums import total
+
+Array = NDArray[np.float64]
+
+STOCKS = ("cash", "deposits", "capacity", "construction", "other_assets", "other_liabilities")
+"""Stocks of an agent that open at the figures of the economy's tables."""
+
+AT_START = ("market_value", "cds", "capex", "outside_revenue", "power_online", "power_queue")
+"""Items that become columns of their own; the table's figure stays as the parameter ``<item>_at_start``."""
+
+
+class Books:
+    """Columns ``(N, R)``, contracts ``(C, R)`` and system series ``(1, R)`` of one batch of replications.
+
+    ``switches`` has one array ``(1, R)`` of 0 or 1 for every channel; ``ticks_per_year`` is 12.
+    """
+
+    def __init__(self, economy: Any, replications: int, ticks: int, switches: Mapping[str, Array] | None = None) -> None:
+        self.economy = economy
+        self.ids: tuple[str, ...] = economy.ids
+        self.agents, self.replications, self.ticks = len(economy.ids), replications, ticks
+        self.ticks_per_year, self.years_per_tick = 12, 1.0 / 12.0
+        self.macro = dict(economy.macro)
+        self.rows: dict[str, slice] = {kind: economy.rows(kind) for kind in KINDS}
+        ones = np.ones((1, replications))
+        self.switches = {name: np.asarray((switches or {}).get(name, ones), dtype=np.float64) * ones for name in CHANNELS}
+        self.tick = 0
+        self.levers: Mapping[str, Array] = {}
+        self.has_dead = False
+        self.twin: Books | None = None  # the unshocked world with the same luck, stepped alongside when an amplifier is off
+        self.held_channels = frozenset(name for name in AMPLIFIER_CHANNELS if not self.switches[name].all())
+        self.converged = np.ones(replications, dtype=bool)
+        self.draws: Mapping[str, Array] = {}
+        self.outside = self.rows["outside"].start
+        self.household = self.rows["household"].start
+        self.government = self.rows["government"].start
+        self.central_bank = self.rows["central_bank"].start
+        self._open_columns(economy)
+        self._open_contracts(economy)
+        self._open_series()
+
+    # ------------------------------------------------------------------ opening
+
+    def _open_columns(self, economy: Any) -> None:
+        columns = Columns(self.agents, self.replications)
+        for item, values in economy.values.items():
+            if item in STOCKS:
+                columns.add(item, values, "stock")
+                columns.add(f"{item}_at_start", values, "parameter")
+            elif item in AT_START:
+                columns.add(f"{item}_at_start", values, "parameter")
+            elif item != "equity_book":
+                columns.add(item, values, "parameter")
+        kinds = np.array(economy.kinds)
+        is_bank = np.array([kind == "lender" and sort == "bank" for kind, sort in zip(economy.kinds, economy.lender_types, strict=True)])
+        columns.add("is_bank", is_bank.astype(np.float64), "parameter")
+        columns.add("is_fund", np.isin(economy.lender_types, ("fund", "private_credit")).astype(np.float64), "parameter")
+        columns.add("is_issuer", (economy.values["market_value"] > 0).astype(np.float64), "parameter")
+        columns.add("is_listed", economy.listed.astype(np.float64), "parameter")
+        self.money_issuers = np.flatnonzero(is_bank | (kinds == "central_bank"))
+        self.can_default = ~np.isin(kinds, ("short_seller", "household", "government", "central_bank", "outside"))
+        columns.add("alive", 1.0)
+        columns.add("shares", economy.values["market_value"])
+        columns.add("share_price", 1.0)
+        columns.add("fair_price", 1.0)
+        columns.add("mispricing", 0.0)
+        columns.add("operating_arrears", 0.0)
+        columns.add("insured_deposits", 0.0)
+        columns.add("months_in_arrears", 0.0)
+        columns.add("resale_value", 1.0)
+        columns.add("demand", 1.0)
+        columns.add("power_online", economy.values["power_online"])
+        columns.add("power_queue", economy.values["power_queue"])
+        columns.add("cds", economy.values["cds"])
+        columns.add("expected_growth", economy.values["outside_growth"])
+        columns.add("observed_growth", economy.values["outside_growth"])
+        columns.add("price_trend", 0.0)
+        columns.add("margin_breached", 0.0)
+        self.columns = columns
+
+    def _open_contracts(self, economy: Any) -> None:
+        size, width = self.agents, self.replications
+        self.loans = Contracts(economy.loans, "lender", "borrower", size, width)
+        self.loans.add("principal", self.loans.static.pop("principal"))
+        self.loans.add("undrawn", self.loans.static.pop("undrawn"))
+        floating = self.loans.static["rate_type"] == "floating"
+        self.loans.static["is_floating"] = floating.astype(np.float64)[:, None]
+        self.loans.add("rate", self.loans.static.pop("rate"))  # fixed: the coupon; floating: the spread over the policy rate
+        self.loans.static["rate_at_start"] = self.loans.rate[:, :1].copy()
+        self.loans.add("arrears")
+        self.repayments = RepaymentSchedule(self.loans, self.ticks)
+        self.stakes = Contracts(economy.stakes, "holder", "issuer", size, width)
+        self.stakes.add("shares", self.stakes.static["value"])
+        self.stakes.add("tranche_remaining", self.stakes.static.pop("tranche_remaining"))
+        self.stakes.static["unvested_at_start"] = self.stakes.static.pop("unvested")
+        self.stakes.add("unvested", self.stakes.static["unvested_at_start"])
+        self.orders = Contracts(economy.orders, "seller", "buyer", size, width)
+        self.orders.add("remaining", self.orders.static["amount"])
+        self.orders.add("arrears")
+        self.order_schedule = DeliverySchedule(self.orders, self.ticks)
+        self.leases = Contracts(economy.leases, "lessor", "lessee", size, width)
+        self.leases.add("arrears")
+        self.leases.add("in_force", 1.0)
+        self.guarantees = Contracts(economy.guarantees, "beneficiary", "guarantor", size, width)
+        self.guarantees.add("notional", self.guarantees.static.pop("notional"))
+
+    def _open_series(self) -> None:
+        start = {"policy_rate": self.macro["policy_rate"], "unemployment": self.macro["unemployment"], "inflation": self.macro["inflation"]}
+        self.series: dict[str, Array] = {}
+        for name in (
+            "policy_rate", "projected_rate", "cds_index", "cds_index_at_start", "sentiment", "ai_return_year", "unemployment", "gdp",
+            "gdp_gap", "inflation", "power_share", "power_queue", "fiscal_cost", "household_demand", "gpu_resale_value", "investment",
+            "circular_revenue_share", "capital_raised", "displaced", "new_credit", "government_spending", "outside_income", "wages_paid", "taxes_paid", "wealth",
+            "investment_at_start", "displaced_at_start", "wealth_at_start", "growth_contribution",
+        ):  # fmt: skip
+            self.series[name] = np.full((1, self.replications), start.get(name, 0.0))
+        for name in ("household_demand", "gpu_resale_value", "power_share"):
+            self.series[name][...] = 1.0
+        self.series["gdp"][...] = self.macro["gdp"]
+
+    # ------------------------------------------------------------------ values
+
+    def __getitem__(self, name: str) -> Array:
+        """A column ``(N, R)`` (parameters ``(N, 1)``) by name."""
+        return self.columns[name]
+
+    def through(self, channel: str, name: str) -> Array:
+        """A column as an amplifier sees it: with the channel off, its value in the unshocked twin with the same luck, ``(N, R)``."""
+        values = self.columns[name]
+        if self.twin is None or channel not in self.held_channels:
+            return values
+        return np.where(self.switches[channel] > 0.0, values, self.twin.columns[name])
+
+    def series_through(self, channel: str, name: str) -> Array:
+        """A system series as an amplifier sees it, ``(1, R)``."""
+        values = self.series[name]
+        if self.twin is None or channel not in self.held_channels:
+            return values
+        return np.where(self.switches[channel] > 0.0, values, self.twin.series[name])
+
+    def lever(self, name: str) -> Array:
+        """The value of a lever in this tick, ``(N, 1)`` or ``(1, 1)``."""
+        return self.levers[name]
+
+    def stake_values(self) -> Array:
+        """Stakes at the issuer's price or mark, USD bn, ``(S, R)``."""
+        return self.stakes.shares * self.stakes.of_debtor(self["share_price"])  # type: ignore[no-any-return]
+
+    def market_value(self) -> Array:
+        """Market value of each issuer's shares, USD bn, ``(N, R)`` (a memo item of the issuer)."""
+        return self["shares"] * self["share_price"]
+
+    def by_owner(self, contracts: Contracts, amounts: Array) -> Array:
+        """Sum amounts ``(C, R)`` by owner, ``(N, R)``: the holder, or Outside, which bought the claims of every settled estate."""
+        owned = contracts.by_holder(amounts)
+        if self.has_dead:
+            orphaned = owned * (1.0 - self["alive"])
+            owned -= orphaned
+            owned[self.outside] += total(orphaned)[0]
+        return owned
+
+    def net(self, contracts: Contracts, amounts: Array) -> Array:
+        """Amounts ``(C, R)`` added for the owner and taken from the debtor, ``(N, R)``; sums to zero over agents."""
+        return self.by_owner(contracts, amounts) - contracts.by_debtor(amounts)
+
+    def debt(self) -> Array:
+        """Loans owed, arrears included, USD bn, ``(N, R)``."""
+        return self.loans.by_debtor(self.loans.principal + self.loans.arrears)
+
+    def loans_given(self) -> Array:
+        """Loans held, arrears included, USD bn, ``(N, R)``."""
+        return self.by_owner(self.loans, self.loans.principal + self.loans.arrears)
+
+    def payables(self) -> Array:
+        """Overdue bills of orders, leases and operations, USD bn, ``(N, R)``."""
+        return self.orders.by_debtor(self.orders.arrears) + self.leases.by_debtor(self.leases.arrears) + self["operating_arrears"]
+
+    def net_worth(self) -> Array:
+        """Book net worth, USD bn, ``(N, R)``: everything owned less everything owed, at book value and marks."""
+        worth = self["cash"] - self["deposits"]
+        worth += self["capacity"]
+        worth += self["construction"]
+        worth += self["other_assets"]
+        worth -= self["other_liabilities"]
+        worth -= self["operating_arrears"]
+        worth -= self["insured_deposits"]
+        worth += self.net(self.loans, self.loans.principal + self.loans.arrears)
+        worth += self.stakes.by_holder(self.stake_values())
+        worth += self.net(self.orders, self.orders.arrears)
+        worth += self.net(self.leases, self.leases.arrears)
+        worth[self.outside] += total(self["operating_arrears"])[0]
+        worth[self.government] += total(self["insured_deposits"])[0]
+        return worth
+
+    def gross_positions(self) -> Array:
+        """Everything owned plus everything owed, USD bn, ``(N, R)``: the scale of the books' tolerance."""
+        gross = self["cash"] + self["deposits"] + self["capacity"] + self["construction"] + self["other_assets"] + self["other_liabilities"]
+        owed = self.loans.principal + self.loans.arrears
+        gross += self.loans.by_holder(owed) + self.loans.by_debtor(owed) + self.stakes.by_holder(self.stake_values())
+        return gross
+
+    def total_assets(self) -> Array:
+        """Book assets, USD bn, ``(N, R)``."""
+        assets = self["cash"] + self["capacity"] + self["construction"] + self["other_assets"]
+        return assets + self.loans_given() + self.stakes.by_holder(self.stake_values())

@@ -1,0 +1,85 @@
+"""Identities that hold in every tick of every replication; one that fails is an error with the agent, tick and amount."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.ledger.books import Books
+from simulator.ledger.postings import Ledger
+
+TOLERANCE = 1e-9
+
+
+class IdentityError(ArithmeticError):
+    """The books do not balance."""
+
+
+def check(books: Books, ledger: Ledger) -> None:
+    """Check money, flows of funds and signs; round off negatives within the tolerance against the rounding account.
+
+    Raises IdentityError that names agent, tick and amount.
+    """
+    _round_off(books, ledger)
+    _check_money(books, ledger)
+    _check_flow_of_funds(books, ledger)
+    _check_signs(books)
+
+
+def _round_off(books: Books, ledger: Ledger) -> None:
+    """A cash balance negative by less than the tolerance becomes zero; Outside bears the difference, which is counted."""
+    cash = books["cash"]
+    if cash.min() >= 0.0:
+        return
+    scale = books.gross_positions() + ledger.flows
+    slight = np.where((cash < 0.0) & (cash > -TOLERANCE * np.maximum(scale, 1.0)), -cash, 0.0)
+    slight[books.outside] = 0.0
+    if slight.any():
+        change = slight.copy()
+        amount = ledger.sum(slight)
+        change[books.outside] -= amount[0]
+        ledger.pay(change)
+        cash[slight > 0.0] = 0.0
+        ledger.rounding += amount
+
+
+def _check_money(books: Books, ledger: Ledger) -> None:
+    money = ledger.sum(books["cash"]) - ledger.sum(books["deposits"])
+    scale = ledger.sum(books["cash"]) + ledger.sum(ledger.flows)
+    error = np.abs(money - books.money_at_start)
+    if (error > TOLERANCE * scale).any():
+        column = int(np.argmax(error - TOLERANCE * scale))
+        raise IdentityError(f"tick {books.tick}, column {column}: cash less deposits changed by {money[0, column] - books.money_at_start:.6g} USD bn")
+
+
+def _check_flow_of_funds(books: Books, ledger: Ledger) -> None:
+    closing = books.net_worth()
+    expected = ledger.opening.copy()
+    turnover = ledger.flows + books.gross_positions()
+    for posting in ledger.posted.values():
+        expected += posting
+        turnover += np.abs(posting)
+    error = np.abs(closing - expected)
+    bad = error > TOLERANCE * np.maximum(turnover, 1.0)
+    if bad.any() or not np.isfinite(closing).all():
+        excess = np.where(np.isfinite(closing), error / np.maximum(turnover, 1.0), np.inf)
+        agent, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
+        raise IdentityError(
+            f"tick {books.tick}, agent {books.ids[int(agent)]}, column {int(column)}: net worth is {closing[agent, column]:.9g} USD bn, "
+            f"opening and postings give {expected[agent, column]:.9g} (difference {closing[agent, column] - expected[agent, column]:.3g})"
+        )
+
+
+def _check_signs(books: Books) -> None:
+    columns = {name: books[name] for name in ("cash", "deposits", "capacity", "construction")}
+    contracts = {
+        "principal": (books.loans.principal, books.loans), "remaining order": (books.orders.remaining, books.orders),
+        "shares": (books.stakes.shares, books.stakes),
+    }  # fmt: skip
+    for name, values in columns.items():
+        if values.min() < -TOLERANCE * max(float(np.abs(values).max()), 1.0):
+            agent, column = np.unravel_index(int(np.argmin(values)), values.shape)
+            raise IdentityError(f"tick {books.tick}, agent {books.ids[int(agent)]}, column {int(column)}: {name} is {values[agent, column]:.6g}")
+    for name, (values, table) in contracts.items():
+        if values.size and values.min() < -TOLERANCE * max(float(np.abs(values).max()), 1.0):
+            row, column = np.unravel_index(int(np.argmin(values)), values.shape)
+            raise IdentityError(f"tick {books.tick}, contract {table.ids[int(row)]}, column {int(column)}: {name} is {values[row, column]:.6g}")

@@ -1,0 +1,227 @@
+"""The ledger: the only writer of the books.
+
+Every flow is posted twice, and every change of net worth carries a tag: ``ordinary``, ``direct`` (the shock itself) or a
+channel of contagion. Per agent, opening net worth plus the sum of its postings is closing net worth; the identities are
+checked against the stocks each tick (:mod:`simulator.ledger.identities`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.ledger.books import Books
+from simulator.ledger.contracts import Contracts
+from simulator.ledger.names import LOSS_CHANNELS
+from simulator.ledger.sums import total
+
+Array = NDArray[np.float64]
+
+TAGS = ("ordinary", "direct", *LOSS_CHANNELS)
+NATURES = ("credit", "mark_to_market", "deadweight")
+
+
+class Ledger:
+    """Writes the books and keeps the account of every change of net worth by tag, and of losses by contract and channel."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+        size, width = books.agents, books.replications
+        self.posted: dict[str, Array] = {tag: np.zeros((size, width)) for tag in TAGS}
+        self.opening = books.net_worth()
+        self.flows = np.zeros((size, width))
+        self.loss_by_tag: dict[str, Array] = {tag: np.zeros((1, width)) for tag in TAGS[1:]}
+        self.loss_by_nature: dict[str, Array] = {nature: np.zeros((1, width)) for nature in NATURES}
+        self.contract_losses: dict[tuple[str, str], Array] = {}
+        self.own_losses: dict[str, Array] = {}
+        self.losses_on_estates = np.zeros((size, width))  # Outside's losses on operating bills and other liabilities, by debtor
+        self.rounding = np.zeros((1, width))
+        self.mute = {name: books.switches[name] for name in LOSS_CHANNELS if not books.switches[name].all()}
+
+    def begin_tick(self) -> None:
+        """Open the account of a tick."""
+        self.opening = self.books.net_worth()
+        for account in self.posted.values():
+            account[...] = 0.0
+        self.flows[...] = 0.0
+
+    @staticmethod
+    def sum(amounts: Array) -> Array:
+        """Sum over the first axis, ``(1, R)``, with bits that do not depend on the number of replications."""
+        return total(amounts)
+
+    # ------------------------------------------------------------------ cash
+
+    def move_cash(self, change: Array) -> None:
+        """Change cash by ``change (N, R)``, which sums to zero over agents. Banks and the central bank pay by creating deposits."""
+        books = self.books
+        issuers = books.money_issuers
+        cash, deposits = books["cash"], books["deposits"]
+        created = change[issuers]
+        cash += change
+        cash[issuers] -= created
+        owed = deposits[issuers] - created
+        spare = np.maximum(-owed, 0.0)  # an issuer that takes in more than its deposits holds the rest as reserves
+        deposits[issuers] = owed + spare
+        cash[issuers] += spare
+        self.flows += np.abs(change)
+
+    def post(self, tag: str, change: Array) -> None:
+        """Enter a change of net worth ``(N, R)`` under a tag."""
+        self.posted[tag] += change
+
+    def pay(self, change: Array, tag: str = "ordinary") -> None:
+        """An income of some that is a cost of others: cash and net worth move by ``change (N, R)``, which sums to zero over agents."""
+        self.move_cash(change)
+        self.post(tag, change)
+
+    def pay_between(self, payer: int | slice, payee: int | slice, amounts: Array, tag: str = "ordinary") -> None:
+        """Pay ``amounts (n, R)`` from the rows ``payer`` to the rows ``payee``; either side may be one agent, who pays or gets the sum."""
+        self.pay(self.between(payer, payee, amounts), tag)
+
+    def between(self, payer: int | slice, payee: int | slice, amounts: Array) -> Array:
+        """The change ``(N, R)`` that a payment of ``amounts (n, R)`` from ``payer`` to ``payee`` makes."""
+        change = np.zeros_like(self.flows)
+        for rows, sign in ((payer, -1.0), (payee, 1.0)):
+            if isinstance(rows, slice):
+                change[rows] += sign * amounts
+            else:
+                change[rows] += sign * total(np.broadcast_to(amounts, (len(amounts), self.books.replications)))[0]
+        return change
+
+    # ------------------------------------------------------------------ stocks
+
+    def change_stock(self, name: str, change: Array, tag: str = "ordinary") -> None:
+        """Change a stock of value (capacity, other assets, …) and the net worth with it; liabilities lower net worth."""
+        self.books[name][...] += change
+        self.post(tag, -change if name in ("other_liabilities", "deposits", "operating_arrears") else change)
+
+    def swap(self, source: str, target: str, amounts: Array) -> None:
+        """Turn ``amounts (N, R)`` of one stock into another at book value, as when construction is switched on."""
+        self.books[source][...] -= amounts
+        self.books[target][...] += amounts
+
+    def exchange_other_assets(self, amounts: Array) -> None:
+        """Sell other assets worth ``amounts (N, R)`` to Outside at book value; negative amounts buy."""
+        books = self.books
+        books["other_assets"][...] -= amounts
+        change = amounts.copy()
+        sold = total(amounts)[0]
+        books["other_assets"][books.outside] += sold
+        change[books.outside] -= sold
+        self.move_cash(change)
+
+    def set_column(self, name: str, values: Array) -> None:
+        """Write a column that carries no value of its own (a decision, a price memo, an index)."""
+        self.books[name][...] = values
+
+    # ------------------------------------------------------------------ loans
+
+    def lend(self, amounts: Array) -> None:
+        """New loans ``(C, R)``: cash to the borrower, principal to the lender's assets. No one's net worth moves."""
+        loans = self.books.loans
+        loans.principal[...] += amounts
+        self.move_cash(-self.books.net(loans, amounts))
+
+    def repay(self, amounts: Array) -> None:
+        """Principal ``(C, R)`` paid back in cash."""
+        loans = self.books.loans
+        loans.principal[...] -= amounts
+        np.maximum(loans.principal, 0.0, out=loans.principal)
+        self.move_cash(self.books.net(loans, amounts))
+
+    # ------------------------------------------------------------------ losses
+
+    def lose(self, table: str, channel: str, amounts: Array, nature: str, relief: bool = False) -> None:
+        """Holders of contracts lose ``amounts (C, R)`` (not negative) through a channel; with ``relief`` the debtors are freed of as much.
+
+        With the channel switched off the loss is made good by Outside, in cash, as a booked indemnity: it is then ordinary.
+        """
+        contracts: Contracts = getattr(self.books, table)
+        switch = self.mute.get(channel)
+        booked = amounts if switch is None else amounts * switch
+        self._account(table, channel, contracts)[...] += booked
+        self._count(channel, nature, total(booked))
+        self.post(channel, -self.books.by_owner(contracts, booked))
+        if relief:
+            self.post(channel if switch is None else "ordinary", contracts.by_debtor(amounts))
+        if switch is not None:
+            self._indemnify(self.books.by_owner(contracts, amounts * (1.0 - switch)))
+
+    def cost_debtors(self, table: str, channel: str, amounts: Array) -> None:
+        """Debtors of contracts bear an extra cost ``amounts (C, R)`` through a channel that the holders earn, as a dearer renewal."""
+        contracts: Contracts = getattr(self.books, table)
+        switch = self.mute.get(channel)
+        booked = amounts if switch is None else amounts * switch
+        self._account(table, channel, contracts)[...] += booked
+        self._count(channel, "credit", total(booked))
+        self.post(channel, -contracts.by_debtor(booked))
+        self.post("ordinary", self.books.by_owner(contracts, amounts))
+        if switch is not None:
+            self._indemnify(contracts.by_debtor(amounts * (1.0 - switch)))
+
+    def _account(self, table: str, channel: str, contracts: Contracts) -> Array:
+        key = (table, channel)
+        if key not in self.contract_losses:
+            self.contract_losses[key] = np.zeros((contracts.count, self.books.replications))
+        return self.contract_losses[key]
+
+    def lose_own(self, channel: str, amounts: Array, nature: str) -> None:
+        """Agents lose ``amounts (N, R)`` by their own sales or by the shock itself, with nobody's contract behind it."""
+        switch = self.mute.get(channel)
+        booked = amounts if switch is None else amounts * switch
+        if channel not in self.own_losses:
+            self.own_losses[channel] = np.zeros_like(self.flows)
+        self.own_losses[channel] += booked
+        self._count(channel, nature, total(booked))
+        self.post(channel, -booked)
+        if switch is not None:
+            self._indemnify(amounts * (1.0 - switch))
+
+    def lose_on_estate(self, amounts: Array, creditor: int) -> None:
+        """Unpaid bills ``amounts (N, R)`` of estates are lost by one ``creditor``; the estates are freed of them."""
+        switch = self.mute.get("counterparty")
+        booked = amounts if switch is None else amounts * switch
+        lost = total(booked)
+        self.losses_on_estates += booked
+        self._count("counterparty", "credit", lost)
+        self.posted["counterparty"] += booked
+        self.posted["counterparty"][creditor] -= lost[0]
+        if switch is not None:  # Outside would indemnify itself, so the loss is simply ordinary
+            rest = amounts - booked
+            self.posted["ordinary"] += rest
+            self.posted["ordinary"][creditor] -= total(rest)[0]
+
+    def government_pays(self, amounts: Array) -> None:
+        """The government pays ``amounts (N, R)`` with money it borrows from Outside, and keeps the bill."""
+        books = self.books
+        bill = total(amounts)
+        books["other_liabilities"][books.government] += bill[0]
+        books["other_assets"][books.outside] += bill[0]
+        flow = np.zeros_like(amounts)
+        flow[books.government] += bill[0]
+        flow[books.outside] -= bill[0]
+        self.move_cash(flow)
+        change = amounts.copy()
+        change[books.government] -= bill[0]
+        self.pay(change)
+        books.series["fiscal_cost"] = books.series["fiscal_cost"] + bill
+
+    def revalue_stakes(self, change: Array, tag: str) -> None:
+        """Stakes change in value by ``change (S, R)`` because their issuers' prices have; falls outside ``ordinary`` are losses."""
+        if tag == "ordinary":
+            self.post(tag, self.books.stakes.by_holder(change))
+            return
+        self.lose("stakes", tag, np.maximum(-change, 0.0), "mark_to_market")
+        self.post(tag, self.books.stakes.by_holder(np.maximum(change, 0.0)))
+
+    def _count(self, channel: str, nature: str, amount: Array) -> None:
+        self.loss_by_tag[channel] += amount
+        self.loss_by_nature[nature] += amount
+
+    def _indemnify(self, amounts: Array) -> None:
+        """Outside makes good ``amounts (N, R)``: the loss and its compensation are both ordinary."""
+        self.post("ordinary", -amounts)
+        change = amounts.copy()
+        change[self.books.outside] -= total(amounts)[0]
+        self.pay(change)

@@ -1,0 +1,104 @@
+"""When contracts fall due: repayments of loans and deliveries of orders, month by month.
+
+New loans are added to the slot they were listed for, so a slot stands for many single loans; its repayments in each
+month equal those of the list of single loans (a test holds this).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.ledger.contracts import Contracts
+
+Array = NDArray[np.float64]
+NEVER = 10**6
+
+
+class RepaymentSchedule:
+    """Principal due by month for a table of loans, amounts ``(C, R)``.
+
+    Bullet loans fall due at maturity; amortising ones in equal monthly instalments until maturity.
+    """
+
+    def __init__(self, loans: Contracts, ticks: int) -> None:
+        self.loans, self.ticks = loans, ticks
+        self.is_amortising = loans.static["repayment"] == "amortising"
+        # A date in month m after the start falls due in tick m - 1 (tick 0 is the first month); overdue rows fall due at once.
+        self.maturity = np.clip(np.asarray(loans.static["maturity"], dtype=np.int64) - 1, 0, NEVER)
+        self.terms = np.maximum(np.asarray(loans.static["new_term_months"], dtype=np.int64), 1)
+        self._bullets: dict[int, Array] = {}
+        self._instalment_ends: dict[int, Array] = {}
+        self.instalment = np.zeros((loans.count, loans.replications))
+        for month in np.unique(self.maturity):
+            self._place(loans.principal, np.flatnonzero(self.maturity == month), int(month), int(month) + 1)
+        self._rows_by_term = [(int(term), np.flatnonzero(self.terms == term)) for term in np.unique(self.terms)]
+
+    def add(self, lent: Array, tick: int) -> None:
+        """Enter new loans ``lent (C, R)`` granted in ``tick``: they run for the slot's term."""
+        for term, rows in self._rows_by_term:
+            self._place(lent, rows, tick + term, term)
+
+    def _place(self, amounts: Array, rows: NDArray[np.int64], due_tick: int, months: int) -> None:
+        slow, bullet = rows[self.is_amortising[rows]], rows[~self.is_amortising[rows]]
+        if len(bullet) and due_tick < self.ticks:
+            self._month(self._bullets, due_tick)[bullet] += amounts[bullet]
+        if len(slow):
+            instalment = amounts[slow] / months
+            self.instalment[slow] += instalment
+            if due_tick + 1 < self.ticks:
+                self._month(self._instalment_ends, due_tick + 1)[slow] += instalment
+
+    def _month(self, months: dict[int, Array], tick: int) -> Array:
+        if tick not in months:
+            months[tick] = np.zeros_like(self.instalment)
+        return months[tick]
+
+    def due(self, tick: int) -> Array:
+        """Principal that falls due in ``tick``, at most what is owed, ``(C, R)``. To be asked once a tick, in order."""
+        ended = self._instalment_ends.pop(tick, None)
+        if ended is not None:
+            self.instalment -= ended
+            np.maximum(self.instalment, 0.0, out=self.instalment)
+        due = self.instalment.copy()
+        bullets = self._bullets.pop(tick, None)
+        if bullets is not None:
+            due += bullets
+        return np.minimum(due, self.loans.principal)
+
+    def scale(self, rows: NDArray[np.int64], factor: Array) -> None:
+        """Shrink what is still to fall due of ``rows`` by ``factor (len(rows), R)`` after an early repayment."""
+        self.instalment[rows] *= factor
+        for month in (*self._bullets.values(), *self._instalment_ends.values()):
+            month[rows] *= factor
+
+
+class DeliverySchedule:
+    """Deliveries planned by month for orders with a commitment: a linear ramp, then a level rate, adding to the amount.
+
+    ``planned[t]`` is ``(C, 1)``, USD bn in tick ``t``. Orders with amount zero (supply ties) have no plan.
+    """
+
+    def __init__(self, orders: Contracts, ticks: int) -> None:
+        start = np.asarray(orders.static["start"], dtype=np.float64)
+        start = np.where(start >= NEVER, 1.0, start)
+        first = np.maximum(start, 1.0)  # the first month still to come
+        end = np.asarray(orders.static["end"], dtype=np.float64)
+        end = np.where(end >= NEVER, first + 59.0, np.maximum(end, first))
+        ramp = np.maximum(np.asarray(orders.static["ramp_months"], dtype=np.float64), 1.0)
+        amount = np.asarray(orders.static["amount"], dtype=np.float64)
+        weight_sum = _ramp_sum(end - start + 1.0, ramp) - _ramp_sum(first - start, ramp)
+        month = np.arange(1, ticks + 14, dtype=np.float64)[:, None]
+        weight = np.minimum((month - start + 1.0) / ramp, 1.0) * (month >= first) * (month <= end)
+        self.planned: Array = np.ascontiguousarray((weight * (amount / weight_sum))[:, :, None])
+
+    def next_year(self, tick: int) -> Array:
+        """Deliveries planned for the twelve months after ``tick``, USD bn, ``(C, 1)``."""
+        ahead = self.planned[tick + 1 : tick + 13]
+        return np.add.reduceat(ahead, [0], axis=0)[0] if len(ahead) else np.zeros_like(self.planned[0])
+
+
+def _ramp_sum(months: Array, ramp: Array) -> Array:
+    """Sum of ``min(m / ramp, 1)`` over ``m = 1 … months``."""
+    slow = np.minimum(months, ramp)
+    return slow * (slow + 1.0) / (2.0 * ramp) + np.maximum(months - ramp, 0.0)

@@ -1,0 +1,35 @@
+"""The only place where amounts are summed over agents or contracts.
+
+A product of a sparse 0/1 matrix in CSR form with a dense array adds in index order for every column alone, so a
+replication's bits do not depend on which others stand beside it (``sum(axis=0)`` and dense ``@`` do).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Array = NDArray[np.float64]
+
+
+def incidence(members: NDArray[np.int64], agents: int) -> sparse.csr_matrix:
+    """The 0/1 matrix ``(agents, contracts)`` whose product with amounts ``(contracts, R)`` sums them by member."""
+    count = len(members)
+    matrix = sparse.csr_matrix((np.ones(count), (members, np.arange(count))), shape=(agents, count))
+    matrix.sort_indices()
+    return matrix
+
+
+@lru_cache(maxsize=64)
+def _ones(count: int) -> sparse.csr_matrix:
+    return sparse.csr_matrix(np.ones((1, count)))
+
+
+def total(amounts: Array) -> Array:
+    """Sum of ``amounts (n, R)`` over the first axis: ``(1, R)``."""
+    if amounts.shape[0] == 0:
+        return np.zeros((1, amounts.shape[1]))
+    return _ones(amounts.shape[0]) @ amounts  # type: ignore[no-any-return]

@@ -1,0 +1,90 @@
+"""The accounts of a tick: macroeconomy, market values, and what the recorder keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.ledger.books import Books
+from simulator.ledger.postings import Ledger
+
+Array = NDArray[np.float64]
+
+AI_KINDS = ("chipmaker", "hyperscaler", "cloud", "ai_lab")
+OKUN = 0.5  # points of unemployment per point of output gap ([ball_leigh_loungani2017]: 0.4-0.5)
+PHILLIPS = 0.2  # points of inflation per point of unemployment gap, yearly (assumption, 0.1-0.4)
+DOMESTIC_SHARE = 0.5  # part of AI investment that is value added at home (imports of chips are large; calibration 1.1 of which 0.8 net of imports)
+NORMAL_RETURN = 0.086
+
+
+def ai_rows(books: Books) -> NDArray[np.int64]:
+    """Rows of the agents whose shares are the AI market."""
+    return np.concatenate([np.arange(books.rows[kind].start, books.rows[kind].stop) for kind in AI_KINDS])
+
+
+def market_values(books: Books, ledger: Ledger, history: list[Array]) -> None:
+    """AI and total market value, and the AI share return of the last twelve months above the normal one, ``(1, R)`` each.
+
+    The return is that of opening holdings (price changes, not issuance). Other shares move with the market factor.
+    """
+    rows = ai_rows(books)
+    value = ledger.sum(np.take(books.market_value(), rows, axis=0))
+    books.series["ai_market_value"] = value
+    others = max(books.macro["total_market_value"] - float(np.cumsum(books["market_value_at_start"][rows, 0])[-1]), 0.0)
+    books.series["other_market_value"] = others * books.series["market_index"]
+    books.series["total_market_value"] = value + books.series["other_market_value"]
+    index = ledger.sum(np.take(books["market_value_at_start"] * books["share_price"], rows, axis=0))
+    history.append(np.log(np.maximum(index, 1e-9)))
+    months = min(len(history) - 1, 12)
+    if months:
+        books.series["ai_return_year"] = np.clip(history[-1] - history[-1 - months] - NORMAL_RETURN * months / 12.0, -2.0, 2.0)
+    if len(history) > 13:
+        history.pop(0)
+    books.series["wealth"] = books.series["total_market_value"]
+
+
+def macroeconomy(books: Books, ledger: Ledger, investment: Array) -> None:
+    """GDP against its reference path, unemployment and inflation, ``(1, R)`` each.
+
+    Rule: GDP = C + I + G + net outside; here the change against the reference of AI investment (its domestic part) and of consumption.
+    Unemployment follows Okun's law and displacement; inflation a Phillips curve.
+    """
+    series = books.series
+    years = (books.tick + 1) * books.years_per_tick
+    reference = books.macro["gdp"] * np.exp((books.macro["gdp_growth"] + books.macro["inflation_target"]) * years)
+    yearly = ledger.sum(investment) * books.ticks_per_year
+    series["investment"] = yearly
+    if books.tick == 0:
+        series["investment_at_start"] = yearly.copy()
+    expected = series["investment_at_start"] * reference / books.macro["gdp"]
+    series["gdp_gap"] = DOMESTIC_SHARE * (yearly - expected) / reference + books.macro["consumption_share"] * (series["household_demand"] - 1.0)
+    series["gdp"] = reference * (1.0 + series["gdp_gap"])
+    natural = books.macro["natural_unemployment"]
+    wanted = natural + series["displaced"] - OKUN * series["gdp_gap"]
+    series["unemployment"] = np.clip(series["unemployment"] + 0.25 * (wanted - series["unemployment"]), 0.005, 0.5)
+    slack = series["unemployment"] - natural
+    drift = 0.1 * (books.macro["inflation_target"] - series["inflation"]) - PHILLIPS * slack * books.years_per_tick
+    series["inflation"] = series["inflation"] + drift
+
+
+def circulate(books: Books, ledger: Ledger, wages: Array, taxes: Array) -> None:
+    """Wages and taxes, which firms pay through Outside, reach households and the government; both spend, so the money goes round.
+
+    ``wages`` and ``taxes`` ``(1, R)``, USD bn. When the rest of the world runs low on deposits, households buy from it with theirs.
+    """
+    change = np.zeros_like(ledger.flows)
+    low = 0.25 * books["cash_at_start"][books.outside]
+    lent = np.clip(low - books["cash"][books.outside], 0.0, 0.5 * books["cash"][books.household])
+    change[books.outside] += lent
+    change[books.household] -= lent
+    ledger.pay(change)
+    ledger.flows[books.household] += 2.0 * wages[0]
+    ledger.flows[books.government] += 2.0 * taxes[0]
+    books.series["wages_paid"], books.series["taxes_paid"] = wages, taxes
+
+
+def concentration(books: Books, ledger: Ledger) -> Array:
+    """Herfindahl index of the AI market value over its firms, in [0, 1], ``(1, R)``."""
+    value = np.take(books.market_value(), ai_rows(books), axis=0)
+    share = value / np.maximum(ledger.sum(value), 1e-9)
+    return ledger.sum(share * share)

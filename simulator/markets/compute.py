@@ -1,0 +1,102 @@
+"""Chips, capacity and power: what is ordered, delivered, built and switched on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.ledger.books import Books
+from simulator.ledger.postings import Ledger
+
+Array = NDArray[np.float64]
+
+BUILD_MONTHS = 9.0  # from delivered chips to capacity in service (assumption, 6-15)
+OBSOLESCENCE = 0.25  # yearly fall of the resale value of accelerators with new generations (rental prices fell faster; 0.15-0.45)
+SALES_MEMORY = 1.0 / 6.0
+
+
+class ComputeMarket:
+    """Static masks of the order book, and the stages *trade* (invoices) and *build*."""
+
+    def __init__(self, books: Books) -> None:
+        orders = books.orders
+        good = orders.static["good"]
+        committed = orders.static["amount"] > 0.0
+        buyer_kind = np.array(books.economy.kinds)[orders.debtor]
+        is_chips = good == "chips"
+        self.is_committed = committed[:, None].astype(np.float64)
+        self.is_chip_tie = (is_chips & ~committed)[:, None].astype(np.float64)
+        self.is_power_tie = ((good == "power") & ~committed)[:, None].astype(np.float64)
+        self.is_chips = is_chips[:, None].astype(np.float64)
+        self.is_cloud = (good == "cloud")[:, None].astype(np.float64)
+        self.buyer_makes_chips = (buyer_kind == "chipmaker")[:, None].astype(np.float64)
+        self.buyer_is_lab = (buyer_kind == "ai_lab")[:, None].astype(np.float64)
+        self.supply_share = orders.static["supply_share"][:, None]
+        self.capital_goods = self.is_chips * (1.0 - self.buyer_makes_chips)  # chips that become the buyer's capacity
+
+    def planned(self, books: Books) -> Array:
+        """Deliveries of committed orders planned for this tick between living parties, USD bn, ``(O, R)``."""
+        orders = books.orders
+        alive = books["alive"]
+        plan = books.order_schedule.planned[books.tick] * orders.of_holder(alive) * orders.of_debtor(alive)
+        return np.minimum(plan, orders.remaining)
+
+    def contracted(self, books: Books) -> tuple[Array, Array]:
+        """Contracted sales of capacity now (yearly rate) and over the coming year, USD bn, two arrays ``(N, R)``."""
+        orders = books.orders
+        both = orders.of_holder(books["alive"]) * orders.of_debtor(books["alive"]) * self.is_cloud
+        now = orders.by_holder(np.minimum(books.order_schedule.planned[books.tick], orders.remaining) * both)
+        coming = orders.by_holder(np.minimum(books.order_schedule.next_year(books.tick), orders.remaining) * both)
+        return now * books.ticks_per_year, coming
+
+    def order_bills(self, books: Books, planned: Array) -> Array:
+        """Bills of committed orders as planned, by buyer, USD bn, ``(N, R)``."""
+        return books.orders.by_debtor(planned * (1.0 - self.capital_goods))
+
+    def invoices(self, books: Books, planned: Array, investment: Array) -> Array:
+        """What is invoiced this tick, USD bn, ``(O, R)``.
+
+        Committed orders: the plan, as far as the seller's capacity serves it and the (lab) buyer calls it. Ties: the supplier's share of
+        the buyer's spending on chips, parts or power.
+        """
+        orders = books.orders
+        called = 1.0 - self.buyer_is_lab * (1.0 - orders.of_debtor(books["order_share_taken"]))
+        served = 1.0 - self.is_cloud * (1.0 - orders.of_holder(books["delivery"]))
+        chips = orders.of_debtor(investment * books["chips_share"]) * (1.0 - self.buyer_makes_chips)
+        parts = orders.of_debtor(books["parts_spending"]) * self.buyer_makes_chips
+        power = orders.of_debtor(books["power_spending"])
+        ties = (self.is_chip_tie * (chips + parts) + self.is_power_tie * power) * self.supply_share
+        alive = orders.of_holder(books["alive"]) * orders.of_debtor(books["alive"])
+        return planned * called * served + ties * alive
+
+    def build(self, books: Books, ledger: Ledger) -> None:
+        """Switch on what is built, as far as power is connected; wear and new chip generations take their part."""
+        columns = books.columns
+        ready = columns["construction"] / BUILD_MONTHS
+        need = columns["power_needed_per_capacity"]
+        utilities = books.rows["utility"]
+        connected = ledger.sum(columns["newly_connected"][utilities]) if utilities.stop > utilities.start else np.full_like(books.series["power_queue"], 1e9)
+        spare = books.series["power_spare"] + connected
+        wanted = ledger.sum(ready * need) + 0.0 * spare
+        share = np.minimum(1.0, spare / np.maximum(wanted, 1e-9))
+        books.series["power_share"] = share
+        switched_share = books.series_through("power", "power_share")
+        switched = ready * np.where(need > 0.0, switched_share, 1.0)
+        retired = ledger.sum(columns["capacity"] * columns["depreciation_rate"] * need) * books.years_per_tick
+        books.series["power_spare"] = np.maximum(spare - wanted * share + retired, 0.0)
+        books.series["power_queue"] = wanted * (1.0 - share) * BUILD_MONTHS
+        books["power_online"][utilities] += columns["newly_connected"][utilities]
+        worn = np.minimum(columns["capacity"] * columns["depreciation_rate"] * books.years_per_tick, columns["capacity"])
+        fresh = switched / np.maximum(columns["capacity"] - worn + switched, 1e-9)
+        aged = columns["resale_value"] * (1.0 - OBSOLESCENCE * books.years_per_tick)
+        ledger.set_column("resale_value", np.clip(aged + fresh * (1.0 - aged), 0.02, 1.0))
+        ledger.change_stock("capacity", -worn)
+        ledger.swap("construction", "capacity", switched)
+
+    def note_sales(self, books: Books, ledger: Ledger, invoices: Array) -> None:
+        """Smooth chip and parts sales by seller, yearly, and the part of all invoices that came from firms the seller funds."""
+        orders = books.orders
+        sales = orders.by_holder(invoices * (self.is_chip_tie + self.is_chips * self.is_committed + self.is_power_tie)) * books.ticks_per_year
+        ledger.set_column("chip_sales", books["chip_sales"] + SALES_MEMORY * (sales - books["chip_sales"]))
+        every = ledger.sum(invoices)
+        books.series["circular_revenue_share"] = ledger.sum(invoices * books.is_circular) / np.maximum(every, 1e-9)

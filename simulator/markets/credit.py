@@ -1,0 +1,175 @@
+"""The credit market of a tick: who lends how much to whom, at what rate, and what of the maturing debt is renewed.
+
+Source of the price: Bernanke, Gertler and Gilchrist (1999), external finance premium rising in leverage; of the quantity:
+acceptance falls with the borrower's CDS and leverage, and the lender's capital rations it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, ndtr
+
+from simulator.ledger.books import Books
+from simulator.ledger.postings import Ledger
+
+Array = NDArray[np.float64]
+
+ACCEPTANCE_AT_ZERO = 4.0  # log-odds that a lender accepts a borrower without risk (assumption, 3-5)
+CDS_HALF = 0.03  # a CDS this much higher lowers the log-odds by one (assumption, 0.02-0.05)
+LEVERAGE_COMFORT, LEVERAGE_SLOPE = 0.7, 8.0  # market leverage above comfort lowers them too (assumption, 0.6-0.8 and 5-12)
+PREMIUM_ELASTICITY = 0.02  # chi: spread per log point of assets over equity (BGG 1999 use 0.05 a quarter of the cost; 0.01-0.05)
+LEVERAGE_MAX = 20.0
+HAIRCUT = {"accelerators": 0.35, "data_centre": 0.25, "receivables": 0.2}
+MERTON_YEARS = 5.0
+
+
+def market_leverage(books: Books) -> Array:
+    """Debt over debt plus equity, equity at the market where it has a price and at book elsewhere, in [0, 1], ``(N, R)``."""
+    equity = np.where(books["is_issuer"] > 0.0, books.market_value(), np.maximum(books["book_net_worth"], 0.0))
+    return books["debt"] / np.maximum(books["debt"] + equity, 1e-6)
+
+
+def resale_fraction(books: Books) -> Array:
+    """Resale value of capacity per unit of book value, ``(N, R)``: accelerators by generation and shock, the rest as a building."""
+    chips = books["chips_share"]
+    accelerators = books["resale_value"] * books.levers["accelerators.resale_value"]
+    return chips * accelerators + (1.0 - chips) * books.levers["data_centres.resale_value"]
+
+
+class CreditMarket:
+    """Static shares of the slots of each borrower, and the stage *lend*."""
+
+    def __init__(self, books: Books) -> None:
+        loans = books.loans
+        open_slot = loans.static["new_lending"].astype(bool)
+        weight = np.where(open_slot, loans.principal[:, 0] + 0.05 * np.maximum(loans.undrawn[:, 0], 0.0) + 1e-3, 0.0)[:, None]
+        by_borrower = loans.of_debtor(loans.by_debtor(weight))
+        self.slot_share = np.where(by_borrower > 0.0, weight / np.maximum(by_borrower, 1e-12), 0.0)
+        self.is_open = open_slot.astype(np.float64)[:, None]
+        kind = loans.static["kind"]
+        self.is_line = np.isin(kind, ("credit_line", "facility"))[:, None].astype(np.float64)
+        collateral = loans.static["collateral"]
+        self.is_asset_backed = np.isin(collateral, ("accelerators", "data_centre"))[:, None].astype(np.float64)
+        seniority = loans.static["seniority"]
+        loss = np.where(seniority == "secured", 1.0 - books.macro["recovery_secured"], 1.0 - books.macro["recovery_unsecured"])
+        self.loss_weight = (loss / max(1.0 - books.macro["recovery_unsecured"], 1e-6))[:, None]
+        self.offset: Array | None = None
+
+    def acceptance(self, books: Books) -> Array:
+        """Share of a borrower's request that lenders would take with room to spare, in [0, 1], ``(N, R)``.
+
+        Rule: falls with the CDS and with market leverage; nothing for who is overdue, in margin breach or above a leverage cap.
+        """
+        cds = books.through("spread", "cds")
+        leverage = books.through("spread", "leverage")
+        odds = ACCEPTANCE_AT_ZERO - cds / CDS_HALF - LEVERAGE_SLOPE * np.maximum(leverage - LEVERAGE_COMFORT, 0.0)
+        good = (books["months_in_arrears"] < 1.0) & (books["margin_breached"] < 1.0)
+        return expit(odds) * good * books["alive"]
+
+    def offered_spread(self, books: Books) -> Array:
+        """Spread over the policy rate that each slot offers, ``(C, R)``.
+
+        Rule: lender's funding spread + expected loss (the CDS, by seniority) + external finance premium ``χ ln(assets / equity)``.
+        """
+        loans = books.loans
+        leverage = np.minimum(books.through("spread", "leverage"), 1.0 - 1.0 / LEVERAGE_MAX)
+        borrower = books.through("spread", "cds")
+        premium = -PREMIUM_ELASTICITY * np.log1p(-leverage)
+        lender = books["funding_spread"] + books.levers["lender.funding_spread"]
+        return loans.of_holder(lender) + loans.of_debtor(borrower) * self.loss_weight + loans.of_debtor(premium)
+
+    def calibrate(self, books: Books) -> None:
+        """Keep the difference between the sourced opening rates and the rule, so that the first offers equal the sourced rates."""
+        start = np.where(books.loans.is_floating > 0.0, books.loans.rate_at_start, books.loans.rate_at_start - books.macro["policy_rate"])
+        given = books.loans.rate_at_start != 0.0
+        self.offset = np.where(given, start - self.offered_spread(books)[:, :1], 0.0)
+
+    def lend(self, books: Books, ledger: Ledger, principal_due: Array) -> Array:
+        """Grant draws, renewals and new loans; returns the part of ``principal_due (C, R)`` that is renewed.
+
+        Committed loans are drawn first, as the borrower builds. Then requests go to the listed slots; each lender's room is rationed pro rata.
+        """
+        loans = books.loans
+        accepted = self.acceptance(books)
+        appetite = books.levers["lender.risk_appetite"]
+        spread = self.offered_spread(books)
+        if self.offset is not None:
+            spread += self.offset
+        willing = loans.of_debtor(accepted) * loans.of_holder(np.minimum(appetite, 1.0)) * self.is_open
+        renewed = principal_due * willing * loans.of_holder(books["renewal_room"])
+        committed = loans.undrawn * (1.0 - self.is_line) * loans.of_holder(books["alive"])
+        wanted = books["planned_investment"] + np.maximum(books["planned_borrowing"] - books["planned_investment"], 0.0)
+        pool = loans.by_debtor(committed)
+        share = np.minimum(wanted / np.maximum(pool, 1e-9), 1.0) * (books["months_in_arrears"] < 1.0) * books["alive"]
+        drawn = committed * loans.of_debtor(share)
+        rest = np.maximum(books["planned_borrowing"] - loans.by_debtor(drawn), 0.0)
+        cap = books.levers["borrower.leverage_cap"]
+        room_of_borrower = np.maximum(cap * books["total_assets"] - books["debt"], 0.0)
+        rest = np.minimum(rest, room_of_borrower)
+        asked = loans.of_debtor(rest) * self.slot_share * loans.of_debtor(accepted) * loans.of_holder(appetite * books["alive"])
+        secured = loans.by_debtor(asked * self.is_asset_backed)
+        purchase = books["planned_investment"] * (1.0 - 0.3 - books.levers["collateral.haircut"])
+        backed = np.minimum(1.0, (np.maximum(books["secured_room"], 0.0) + np.maximum(purchase, 0.0)) / np.maximum(secured, 1e-9))
+        asked = asked * (1.0 - self.is_asset_backed * (1.0 - loans.of_debtor(backed)))
+        by_lender = loans.by_holder(asked)
+        rationed = np.minimum(1.0, books["lending_room"] / np.maximum(by_lender, 1e-9))
+        granted = asked * loans.of_holder(rationed)
+        fresh = granted + drawn
+        raise_liquidity(books, ledger, loans.by_holder(fresh))
+        self._reprice(books, spread, fresh, renewed)
+        loans.undrawn[...] -= drawn
+        ledger.lend(fresh)
+        books.repayments.add(fresh + renewed, books.tick)
+        ledger.set_column("new_credit", loans.by_debtor(fresh))
+        books.series["new_credit"] = ledger.sum(fresh)
+        return renewed
+
+    def _reprice(self, books: Books, spread: Array, fresh: Array, renewed: Array) -> None:
+        """A slot's rate is the average of old and new, weighted by principal."""
+        loans = books.loans
+        offered = np.where(loans.is_floating > 0.0, spread, spread + books.series["policy_rate"])
+        offered = np.maximum(offered, 0.0)
+        kept = np.maximum(loans.principal - renewed, 0.0)
+        new = fresh + renewed
+        weight = kept + new
+        loans.rate[...] = np.where(new > 0.0, (kept * loans.rate + new * offered) / np.maximum(weight, 1e-12), loans.rate)
+
+
+def raise_liquidity(books: Books, ledger: Ledger, outgoing: Array) -> None:
+    """Lenders other than banks sell liquid assets to Outside, at book value, for the cash that ``outgoing (N, R)`` needs beyond half of theirs."""
+    not_bank = 1.0 - books["is_bank"]
+    wanted = np.maximum(outgoing - 0.5 * books["cash"], 0.0) * not_bank
+    sold = np.minimum(wanted, books["other_assets"])
+    sold[books.outside] = 0.0
+    ledger.exchange_other_assets(sold)
+
+
+def credit_default_swaps(books: Books, ledger: Ledger, first: bool = False) -> None:
+    """Set every issuer's five-year CDS premium, ``(N, R)``.
+
+    Rule: hazard from the distance to default (Merton, with asset volatility that rises as equity shrinks), times loss given default, plus a
+    premium while the whole market is in stress. A constant per name makes the first tick's premium the sourced one.
+    Source: [merton1974]; [longstaff2011] for the common factor.
+    """
+    debt, equity = books["debt"], books.market_value()
+    leverage = np.clip(debt / np.maximum(debt + equity, 1e-6), 1e-4, 0.999)
+    volatility = books["equity_volatility"] * (1.0 - leverage) + 0.12 * leverage + 0.02
+    spread = volatility * np.sqrt(MERTON_YEARS)
+    distance = (-np.log(leverage) + (0.02 - 0.5 * volatility * volatility) * MERTON_YEARS) / spread
+    survival = np.maximum(ndtr(distance), 0.02)
+    hazard = -np.log(survival) / MERTON_YEARS
+    model = hazard * (1.0 - books.macro["recovery_unsecured"])
+    if first:
+        books.columns.add("cds_constant", (books["cds_at_start"] - model[:, :1])[:, 0], "parameter")
+        ledger.set_column("cds", np.broadcast_to(books["cds_at_start"], model.shape))
+    else:
+        index_ratio = books.series["cds_index"] / np.maximum(books.series["cds_index_at_start"], 1e-6)
+        stress = 0.25 * books["cds_at_start"] * np.clip(index_ratio - 1.25, 0.0, 4.0)
+        premium = np.maximum(model + books["cds_constant"], 0.5 * np.minimum(books["cds_at_start"], 0.01)) + stress + books.levers["cds.premium"]
+        ledger.set_column("cds", np.where(books["alive"] > 0.0, np.minimum(premium, 1.0), books["cds"]))
+    ledger.set_column("leverage", market_leverage(books))
+    weight = books["cds_weight"] * books["alive"]
+    books.series["cds_index"] = ledger.sum(books["cds"] * weight) / np.maximum(ledger.sum(weight), 1e-9)
+    if first:
+        books.series["cds_index_at_start"] = books.series["cds_index"].copy()

@@ -1,0 +1,182 @@
+"""The share market: rounds and tranches, prices of listed shares, marks of unlisted ones, and who gains and loses by them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from simulator.ledger.books import Books
+from simulator.ledger.postings import Ledger
+
+Array = NDArray[np.float64]
+
+SUPPLY_AT_START, SUPPLY_TO_RETURN, SUPPLY_TO_GROWTH = 2.5, 3.0, 1.0  # log-odds of equity supply (assumptions, 2-3.5, 1.5-5, 0.5-2)
+MEAN_REVERSION = 0.15  # part of a mispricing that goes in a month (assumption, 0.05-0.3)
+TREND_FOLLOWING = 0.05  # part of the smoothed monthly return that trend followers add (assumption, 0-0.15)
+TREND_MEMORY = 1.0 / 6.0
+NEWS_TO_REVENUE = 0.5  # value moved by a revenue surprise, per log point (assumption, 0.3-1)
+NEWS_TO_GROWTH = 2.0  # years of extra growth that a change of expected growth is worth (assumption, 1-4)
+RATE_DURATION = 6.0  # fall in value per unit of surprise in the policy rate (assumption, 3-12)
+RISK_PREMIUM = 0.05
+MARKET_VOLATILITY, AI_VOLATILITY = 0.16, 0.15
+MARK_SPEED = 0.04  # part of the gap between mark and fair value that unlisted marks close in a month without a round (quarterly reviews; 0.02-0.1)
+CASH_FOR_ROUNDS = 0.2  # part of an investor's cash that one month's rounds and tranches may take
+ISSUE_DISCOUNT = 0.05
+
+
+def equity_supply(books: Books) -> Array:
+    """Part of wanted new shares that investors are ready to fund, in [0, 1], ``(N, R)``.
+
+    Equation: ``expit(a + b R_AI + c (g / g₀ - 1)) × tranche_share``: R_AI the AI share return of the last twelve months, g expected growth;
+    lag one tick. Source: [baker_wurgler2007] for sentiment-driven supply; the coefficients are assumptions.
+    """
+    growth = books["expected_growth"] / np.maximum(books["outside_growth"], 0.05)
+    odds = SUPPLY_AT_START + SUPPLY_TO_RETURN * books.series["ai_return_year"] + SUPPLY_TO_GROWTH * np.clip(growth - 1.0, -1.5, 1.0)
+    return np.minimum(expit(odds) * books.levers["ai_lab.tranche_share"], 1.0)
+
+
+def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due: Array) -> None:
+    """Pay tranches and rounds out of what investors have left after settlement; issuers can spend it next tick.
+
+    ``wanted_round (N, R)`` new shares wanted; ``tranches_due (S, R)``. Post-money = pre-money + cash raised; an unlisted round moves every
+    holder's mark to the fair value, down-rounds included.
+    """
+    stakes = books.stakes
+    offered = wanted_round * books["equity_supply"]
+    share = stakes.static["round_share"][:, None]
+    asked = tranches_due + stakes.of_debtor(offered) * share * stakes.of_holder(books["alive"])
+    by_holder = stakes.by_holder(asked)
+    purse = np.minimum(books["cash"], books["opening_cash"]) * CASH_FOR_ROUNDS
+    purse[books.money_issuers] = 1e9
+    paid_share = np.minimum(1.0, purse / np.maximum(by_holder, 1e-9))
+    paid = asked * stakes.of_holder(paid_share)
+    taken = np.minimum(tranches_due, paid)
+    stakes.tranche_remaining[...] = np.maximum(stakes.tranche_remaining - taken, 0.0)
+    round_shares = stakes.by_debtor(np.broadcast_to(share, paid.shape))
+    public = offered * np.maximum(1.0 - round_shares, 0.0)
+    raised = stakes.by_debtor(paid) + public
+    has_round = raised > 1e-9
+    private = (1.0 - books["is_listed"]) * has_round
+    _set_mark(books, ledger, np.where(private > 0.0, books["fair_price"], books["share_price"]), "equity")
+    price = np.maximum(books["share_price"], 1e-6) * (1.0 - ISSUE_DISCOUNT * books["is_listed"])
+    ledger.set_column("shares", books["shares"] + raised / price)
+    # The holder swaps cash for shares at the price paid; the issuer's book gains the cash.
+    change = stakes.net(paid)
+    ledger.move_cash(-change)
+    ledger.post("ordinary", stakes.by_debtor(paid))
+    bought = paid / stakes.of_debtor(price)
+    discount = bought * stakes.of_debtor(books["share_price"]) - paid
+    stakes.shares[...] += bought
+    ledger.post("ordinary", stakes.by_holder(discount))
+    flow = public.copy()
+    flow[books.outside] -= ledger.sum(public)[0]
+    ledger.move_cash(flow)
+    ledger.post("ordinary", public)
+    value = public / price * books["share_price"]
+    books["other_assets"][books.outside] += ledger.sum(value)[0]
+    outside_gain = np.zeros_like(public)
+    outside_gain[books.outside] = (ledger.sum(value) - ledger.sum(public))[0]
+    ledger.post("ordinary", outside_gain)
+    books.series["capital_raised"] = ledger.sum(raised)
+
+
+def vest_warrants(books: Books, ledger: Ledger, invoices: Array) -> None:
+    """Warrants vest as the order they hang on is delivered: new shares to the holder, at no cost. ``invoices (O, R)``."""
+    stakes = books.stakes
+    rows = np.flatnonzero(stakes.static["vests_with"] >= 0)
+    if not len(rows):
+        return
+    order = stakes.static["vests_with"][rows]
+    progress = invoices[order] / np.maximum(books.orders.static["amount"][order][:, None], 1e-9)
+    vested = np.minimum(stakes.static["unvested_at_start"][rows][:, None] * progress, stakes.unvested[rows])
+    stakes.unvested[rows] -= vested
+    gained = np.zeros_like(stakes.shares)
+    gained[rows] = vested
+    stakes.shares[...] += gained
+    ledger.set_column("shares", books["shares"] + stakes.by_debtor(gained))
+    ledger.post("ordinary", stakes.by_holder(gained * stakes.of_debtor(books["share_price"])))
+
+
+def _set_mark(books: Books, ledger: Ledger, price: Array, tag: str) -> None:
+    """Move prices to ``price (N, R)`` and book the change of every stake's value under ``tag``."""
+    change = (price - books["share_price"]) * books["alive"]
+    stakes = books.stakes
+    ledger.revalue_stakes(stakes.shares * stakes.of_debtor(change), tag)
+    ledger.set_column("share_price", books["share_price"] + change)
+
+
+def shock_values(books: Books, ledger: Ledger, ratio: Array) -> None:
+    """The shock itself: fair value and price of shares multiplied by ``ratio (N, 1)``; booked as ``direct``."""
+    ledger.set_column("fair_price", books["fair_price"] * ratio)
+    _set_mark(books, ledger, books["share_price"] * ratio, "direct")
+
+
+def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
+    """Move every issuer's price by noise, news, trend and short pressure, in this order, each booked on its own.
+
+    Listed shares: ``log P = log F + m``: fair value F follows noise and news (revenue, expected growth, policy-rate surprises, levered by
+    debt), mispricing m follows trend and short sellers and reverts. Unlisted: F moves the same way, marks close the gap slowly.
+    Sources: [brock_hommes1998] for trend followers; discounted-earnings news in flow form, so that the opening value is exact.
+    """
+    years = books.years_per_tick
+    root = np.sqrt(years)
+    systematic = books["market_beta"] * MARKET_VOLATILITY * books.draws["market"] + books["ai_beta"] * AI_VOLATILITY * books.draws["ai"]
+    common = (books["market_beta"] * MARKET_VOLATILITY) ** 2 + (books["ai_beta"] * AI_VOLATILITY) ** 2
+    own = np.sqrt(np.maximum(books["equity_volatility"] ** 2 - common, 0.01))
+    variance = common + own * own
+    drift = (books.macro["policy_rate"] + RISK_PREMIUM) * years
+    noise = root * (systematic + own * books.draws["own_return"]) - 0.5 * variance * years + drift
+    gearing = np.minimum(1.0 + books["debt"] / np.maximum(books.market_value(), 1e-6), 3.0)
+    surprise = books["revenue_surprise"]
+    growth_news = books.through("expectation", "growth_news")
+    rate_news = books.series["rate_news"]
+    news = gearing * (NEWS_TO_REVENUE * surprise + NEWS_TO_GROWTH * growth_news) - RATE_DURATION * rate_news * books["market_beta"]
+    news = np.clip(news, -0.4, 0.4)
+    trend = TREND_FOLLOWING * books["price_trend"]
+    short = books.through("short", "short_pressure")
+    revert = -MEAN_REVERSION * books["mispricing"]
+    listed = books["is_listed"]
+    fair = books["fair_price"] * np.exp(noise + news)
+    before = books["share_price"].copy()
+    after_noise = before * np.exp(listed * noise)
+    after_news = after_noise * np.exp(listed * news)
+    private_step = (1.0 - listed) * MARK_SPEED * (fair - before)
+    after_news = after_news + private_step
+    after_trend = after_news * np.exp(listed * (trend + revert))
+    after_short = after_trend * np.exp(-listed * short)
+    ledger.set_column("fair_price", fair)
+    ledger.set_column("mispricing", books["mispricing"] + trend + revert - short)
+    for price, tag in ((after_noise, "ordinary"), (after_short, "equity")):
+        _set_mark(books, ledger, price, tag)
+    change = np.log(np.maximum(books["share_price"], 1e-12) / np.maximum(before, 1e-12))
+    ledger.set_column("price_trend", books["price_trend"] + TREND_MEMORY * (change - books["price_trend"]))
+
+
+def forced_sale(books: Books, ledger: Ledger, sold: Array, seller_tag: str) -> None:
+    """Holders sell ``sold (S, R)`` shares to Outside; the price falls by the impact and every other holder marks down.
+
+    Impact: ``exp(-λ × part of the shares sold)``, λ by listing. The seller receives the mid of old and new price (margin or funding loss);
+    the mark-down of what others keep is a fire-sale loss. Source: [cont_schaanning2017], exponential impact.
+    """
+    stakes = books.stakes
+    impact = np.where(books["is_listed"] > 0.0, books.macro["price_impact_listed"], books.macro["price_impact_unlisted"])
+    part = stakes.by_debtor(sold) / np.maximum(books["shares"], 1e-9)
+    factor = np.exp(-impact * part)
+    old = books["share_price"]
+    proceeds = sold * stakes.of_debtor(old * 0.5 * (1.0 + factor))
+    loss = sold * stakes.of_debtor(old) - proceeds
+    stakes.shares[...] -= sold
+    ledger.lose("stakes", seller_tag, loss, "deadweight")
+    flow = stakes.by_holder(proceeds)
+    outside = ledger.sum(flow)
+    ledger.move_cash(_from_outside(books, flow, outside))
+    books["other_assets"][books.outside] += outside[0]
+    _set_mark(books, ledger, old * factor, "fire_sale")
+    ledger.set_column("mispricing", books["mispricing"] + np.log(factor) * books["is_listed"])
+
+
+def _from_outside(books: Books, flow: Array, amount: Array) -> Array:
+    change = flow.copy()
+    change[books.outside] -= amount[0]
+    return change

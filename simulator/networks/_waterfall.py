@@ -1,0 +1,299 @@
+"""The greatest clearing vector of many scenarios at once: the solver under `clearing.py`.
+
+State: payments by priority class, an array (classes * n, scenarios); row ``k * n + i`` is what agent i pays on its class k.
+From full payment downwards, rounds of the clearing map (Eisenberg & Noe 2001, eq. 7, with classes as in Elsinger 2009 and
+costs as in Rogers & Veraart 2013, Definition 3.6) bring the greatest vector from above. Scenarios that settle slowly are
+finished with linear systems: within one regime (who is short, and in which class) the map is linear, so its fixed point is
+solved for directly and the step shortened where a class would run empty; such steps never pass below the greatest vector.
+
+Every operation is elementwise, CSR @ dense or a stack of separate solves, so a scenario's bits do not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from simulator.networks._checks import TIE, BoolArray, Csr, FloatArray, IntArray
+
+PATIENCE = 8  # rounds before a scenario that is slow to settle goes on with linear systems
+DENSE_AGENTS = 300  # up to here a stack of dense systems, above sparse ones
+SPARSE_SHORT = 3000  # more agents short than this and the fill-in of a factorisation costs more than further rounds
+
+
+class Flow(Protocol):
+    """How payments by class turn into what each agent receives."""
+
+    classes: int
+    agents: int
+
+    def received(self, pay: FloatArray) -> FloatArray: ...
+
+    def compress(self, keep: BoolArray) -> Flow: ...
+
+    def dense_links(self, marginal: FloatArray) -> FloatArray: ...
+
+    def sparse_links(self, rows: IntArray, column: int) -> Csr: ...
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What each agent can pay with: `cash` and `backup` (n, R), recoveries (n, R) or None without costs, `failed` (n, R) or None.
+
+    With `failed`, costs fall on the agents marked; without, on every agent who is insolvent.
+    """
+
+    cash: FloatArray
+    backup: FloatArray | None = None
+    asset_recovery: FloatArray | None = None
+    claim_recovery: FloatArray | None = None
+    failed: BoolArray | None = None
+
+    def compress(self, keep: BoolArray) -> Resources:
+        return self.take(np.flatnonzero(keep))
+
+    def take(self, at: IntArray) -> Resources:
+        """The scenarios `at`; arrays of one column stand for all scenarios alike."""
+
+        def some(array: FloatArray | None) -> FloatArray | None:
+            return array if array is None or array.shape[1] == 1 else np.take(array, at, axis=1)
+
+        failed = self.failed if self.failed is None or self.failed.shape[1] == 1 else np.take(self.failed, at, axis=1)
+        cash = np.take(self.cash, at, axis=1)
+        return Resources(cash, some(self.backup), some(self.asset_recovery), some(self.claim_recovery), failed)
+
+    def money(self, received: FloatArray) -> FloatArray:
+        """Cash, receipts and backup before any costs: (n, R)."""
+        return self.cash + received if self.backup is None else self.cash + received + self.backup
+
+    def available(self, received: FloatArray, total: FloatArray, insolvent: BoolArray) -> tuple[FloatArray, BoolArray]:
+        """Money to pay with after any costs, and who is insolvent (undiscounted, or marked as failed): both (n, R)."""
+        money = self.money(received)
+        if self.asset_recovery is None or self.claim_recovery is None:
+            return money, money < total * (1 - TIE)
+        # The test of Rogers & Veraart looks at undiscounted assets; who once fails it stays insolvent, as payments only fall.
+        bankrupt = insolvent | (money < total * (1 - TIE)) if self.failed is None else self.failed
+        return np.where(bankrupt, self.asset_recovery * self.cash + self.claim_recovery * received, money), bankrupt
+
+
+@dataclass(frozen=True)
+class Solution:
+    """`pay` (classes * n, R), `received` (n, R), `insolvent` (n, R), `rounds` and `converged` (R,)."""
+
+    pay: FloatArray
+    received: FloatArray
+    insolvent: BoolArray
+    rounds: IntArray
+    converged: BoolArray
+
+
+def waterfall(owed: FloatArray, money: FloatArray, short: BoolArray, agents: int) -> FloatArray:
+    """Payments by class when `money` (n, R) goes down the classes of `owed` (classes * n, R); who is not short pays in full."""
+    if owed.shape[0] == agents:
+        return np.where(short, np.minimum(owed, money), owed)
+    pay = np.empty(np.broadcast_shapes(owed.shape, (owed.shape[0], money.shape[1])))
+    left = money
+    for start in range(0, owed.shape[0], agents):
+        due = owed[start : start + agents]
+        pay[start : start + agents] = np.where(short, np.minimum(due, left), due)
+        left = np.maximum(left - due, 0.0)
+    return pay
+
+
+def greatest(
+    flow: Flow,
+    owed: FloatArray,
+    total: FloatArray,
+    resources: Resources,
+    tolerance: float,
+    rounds: int,
+    start: FloatArray | None = None,
+    only: BoolArray | None = None,
+) -> Solution:
+    """Greatest clearing vector from above, every scenario stopped by its own change.
+
+    `owed` (classes * n, R or 1), `total` (n, R or 1) what each owes in all. `start` (classes * n, R): a vector known to lie above.
+    `only` (n, R): agents outside it pay in full whatever they have (one step of the fictitious default algorithm).
+    """
+    agents, scenarios = flow.agents, resources.cash.shape[1]
+    fixed_dues = owed.shape[1] == 1 != scenarios
+    simple = owed.shape[0] == agents and resources.asset_recovery is None and only is None
+    result = Solution(
+        np.empty((owed.shape[0], scenarios)),
+        np.empty((agents, scenarios)),
+        np.zeros((agents, scenarios), dtype=bool),
+        np.full(scenarios, rounds, dtype=np.int64),
+        np.zeros(scenarios, dtype=bool),
+    )
+    where: IntArray = np.arange(scenarios)
+    pay = np.array(np.broadcast_to(owed, result.pay.shape)) if start is None else start
+    insolvent = np.zeros((agents, scenarios), dtype=bool)
+    before, last_check = np.full(scenarios, np.inf), 0
+    per_due = 1.0 / np.where(owed > 0, owed, 1.0)
+    received = flow.received(pay)
+    for count in range(1, rounds + 1):
+        if simple:
+            new = np.minimum(owed, resources.money(received))
+        else:
+            money, insolvent = resources.available(received, total, insolvent)
+            short = money < total * (1 - TIE)
+            new = waterfall(owed, money, short if only is None else short & only, agents)
+        checked = count <= 4 or count % 4 == 0 or count == rounds
+        if checked:
+            change = np.max(np.abs(pay - new) * per_due, axis=0)
+        pay, received = new, flow.received(new)
+        if not checked:
+            continue
+        # Changes shrink like a geometric series: `ratio` a round, so that much is still to come, in so many rounds.
+        ratio = change / np.where((before > 0) & np.isfinite(before), before, np.maximum(change, 1e-300))
+        ratio = np.minimum(ratio if count - last_check == 1 else np.sqrt(np.sqrt(ratio)), 1 - 1e-9)
+        done = (change <= 1e-15) | (change * np.maximum(1.0, ratio / (1 - ratio)) <= tolerance)
+        shrinking = change < before
+        before, last_check = change, count
+        if done.any() or count == rounds:
+            finished = done | (count == rounds)
+            _store(result, flow.compress(finished), owed, total, resources, pay, insolvent, where, finished, done, count)
+            if finished.all():
+                break
+            keep = ~finished
+            where, flow, resources = where[keep], flow.compress(keep), resources.compress(keep)
+            pay, received, insolvent = (np.compress(keep, array, axis=1) for array in (pay, received, insolvent))
+            before, change, ratio, shrinking = before[keep], change[keep], ratio[keep], shrinking[keep]
+            only = None if only is None else np.compress(keep, only, axis=1)
+            if not fixed_dues:
+                owed, total, per_due = (np.compress(keep, array, axis=1) for array in (owed, total, per_due))
+        if count >= PATIENCE:
+            to_come = np.log(tolerance / np.maximum(change, 1e-300)) / np.log(np.maximum(ratio, 1e-6))
+            slow = shrinking & (to_come > max(20.0, agents * agents / 60))
+            if slow.any():
+                pay[:, slow] = _linear_step(
+                    flow.compress(slow),
+                    owed if fixed_dues else np.compress(slow, owed, axis=1),
+                    total if fixed_dues else np.compress(slow, total, axis=1),
+                    resources.compress(slow),
+                    np.compress(slow, pay, axis=1),
+                    np.compress(slow, received, axis=1),
+                    np.compress(slow, insolvent, axis=1),
+                    None if only is None else np.compress(slow, only, axis=1),
+                )
+                received = flow.received(pay)
+                before = np.where(slow, np.inf, before)
+    return result
+
+
+def _store(
+    result: Solution,
+    flow: Flow,
+    owed: FloatArray,
+    total: FloatArray,
+    resources: Resources,
+    pay: FloatArray,
+    insolvent: BoolArray,
+    where: IntArray,
+    finished: BoolArray,
+    done: BoolArray,
+    count: int,
+) -> None:
+    """Writes finished scenarios into `result`; who is short by no more than rounding is taken to pay in full."""
+    at = where[finished]
+    due = owed if owed.shape[1] == 1 else np.compress(finished, owed, axis=1)
+    pay = np.compress(finished, pay, axis=1)
+    pay = np.where(pay >= due * (1 - TIE), due, pay)
+    received = flow.received(pay)
+    if resources.asset_recovery is None:
+        all_due = total if total.shape[1] == 1 else np.compress(finished, total, axis=1)
+        result.insolvent[:, at] = resources.compress(finished).money(received) < all_due * (1 - TIE)
+    else:
+        result.insolvent[:, at] = np.compress(finished, insolvent, axis=1)
+    result.pay[:, at], result.received[:, at] = pay, received
+    result.rounds[at], result.converged[at] = count, done[finished]
+
+
+def _solve_each(systems: FloatArray, right: FloatArray) -> FloatArray:
+    """Solves of a stack (R, n, n) with (R, n, 1); a singular system gives NaN and leaves the others alone."""
+    try:
+        return np.asarray(np.linalg.solve(systems, right), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        result = np.full(right.shape, np.nan)
+        for column in range(systems.shape[0]):
+            try:
+                result[column : column + 1] = np.linalg.solve(systems[column : column + 1], right[column : column + 1])
+            except np.linalg.LinAlgError:
+                continue
+        return result
+
+
+def _linear_step(
+    flow: Flow,
+    owed: FloatArray,
+    total: FloatArray,
+    resources: Resources,
+    pay: FloatArray,
+    received: FloatArray,
+    insolvent: BoolArray,
+    only: BoolArray | None,
+) -> FloatArray:
+    """Jump to the fixed point of the present regime, or to where the first class runs empty on the way; large systems stay put."""
+    agents, scenarios = flow.agents, pay.shape[1]
+    money, bankrupt = resources.available(received, total, insolvent)
+    short = money < total * (1 - TIE)
+    if only is not None:
+        short = short & only
+    pay = np.minimum(waterfall(owed, money, short, agents), pay)
+    # The marginal class of a short agent: the last one that gets anything.
+    marginal = np.zeros(pay.shape, dtype=bool)
+    senior_full = np.zeros((agents, scenarios))
+    open_ = short.copy()
+    for start in range(pay.shape[0] - agents, -1, -agents):
+        part = pay[start : start + agents]
+        takes = open_ & (part > 1e-14 * total)
+        marginal[start : start + agents] = takes
+        open_ &= ~takes
+        if start:
+            above = np.zeros((agents, scenarios))
+            for other in range(0, start, agents):
+                above = above + owed[other : other + agents]
+            senior_full = np.where(takes, above, senior_full)
+    fixed = np.where(marginal, 0.0, pay)
+    base = flow.received(fixed)
+    constant, _ = resources.available(base, total, bankrupt)
+    slope = np.ones((agents, scenarios))
+    if resources.claim_recovery is not None:
+        slope = np.where(bankrupt, resources.claim_recovery, 1.0)
+    is_marginal = np.zeros((agents, scenarios), dtype=bool)
+    old = np.zeros((agents, scenarios))
+    for start in range(0, pay.shape[0], agents):
+        is_marginal |= marginal[start : start + agents]
+        old = old + np.where(marginal[start : start + agents], pay[start : start + agents], 0.0)
+    if resources.asset_recovery is not None and resources.failed is None:
+        # `available` marks by the vector it is given; here the costs are those of the present regime.
+        constant = np.where(bankrupt, resources.asset_recovery * resources.cash + slope * base, resources.money(base))
+    right = np.where(is_marginal, constant - senior_full, 0.0)
+    if agents <= DENSE_AGENTS:
+        links = flow.dense_links(marginal.astype(np.float64))
+        factor = np.where(is_marginal, slope, 0.0).T[:, :, None]
+        system = np.eye(agents)[None] - factor * links
+        target = _solve_each(system, np.ascontiguousarray(right.T)[:, :, None])[:, :, 0].T
+    else:
+        target = old.copy()
+        for column in range(scenarios):
+            members = np.flatnonzero(is_marginal[:, column])
+            if members.size == 0 or members.size > SPARSE_SHORT:
+                continue
+            row = np.argmax(marginal[:, column].reshape(-1, agents)[:, members], axis=0) * agents + members
+            block = flow.sparse_links(row, column)[members]
+            system = sparse.identity(members.size, format="csc") - sparse.diags(slope[members, column]) @ block
+            target[members, column] = splu(sparse.csc_matrix(system)).solve(right[members, column])
+    target = np.where(np.isfinite(target), np.minimum(target, old), old)
+    crossing = target < 0
+    fraction = np.where(crossing, old / np.where(crossing, old - target, 1.0), 1.0)
+    step = np.min(fraction, axis=0)
+    moved = np.maximum(np.where(fraction <= step, np.where(crossing, 0.0, old + step * (target - old)), old + step * (target - old)), 0.0)
+    for start in range(0, pay.shape[0], agents):
+        part = marginal[start : start + agents]
+        fixed[start : start + agents] = np.where(part, moved, fixed[start : start + agents])
+    return fixed

@@ -1,0 +1,215 @@
+"""The results of a run: tables, measures with intervals, cascades, figures, a report, and a folder to keep them in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from simulator.errors import InputError, nearest
+from simulator.results import measures
+from simulator.results.cascades import Cascade, build_cascade
+from simulator.results.measures import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+REPLICATION_COLUMNS = ("scenario", "replication", "defaults", "cascade_size", "waves", "systemic", "total_loss")
+DEFAULT_COLUMNS = (
+    ("scenario", "str"), ("replication", "int64"), ("tick", "int64"), ("date", "str"), ("wave", "int64"), ("agent", "str"),
+    ("kind", "str"), ("cause", "str"), ("triggered_by", "str"), ("debt", "float64"), ("recovery_share", "float64"),
+    ("loss_given_default", "float64"), ("cds_before", "float64"),
+)  # fmt: skip
+LOSS_COLUMNS = (
+    ("scenario", "str"), ("replication", "int64"), ("tick", "int64"), ("wave", "int64"), ("from_agent", "str"),
+    ("to_agent", "str"), ("channel", "str"), ("amount", "float64"),
+)  # fmt: skip
+TICK_COLUMNS = (("scenario", "str"), ("tick", "int64"), ("date", "str"))
+NODE_COLUMNS = (("agent", "str"), ("name", "str"), ("kind", "str"), ("size", "float64"), ("market_value", "float64"))
+TIE_COLUMNS = (("from_agent", "str"), ("to_agent", "str"), ("type", "str"), ("amount", "float64"))
+# A scenario with one of these names is what the others are measured against, unless the caller names another.
+REFERENCE_NAMES = ("no_shock", "none", "baseline", "reference", "current_rules")
+
+
+def _table(frame: pd.DataFrame | None, name: str, columns: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """A copy with text columns as strings and a plain index; an empty table with typed columns when there is none."""
+    if frame is None or (frame.empty and not len(frame.columns)):
+        return pd.DataFrame({column: pd.Series(dtype=dtype) for column, dtype in columns})
+    missing = [column for column, _ in columns if column not in frame.columns]
+    if missing:
+        raise InputError(f"table '{name}' lacks column '{missing[0]}' (has: {', '.join(map(str, frame.columns))})")
+    tidy = frame.reset_index(drop=True)
+    text = [column for column in tidy.columns if isinstance(tidy[column].dtype, pd.CategoricalDtype) or tidy[column].dtype == object]
+    return tidy.astype(dict.fromkeys(text, "str")) if text else tidy
+
+
+class Run:
+    """Results of one experiment: one or more scenarios on the same draws (replication 7 is the same luck in each).
+
+    Tables (DataFrames; USD bn, decimals, months): `replications`, `defaults`, `losses`, `ticks`, `agents` (None unless
+    recorded), `network` (`nodes`, `ties`: the opening network). `scenarios`: labels; `reference`: the label others are
+    measured against; `config`: the settings; `provenance`: how the numbers came about. Errors: InputError.
+    """
+
+    def __init__(
+        self,
+        replications: pd.DataFrame,
+        defaults: pd.DataFrame | None = None,
+        losses: pd.DataFrame | None = None,
+        ticks: pd.DataFrame | None = None,
+        agents: pd.DataFrame | None = None,
+        *,
+        network: Mapping[str, pd.DataFrame] | None = None,
+        scenarios: Sequence[str] | None = None,
+        reference: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.replications = _table(replications, "replications", [(column, "") for column in REPLICATION_COLUMNS])
+        self.defaults = _table(defaults, "defaults", DEFAULT_COLUMNS)
+        self.losses = _table(losses, "losses", LOSS_COLUMNS)
+        self.ticks = _table(ticks, "ticks", TICK_COLUMNS)
+        self.agents = None if agents is None else _table(agents, "agents", ())
+        given = dict(network or {})
+        self.network = {
+            "nodes": _table(given.get("nodes"), "nodes", NODE_COLUMNS),
+            "ties": _table(given.get("ties"), "ties", TIE_COLUMNS),
+        }
+        found = tuple(str(label) for label in pd.unique(self.replications["scenario"]))
+        self.scenarios = tuple(scenarios) if scenarios is not None else found
+        if set(self.scenarios) != set(found) or not found:
+            raise InputError(f"table 'replications' holds scenarios {list(found)}, expected {list(self.scenarios)}")
+        self.config = dict(config or {})
+        self.provenance = dict(provenance or {})
+        self.reference = self._label(reference) if reference is not None else self._guess_reference()
+
+    def _guess_reference(self) -> str:
+        for name in REFERENCE_NAMES:
+            for label in self.scenarios:
+                if label == name or label.startswith((name + "|", name + " ", name + ":")):
+                    return label
+        return self.scenarios[0]
+
+    def _label(self, label: str) -> str:
+        if label not in self.scenarios:
+            raise InputError(f"no scenario '{label}' in this run (has: {', '.join(self.scenarios)}){nearest(label, self.scenarios)}")
+        return label
+
+    def _one(self, label: str | None) -> str:
+        """The named scenario, or the only one, or the one with the most defaults."""
+        return self.worst if label is None else self._label(label)
+
+    @property
+    def focus(self) -> str:
+        """The scenario told first: the one whose number of defaults differs most from the reference's."""
+        average = self.replications.groupby("scenario")["defaults"].mean()
+        others = [label for label in self.scenarios if label != self.reference]
+        return max(others, key=lambda label: abs(average[label] - average[self.reference])) if others else self.reference
+
+    @property
+    def worst(self) -> str:
+        """The scenario with the most defaults (the last of them when several have as many)."""
+        average = self.replications.groupby("scenario")["defaults"].mean()
+        return max(reversed(self.scenarios), key=lambda label: average[label])
+
+    @property
+    def horizon_months(self) -> int:
+        """Months simulated: from the settings, else from the tables."""
+        given = self.config.get("horizon_months")
+        if given is not None:
+            return int(given)
+        return int(max([-1, *self.ticks["tick"].tolist(), *self.defaults["tick"].tolist()])) + 1
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Agent id -> name."""
+        nodes = self.network["nodes"]
+        return dict(zip(nodes["agent"], nodes["name"], strict=True))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Kind -> number of agents, for the kinds whose defaults are counted."""
+        return measures.agent_counts(self.replications, self.network["nodes"], self.defaults)
+
+    def title(self, label: str) -> str:
+        """A scenario's label in words (a title in `provenance['titles']` wins)."""
+        titles = self.provenance.get("titles") or {}
+        return str(titles.get(label) or label.replace("_", " ").replace("+", " + ").replace("|", ", ").replace("  ", " ").strip())
+
+    def scenario(self, label: str) -> Run:
+        """The part of this run that belongs to one scenario."""
+        self._label(label)
+
+        def part(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame[frame["scenario"] == label].reset_index(drop=True)
+
+        return Run(
+            part(self.replications),
+            part(self.defaults),
+            part(self.losses),
+            part(self.ticks),
+            None if self.agents is None else part(self.agents),
+            network=self.network,
+            scenarios=(label,),
+            config=self.config,
+            provenance=self.provenance,
+        )
+
+    def _rows(self, scenario: str | None) -> pd.DataFrame:
+        if scenario is None and len(self.scenarios) > 1:
+            raise InputError(f"this run holds several scenarios, name one: scenario='{self.focus}' (has: {', '.join(self.scenarios)})")
+        label = self.scenarios[0] if scenario is None else self._label(scenario)
+        return self.replications[self.replications["scenario"] == label]
+
+    def probability(self, column: str = "systemic", scenario: str | None = None) -> Estimate:
+        """Share of replications in which `column` is true (or above zero: `cloud_defaults`), with Wilson's interval."""
+        return measures.probability(self._rows(scenario), column)
+
+    def mean(self, column: str, scenario: str | None = None) -> Estimate:
+        """Mean of `column` over replications with a t interval (Wilson's for a yes/no column)."""
+        return measures.mean(self._rows(scenario), column)
+
+    def cascade(self, replication: int | None = None, scenario: str | None = None) -> Cascade:
+        """The tree of defaults of one replication; without a number, of the median systemic replication.
+
+        Without a scenario, of the one with the most defaults. InputError when there is no such replication.
+        """
+        label = self._one(scenario)
+        rows = self.replications[self.replications["scenario"] == label]
+        number = measures.median_systemic_replication(rows) if replication is None else int(replication)
+        if number is None:
+            raise InputError(f"no replication of '{label}' is systemic: name one, replication=0 to {int(rows['replication'].max())}")
+        if number not in set(rows["replication"].tolist()):
+            first, last = int(rows["replication"].min()), int(rows["replication"].max())
+            raise InputError(f"no replication {number} in '{label}': allowed {first} to {last}")
+        return build_cascade(self.defaults, label, number, self.names)
+
+    def figure(self, name: str) -> Figure:
+        """A matplotlib figure by name (`simulator.results.figures.FIGURES` lists them)."""
+        from simulator.results import figures
+
+        return figures.figure(self, name)
+
+    def report(self, path: str | Path) -> Path:
+        """Write a self-contained HTML report and return its path."""
+        from simulator.results import report
+
+        return report.write_report(self, path)
+
+    def save(self, folder: str | Path, figures: bool = True) -> Path:
+        """Write the run folder (tables, settings, summary; figures and report unless `figures=False`); return its path."""
+        from simulator.results import storage
+
+        return storage.save(self, folder, figures=figures)
+
+    def __repr__(self) -> str:
+        return f"Run({len(self.replications)} replications in all; scenarios: {', '.join(self.scenarios)})"
+
+
+def load(folder: str | Path) -> Run:
+    """The run kept in a folder written by `Run.save`; InputError names a missing or damaged file."""
+    from simulator.results import storage
+
+    return storage.load(folder)

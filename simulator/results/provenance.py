@@ -1,0 +1,194 @@
+"""How a run's numbers came about: version, seed, packages, processor features, hashes, sources and assumptions."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DISTRIBUTION = "capital-loop"
+PACKAGES = ("numpy", "scipy", "pandas", "mesa", "networkx", "pyarrow", "matplotlib", "hydra-core", "omegaconf", "dask")
+# Settings that say where and how to compute, and change no number.
+PLACEMENT_KEYS = ("output", "execution", "resume", "hydra", "path")
+
+
+def version() -> str:
+    """Version of the installed program, or 'unknown' in a bare checkout."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def git_commit() -> str | None:
+    """Commit of the checkout this code runs from, with '+changes' when files differ from it; None outside a checkout."""
+    folder = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=True)
+        return done.stdout.strip()
+
+    try:
+        # An installed copy may lie inside some other project's checkout: only a tracked file counts.
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        commit = git("rev-parse", "HEAD")
+        return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def package_versions() -> dict[str, str]:
+    """Python and package versions that the numbers may depend on."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def cpu_features() -> list[str]:
+    """Processor features that NumPy uses here: another set may change the last bit of exp, log and pow."""
+    try:
+        internals = importlib.import_module("numpy._core._multiarray_umath")
+    except ImportError:  # pragma: no cover - a NumPy that moved its internals
+        return []
+    features: Mapping[str, bool] = getattr(internals, "__cpu_features__", {})
+    return sorted(name for name, enabled in features.items() if enabled)
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON knows it: NumPy numbers, tuples, sets, paths and dataclass-like objects turned into plain ones."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((plain(item) for item in value), key=str)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return str(value)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(plain(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _fields(fact: Any) -> dict[str, Any]:
+    if isinstance(fact, Mapping):
+        return {str(key): plain(item) for key, item in fact.items()}
+    names = ("table", "row_id", "column", "value", "unit", "source", "as_of", "confidence", "low", "high", "note")
+    return {name: plain(getattr(fact, name)) for name in names if hasattr(fact, name)}
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def assumptions_of(facts: Iterable[Any]) -> list[dict[str, Any]]:
+    """The facts whose source is 'assumption', as name, value, low, high, unit, note."""
+    found = []
+    for fields in map(_fields, facts):
+        if fields.get("source") != "assumption":
+            continue
+        name = fields.get("name") or " ".join(str(fields[key]) for key in ("table", "row_id", "column") if fields.get(key))
+        found.append(
+            {
+                "name": name,
+                "value": fields.get("value"),
+                "low": _number(fields.get("low")),
+                "high": _number(fields.get("high")),
+                "unit": fields.get("unit", ""),
+                "note": fields.get("note", ""),
+            }
+        )
+    return found
+
+
+def rerun_command(settings: Mapping[str, Any], economy_name: str, seed: int | None) -> str:
+    """The command that gives the same numbers again, from the settings' documented keys."""
+
+    def names(value: Any) -> str:
+        items = [value] if isinstance(value, str) else [str(item) for item in value]
+        return f"'[{','.join(items)}]'" if len(items) != 1 else items[0]
+
+    words = ["capital-loop", f"economy={economy_name}"]
+    for key in ("experiment", "shock", "policy"):
+        value = settings.get(key)
+        if isinstance(value, (str, list, tuple)) and value:
+            words.append(f"{key}={names(value)}")
+    for key, value in (settings.get("channels") or {}).items():
+        if value is False:
+            words.append(f"channels.{key}=false")
+    montecarlo = settings.get("montecarlo") or {}
+    replications = montecarlo.get("replications", settings.get("replications"))
+    if replications is not None:
+        words.append(f"montecarlo.replications={replications}")
+    if seed is not None:
+        words.append(f"montecarlo.seed={seed}")
+    if settings.get("horizon_months") is not None:
+        words.append(f"horizon_months={settings['horizon_months']}")
+    return " ".join(words)
+
+
+def provenance(
+    settings: Mapping[str, Any],
+    economy_name: str,
+    *,
+    facts: Iterable[Any] = (),
+    sources: Mapping[str, Any] | None = None,
+    citations: Iterable[str] = (),
+    assumptions: Iterable[Mapping[str, Any]] = (),
+    seed: int | None = None,
+    wall_time: float | None = None,
+    command: str | None = None,
+    titles: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Everything needed to judge and repeat a run, as plain JSON values; no path of the machine.
+
+    `facts`: the economy's facts (objects or mappings with table, row_id, column, value, unit, source, low, high, note);
+    those marked `assumption` are listed with their ranges, after `assumptions` (of shocks and policies, same keys plus
+    `name`). `sources`: the economy's sources.csv; `citations`: keys of the papers behind the rules; `wall_time` seconds.
+    """
+    known = [_fields(fact) for fact in facts]
+    plain_settings = {str(key): plain(value) for key, value in settings.items()}
+    montecarlo = plain_settings.get("montecarlo")
+    if seed is None:
+        seed = montecarlo.get("seed") if isinstance(montecarlo, dict) else plain_settings.get("seed")
+    numeric = {key: value for key, value in plain_settings.items() if key not in PLACEMENT_KEYS}
+    return {
+        "program": DISTRIBUTION,
+        "version": version(),
+        "git_commit": git_commit(),
+        "economy": economy_name,
+        "seed": seed,
+        "command": command or rerun_command(plain_settings, economy_name, seed),
+        "config_hash": digest(numeric),
+        "data_hash": digest(known),
+        "packages": package_versions(),
+        "machine": {"system": platform.system(), "processor": platform.machine(), "cpu_features": cpu_features()},
+        "citations": sorted(set(citations)),
+        "sources": plain(sources or {}),
+        "assumptions": [plain(item) for item in assumptions] + assumptions_of(known),
+        "facts": len(known),
+        "titles": dict(titles or {}),
+        "wall_time_seconds": None if wall_time is None else round(float(wall_time), 3),
+    }

@@ -1,0 +1,327 @@
+"""The run folder: tables as Parquet, settings, provenance, summary, figures and report, with checksums.
+
+Every file is written under a temporary name and renamed, the manifest last: a folder with a matching manifest is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from simulator.errors import InputError
+from simulator.results.dataset import Run
+from simulator.results.provenance import plain
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+# Replications in one Parquet file: fixed, so that the files don't show how the work was cut into chunks.
+REPLICATIONS_PER_FILE = 5000
+
+MONEY, MONEY_RATE, SHARE, RATE, MONTHS, COUNT, TEXT = "USD bn", "USD bn per year", "share", "per year", "months", "count", "text"
+UNITS: dict[str, str] = {
+    # keys
+    "scenario": TEXT, "replication": "number of the draw", "tick": "months after the start, 0 = first; -1 = summed over the run",
+    "date": "YYYY-MM", "agent": TEXT, "kind": TEXT, "quantile": "quantile over replications; blank = mean", "wave": COUNT,
+    # replications
+    "defaults": COUNT, "cascade_size": COUNT, "waves": COUNT, "systemic": "yes/no", "converged": "yes/no", "total_loss": MONEY,
+    "credit_loss": MONEY, "mark_to_market_loss": MONEY, "deadweight_loss": MONEY, "amplification": "ratio", "fiscal_cost": MONEY,
+    "market_value_min_share": SHARE, "gdp_gap_min": SHARE, "unemployment_max": SHARE, "defaulted_debt": MONEY,
+    "defaulted_debt_share": SHARE, "first_default_tick": "months after the start; -1 = none", "months_to_peak": MONTHS,
+    # defaults and losses
+    "cause": TEXT, "triggered_by": TEXT, "debt": MONEY, "recovery_share": SHARE, "loss_given_default": MONEY, "cds_before": RATE,
+    "from_agent": TEXT, "to_agent": TEXT, "channel": TEXT, "amount": MONEY,
+    # ticks
+    "policy_rate": RATE, "ai_market_value": MONEY, "total_market_value": MONEY, "cds_index": RATE, "investment": MONEY_RATE,
+    "credit": MONEY, "unemployment": SHARE, "gdp": MONEY_RATE, "inflation": RATE, "power_queue": "GW", "power_online": "GW",
+    "circular_revenue_share": SHARE,
+    "capital_raised": "USD bn per month", "lab_cash_runway": MONTHS, "defaults_to_date": COUNT, "loss_to_date": MONEY,
+    "concentration": "Herfindahl index", "gpu_resale_value": "share of the opening value",
+    # network
+    "name": TEXT, "size": MONEY, "market_value": MONEY, "type": TEXT,
+}  # fmt: skip
+
+
+def unit_of(column: str) -> str:
+    """Unit of a column: from the registry, else by its suffix; USD bn for the remaining columns (stocks and flows of agents)."""
+    if column in UNITS:
+        return UNITS[column]
+    for suffix, unit in (
+        ("_defaults", COUNT),
+        ("_share", SHARE),
+        ("_rate", RATE),
+        ("_index", "index"),
+        ("_count", COUNT),
+        ("_tick", MONTHS),
+    ):
+        if column.endswith(suffix):
+            return unit
+    return MONEY
+
+
+def parquet_bytes(frame: pd.DataFrame) -> bytes:
+    """A table as Parquet: zstd, floats byte-split, text as dictionaries, the unit in each column's metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    fields = [field.with_metadata({"unit": unit_of(field.name)}) for field in table.schema]
+    table = table.cast(pa.schema(fields, metadata=table.schema.metadata))
+    floats = [field.name for field in fields if pa.types.is_floating(field.type)]
+    others = [field.name for field in fields if not pa.types.is_floating(field.type)]
+    buffer = BytesIO()
+    pq.write_table(table, buffer, compression="zstd", use_dictionary=others, use_byte_stream_split=floats or False)
+    return buffer.getvalue()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write under a temporary name in the same folder, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def to_yaml(settings: Mapping[str, Any], depth: int = 0) -> str:
+    """Settings as YAML: nested mappings by indentation, every leaf as JSON (which YAML contains)."""
+    lines = []
+    for key, value in settings.items():
+        name = (
+            key
+            if re.fullmatch(r"[A-Za-z_][\w.-]*", key) and key.lower() not in ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
+            else json.dumps(key)
+        )
+        if isinstance(value, Mapping) and value:
+            lines.append(f"{'  ' * depth}{name}:\n{to_yaml(value, depth + 1)}")
+        else:
+            lines.append(f"{'  ' * depth}{name}: {_leaf(value)}\n")
+    return "".join(lines)
+
+
+def _leaf(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    text = json.dumps(value, ensure_ascii=False)
+    # YAML 1.1 reads 1e-06 as text: it wants a point in the mantissa.
+    return re.sub(r"^(-?\d+)e", r"\1.0e", text) if isinstance(value, float) else text
+
+
+def from_yaml(text: str) -> dict[str, Any]:
+    """Read back what `to_yaml` writes (and nothing wider)."""
+    special = {".nan": math.nan, ".inf": math.inf, "-.inf": -math.inf}
+    root: dict[str, Any] = {}
+    levels = [root]
+    for line in text.splitlines():
+        body = line.lstrip(" ")
+        if not body:
+            continue
+        depth = (len(line) - len(body)) // 2
+        matched = re.match(r'("(?:[^"\\]|\\.)*"|[\w.-]+):\s*(.*)$', body)
+        if matched is None or depth >= len(levels):
+            raise ValueError(f"unreadable line '{line}'")
+        key = json.loads(matched[1]) if matched[1].startswith('"') else matched[1]
+        del levels[depth + 1 :]
+        if matched[2] == "":
+            levels[depth][key] = {}
+            levels.append(levels[depth][key])
+        else:
+            levels[depth][key] = special[matched[2]] if matched[2] in special else json.loads(matched[2])
+    return root
+
+
+def _json(value: Any) -> bytes:
+    def clean(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: clean(part) for key, part in item.items()}
+        if isinstance(item, list):
+            return [clean(part) for part in item]
+        return None if isinstance(item, float) and not math.isfinite(item) else item
+
+    return (json.dumps(clean(plain(value)), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _tables(run: Run) -> dict[str, pd.DataFrame]:
+    tables = {"replications": run.replications, "defaults": run.defaults, "losses": run.losses, "ticks": run.ticks}
+    if run.agents is not None:
+        tables["agents"] = run.agents
+    tables["network_nodes"], tables["network_ties"] = run.network["nodes"], run.network["ties"]
+    return tables
+
+
+def _parts(frame: pd.DataFrame) -> list[pd.DataFrame]:
+    if "replication" not in frame.columns or frame.empty:
+        return [frame]
+    block = frame["replication"] // REPLICATIONS_PER_FILE
+    return [frame[block == number] for number in sorted(block.unique())]
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """Headline, findings and the key figures with their intervals, as plain values (summary.json)."""
+    from simulator.results import findings
+
+    compared = findings.comparisons(run)
+    table = findings.summary_table(run, compared).drop(columns="style")
+    return {
+        "scenarios": list(run.scenarios),
+        "reference": run.reference,
+        "replications": len(run.replications) // len(run.scenarios),
+        "horizon_months": run.horizon_months,
+        "headline": findings.headline(run, compared),
+        "findings": findings.findings(run, compared),
+        "table": table.to_dict("records"),
+    }
+
+
+def summary_markdown(run: Run, told: Mapping[str, Any]) -> str:
+    """The summary as Markdown: headline, findings, one table a scenario."""
+    from simulator.results.findings import interval, measure_words, number
+
+    lines = [f"# {told['headline']}", ""] + [f"- {sentence}" for sentence in told["findings"]]
+    for label in run.scenarios:
+        against = "" if label == run.reference else f" | difference from {run.title(run.reference)} (95 % interval)"
+        lines += [
+            "",
+            f"## {run.title(label)}",
+            "",
+            f"| measure | value | 95 % interval{against} |",
+            "|---|--:|--:|" + ("--:|" if against else ""),
+        ]
+        for row in told["table"]:
+            if row["scenario"] != label:
+                continue
+            style = measure_words(row["measure"])[1]
+            cells = [row["label"], number(row["value"], style), interval(row["low"], row["high"], style)]
+            if against:
+                change = number(row["difference"], style, signed=True, bare=True)
+                cells.append(f"{change} ({interval(row['difference_low'], row['difference_high'], style, signed=True)})")
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def save(run: Run, folder: str | Path, figures: bool = True) -> Path:
+    """Write the run folder; figures and report only when `figures`. Returns the folder.
+
+    An earlier run in the same folder is replaced; other files there are left alone.
+    """
+    target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise InputError(f"'{target}' is a file, not a folder for a run")
+    told = summary(run)
+    files: dict[str, bytes] = {
+        "config.yaml": to_yaml(plain(run.config)).encode(),
+        "provenance.json": _json(run.provenance),
+        "summary.json": _json(told),
+        "summary.md": summary_markdown(run, told).encode(),
+    }
+    for name, frame in _tables(run).items():
+        for position, part in enumerate(_parts(frame)):
+            files[f"tables/{name}/part-{position:05d}.parquet"] = parquet_bytes(part)
+    if figures:
+        from simulator.results import report
+        from simulator.results.figures import FIGURES, render
+
+        drawings: dict[str, bytes] = {}
+        for name in FIGURES:
+            drawn = run.figure(name)
+            files[f"figures/{name}.png"] = render(drawn, "png")
+            drawings[name] = files[f"figures/{name}.svg"] = render(drawn, "svg")
+        files["report.html"] = report.report_html(run, drawings).encode()
+    old = _read_manifest(target) if (target / MANIFEST).exists() else {}
+    (target / MANIFEST).unlink(missing_ok=True)
+    for name in old.get("files", {}):
+        if name not in files and _inside(name):
+            (target / name).unlink(missing_ok=True)
+    for name, content in files.items():
+        write_atomically(target / name, content)
+    listed = {name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} for name, content in files.items()}
+    write_atomically(target / MANIFEST, _json({"format": FORMAT, "files": listed}))
+    return target
+
+
+def _inside(name: str) -> bool:
+    """Whether a manifest's file name stays inside the run folder."""
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if not isinstance(manifest.get("files"), dict):
+            raise ValueError
+    except (OSError, ValueError, AttributeError):
+        raise InputError(f"'{folder / MANIFEST}' is damaged: not a manifest of a run folder") from None
+    return dict(manifest)
+
+
+def _checked(folder: Path, name: str, listed: Mapping[str, Any]) -> bytes:
+    """Content of one file of the folder; InputError when it is missing or differs from its checksum."""
+    path = folder / name
+    if not _inside(name):
+        raise InputError(f"'{folder / MANIFEST}' is damaged: it lists '{name}', which lies outside the folder")
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise InputError(f"'{path}' is missing or unreadable: the run folder is not whole") from None
+    if hashlib.sha256(content).hexdigest() != listed[name].get("sha256"):
+        raise InputError(f"'{path}' is damaged: its checksum differs from {MANIFEST}")
+    return content
+
+
+def verify(folder: str | Path) -> None:
+    """Check every file of a run folder, figures and report included; InputError names the first that fails."""
+    listed = _read_manifest(Path(folder))["files"]
+    for name in listed:
+        _checked(Path(folder), name, listed)
+
+
+def load(folder: str | Path) -> Run:
+    """The run kept in a folder; every file read is checked, InputError names a missing or damaged one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    source = Path(folder)
+    if not source.is_dir():
+        raise InputError(f"no run folder '{source}'")
+    if not (source / MANIFEST).exists():
+        raise InputError(f"'{source}' has no {MANIFEST}: not a run folder, or its writing was interrupted")
+    manifest = _read_manifest(source)
+    if manifest.get("format") != FORMAT:
+        raise InputError(f"'{source / MANIFEST}' has format {manifest.get('format')}, this version reads {FORMAT}")
+    listed = manifest["files"]
+    for name in ("config.yaml", "provenance.json", "summary.json"):
+        if name not in listed:
+            raise InputError(f"'{source / MANIFEST}' is damaged: it lists no {name}")
+    texts = {name: _checked(source, name, listed).decode() for name in ("config.yaml", "provenance.json", "summary.json")}
+    parts: dict[str, list[Any]] = {}
+    for name in sorted(name for name in listed if name.startswith("tables/")):
+        parts.setdefault(name.split("/")[1], []).append(pq.read_table(pa.BufferReader(_checked(source, name, listed))))
+    tables = {name: pa.concat_tables(pieces).to_pandas() for name, pieces in parts.items()}
+    if "replications" not in tables:
+        raise InputError(f"'{source / MANIFEST}' is damaged: it lists no table 'replications'")
+    told = json.loads(texts["summary.json"])
+    return Run(
+        tables["replications"],
+        tables.get("defaults"),
+        tables.get("losses"),
+        tables.get("ticks"),
+        tables.get("agents"),
+        network={"nodes": tables["network_nodes"], "ties": tables["network_ties"]},
+        scenarios=told["scenarios"],
+        reference=told["reference"],
+        config=from_yaml(texts["config.yaml"]),
+        provenance=json.loads(texts["provenance.json"]),
+    )
