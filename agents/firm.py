@@ -12,6 +12,7 @@ EXTRAPOLATION = 0.05  # growth expected per unit of yearly AI share return (assu
 COMMON_DEMAND = 0.6  # correlation of firms' demand shocks is its square (assumption, 0.4-0.8)
 PLANNING_YEARS = 1.0  # a gap in capacity is closed over about a year, the time to build
 Q_RESPONSE = 0.03  # share of capacity per unit of relative q (Hayashi estimates 0.02-0.1)
+EQUITY_BARRIER = 0.03  # market value under this part of debt is no equity (assumption, 0.01-0.1)
 LIQUID_MONTHS = 12.0  # cash beyond the buffer that a firm is willing to spend within a year
 
 
@@ -175,8 +176,9 @@ class Firm(EconomicAgent):
         gap = wanted_capacity - self.capacity - self.construction
         pull = Q_RESPONSE * np.clip(self.relative_q - 1.0, -1.0, 2.0)
         yearly = self.capacity * (self.depreciation_rate + pull) + gap / PLANNING_YEARS
-        return np.maximum(yearly, 0.0) * self.years_per_tick * self.alive
+        return np.maximum(np.maximum(yearly, 0.0) * self.years_per_tick, self.committed_chips) * self.alive
 
+    committed_chips = Flow("USD bn", "chips of committed orders delivered this tick")
     capacity_gap_at_start = Parameter("number", "wanted capacity / capacity at the start, scaled so that investment opens at its sourced figure")
 
     @rule("USD bn")
@@ -186,7 +188,7 @@ class Firm(EconomicAgent):
         Rule: pecking order: own cash above the buffer, then debt; a firm that lenders avoid builds only what its cash pays. Source: [myers1984].
         """
         own = np.maximum(self.cash - self.cash_floor + self.cash_flow - self.principal_due + self.new_credit, 0.0)
-        return np.minimum(self.planned_investment, own)
+        return np.maximum(np.minimum(self.planned_investment, own), self.committed_chips)
 
     new_credit = Flow("USD bn", "new loans granted this tick")
 
@@ -213,4 +215,4 @@ class Firm(EconomicAgent):
         Rule: book net worth is negative and the market sees no equity either. Source: barrier of [black_cox1976].
         """
         market_value = self.shares * self.share_price
-        return ((self.book_net_worth < 0.0) & (market_value < 0.05 * self.debt)).astype(np.float64)
+        return ((self.book_net_worth < 0.0) & (market_value < EQUITY_BARRIER * self.debt)).astype(np.float64)

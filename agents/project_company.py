@@ -19,11 +19,21 @@ class ProjectCompany(Firm):
 
     @rule("USD bn")
     def wanted_investment(self) -> Array:
-        """Investment of the tick, USD bn, (n, R). Rule: spend the committed funds evenly until the lease starts; afterwards repair what wears out."""
+        """Investment of the tick, USD bn, (n, R).
+
+        Rule: spend the committed funds evenly until the lease starts, less the interest that they must also pay; afterwards repair what wears out.
+        """
         upkeep = np.where(self.months_to_lease <= 1.0, 0.25 * self.depreciation_rate * self.capacity * self.years_per_tick, 0.0)
-        return (self.committed_funds / np.maximum(self.months_to_lease, 1.0) + upkeep) * self.alive
+        building = np.maximum(self.committed_funds / np.maximum(self.months_to_lease, 1.0) - np.maximum(-self.cash_flow, 0.0), 0.0)
+        return (building + upkeep) * self.alive
 
     @rule("USD bn")
     def wanted_borrowing(self) -> Array:
-        """New borrowing beyond renewals, USD bn, (n, R). Rule: none but the committed draws, and what overdue cash flow needs."""
-        return np.maximum(-self.cash_flow - self.cash, 0.0) * self.alive
+        """Draws and new loans wanted, USD bn, (n, R). Rule: what it builds and the interest until rent comes in; then only what cash lacks."""
+        open_need = np.where(self.months_to_lease > 1.0, self.planned_investment + np.maximum(-self.cash_flow, 0.0), 0.0)
+        return np.maximum(open_need, np.maximum(-self.cash_flow - self.cash, 0.0)) * self.alive
+
+    @rule("0 or 1")
+    def is_insolvent(self) -> Array:
+        """A ring-fenced vehicle fails by missing payments only, (n, R): its lenders look to the lease, not to the book value of the campus."""
+        return np.zeros_like(self.cash)

@@ -8,7 +8,7 @@ from agents.base import Array, EconomicAgent
 from simulator.ledger.columns import rule
 
 WEALTH_EFFECT = 0.03  # consumption per dollar of wealth ([case_quigley_shiller2005]: 0.02-0.05)
-REHIRE_SPEED = 0.5  # per year; displaced workers find new work in about two years ([jacobson_lalonde_sullivan1993])
+REHIRE_SPEED = 1.0  # per year; displaced workers find new work in about a year ([jacobson_lalonde_sullivan1993])
 SHORT_PRESSURE = 0.03  # price pressure a month on a fully targeted share (assumption, 0.01-0.05)
 CDS_ALARM = 2.0  # multiple of the opening CDS index at which the stress rule cuts
 
@@ -53,9 +53,9 @@ class Government(EconomicAgent):
 
     @rule("USD bn")
     def transfers(self) -> Array:
-        """Benefits to displaced workers this tick, USD bn, (1, R). Rule: half of the average wage for each displaced worker."""
+        """Benefits to displaced workers this tick, USD bn, (1, R). Rule: a quarter of the average wage for each displaced worker (benefits end after half a year)."""
         wage_bill = self.macro("labour_share") * self.macro("gdp") * self.years_per_tick
-        return 0.5 * wage_bill * self.series("displaced")
+        return 0.25 * wage_bill * self.series("displaced")
 
 
 class Household(EconomicAgent):

@@ -141,6 +141,17 @@ class ContagionModel(mesa.Model):
         c = self.books.columns
         return c["long_run_growth"] + (c["outside_growth"] - c["long_run_growth"]) * np.exp(-c["growth_decay"] * (tick + 1) / 12.0)
 
+    def contracted_sales(self, month: int) -> tuple[Array, Array]:
+        """Contracted sales now (yearly rate) and over the coming year, cloud orders and leases, USD bn, two arrays ``(N, R)``."""
+        books = self.books
+        leases = books.leases
+        now, coming = self.compute.contracted(books)
+        rent = leases.static["rent"][:, None] * leases.in_force
+        start, end = leases.static["start"][:, None], leases.static["end"][:, None]
+        running = ((start <= month) & (end > month)) * rent
+        months_next = np.clip(np.minimum(end, month + 13) - np.maximum(start, month + 1), 0, 12) / 12.0
+        return now + leases.by_holder(running), coming + leases.by_holder(rent * months_next)
+
     def tranches_due(self) -> Array:
         """Tranches due this tick, USD bn, ``(S, R)``: by schedule, or as the issuer buys compute (the circular tie)."""
         books = self.books
@@ -159,9 +170,10 @@ class ContagionModel(mesa.Model):
     def revenue_deviation(self) -> Array:
         """Log of sales over what the opening plan foresaw, ``(N, R)``: the surprise that prices and expectations take in."""
         books = self.books
-        now = books["outside_sales"] * 12.0 + books.orders.by_holder(self.invoices * self.compute.is_cloud) * 12.0 + books["chip_sales"]
+        contracts = books.orders.by_holder(self.invoices * self.compute.is_cloud) + books.leases.by_holder(self.rents)
+        now = books["outside_sales"] * 12.0 + contracts * 12.0 + books["chip_sales"]
         path = self.demand_path[books.tick]
-        plan = books["outside_revenue_at_start"] * path + self.planned_cloud_sales[books.tick] * 12.0 + books["chip_sales_at_start"] * path
+        plan = books["outside_revenue_at_start"] * path + self.planned_sales[books.tick] + books["chip_sales_at_start"] * path
         significant = (plan > 1e-6) & (books["alive"] > 0.0)
         return np.where(significant, np.log(np.maximum(now, 1e-3 * plan + 1e-12) / np.maximum(plan, 1e-12)), 0.0)
 

@@ -17,7 +17,7 @@ FLOWS = (
     "stake_value", "secured_room", "new_credit", "delivery", "committed_funds", "months_to_lease", "equity_supply", "last_burn", "tranches_due",
     "total_assets", "recent_loss", "lending_room", "renewal_room", "redemptions_wanted", "newly_connected", "order_share_taken", "payout_flow",
     "wanted_round", "free_cash_flow", "growth_news", "revenue_surprise", "deviation", "short_pressure", "opening_cash", "power_spending",
-    "parts_spending", "leverage", "insolvent",
+    "parts_spending", "committed_chips", "leverage", "insolvent",
 )  # fmt: skip
 
 
@@ -43,6 +43,11 @@ def open_memory(model: ContagionModel) -> None:
     has_cds = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "investor"))
     c.add("cds_weight", has_cds * (c["debt"][:, 0] > 0) * np.sqrt(c["debt"][:, 0]), "parameter")
     model.owns_accelerators = np.isin(kinds, ("hyperscaler", "cloud"))[:, None].astype(np.float64)
+    is_bank = c["is_bank"][:, 0] > 0
+    books.sells_securities = (np.isin(kinds, ("lender", "investor")) & ~is_bank)[:, None].astype(np.float64)
+    rent = books.leases.static["rent"][:, None]
+    by_lessor = books.leases.of_holder(books.leases.by_holder(rent))
+    books.lease_weight = np.where(by_lessor > 0.0, rent / np.maximum(by_lessor, 1e-12), 0.0)
     _open_orders(model)
     _open_scores(model, kinds)
     credit.credit_default_swaps(books, _OpeningWriter(books), first=True)
@@ -84,7 +89,7 @@ def _open_orders(model: ContagionModel) -> None:
     books, compute = model.books, model.compute
     c = books.columns
     orders = books.orders
-    now, coming = compute.contracted(books)
+    now, coming = model.contracted_sales(1)
     c["contracted_now"][...], c["contracted_next"][...] = now, coming
     c.add("contracted_at_start", now[:, 0], "parameter")
     ties = orders.by_debtor(compute.is_power_tie * compute.supply_share)
@@ -94,9 +99,10 @@ def _open_orders(model: ContagionModel) -> None:
     model.power_price = _utility_price(model)
     outside = c["outside_revenue_at_start"]
     investment = c["capex_at_start"] / 12.0
-    chips = orders.of_debtor(investment * c["chips_share"]) * (1.0 - compute.buyer_makes_chips) * compute.is_chip_tie
     committed = orders.static["amount"][:, None] > 0
     first_plan = books.order_schedule.planned[0] * committed * compute.is_chips
+    free = np.maximum(investment * c["chips_share"] - compute.committed_chips(books, first_plan), 0.0)
+    chips = orders.of_debtor(free) * (1.0 - compute.buyer_makes_chips) * compute.is_chip_tie
     sales = orders.by_holder(chips * compute.supply_share + first_plan) * 12.0
     for _ in range(4):  # suppliers of suppliers: a chain of four is longer than any in the tables
         spending = c["cost_share"] * (outside + now[:, :1] + sales)
@@ -115,8 +121,12 @@ def _open_orders(model: ContagionModel) -> None:
     months = np.arange(-1, books.ticks)
     step = np.stack([model.growth_path(int(month))[:, 0] / 12.0 for month in months[1:]])
     model.demand_path = np.exp(np.cumsum(step, axis=0))[:, :, None]
-    planned = books.order_schedule.planned[: books.ticks] * compute.is_cloud
-    model.planned_cloud_sales = np.stack([orders.by_holder(plan) for plan in planned]) if orders.count else np.zeros((books.ticks, books.agents, 1))
+    planned = books.order_schedule.planned[: books.ticks] * compute.is_cloud * 12.0
+    rent, start, end = books.leases.static["rent"], books.leases.static["start"], books.leases.static["end"]
+    model.planned_sales = np.stack([
+        orders.by_holder(plan) + books.leases.by_holder(((start <= month + 1) & (end > month + 1))[:, None] * rent[:, None])
+        for month, plan in enumerate(planned)
+    ])  # fmt: skip
     stakes = books.stakes
     end = np.asarray(stakes.static["tranche_end"], dtype=np.float64)
     model.tranche_end = np.where(end >= 10**6, 24.0, np.maximum(end, 1.0))[:, None]

@@ -79,7 +79,8 @@ def refresh(model: ContagionModel) -> None:
     called = 1.0 - compute.buyer_is_lab * (1.0 - books.orders.of_debtor(c["order_share_taken"]))
     called_plan = model.planned_deliveries * called
     c["order_bills"][...] = compute.order_bills(books, called_plan)
-    now, coming = compute.contracted(books)
+    c["committed_chips"][...] = compute.committed_chips(books, model.planned_deliveries)
+    now, coming = model.contracted_sales(month)
     c["contracted_now"][...], c["contracted_next"][...] = now, coming
     receipts = books.by_owner(loans, model.interest) + books.by_owner(books.orders, called_plan) + books.by_owner(leases, model.rents)
     c["receipts_due"][...] = receipts
@@ -140,8 +141,7 @@ def trade(model: ContagionModel) -> None:
     model.invoices = compute.invoices(books, model.planned_deliveries, investment)
     books.orders.remaining[...] = np.maximum(books.orders.remaining - model.invoices * compute.is_committed, 0.0)
     chips = books.orders.by_debtor(model.invoices * compute.capital_goods)
-    chips_planned = books.orders.by_debtor(model.invoices * compute.capital_goods * (1.0 - compute.is_committed))
-    model.building = np.maximum(investment - chips_planned, 0.0)
+    model.building = np.maximum(investment - chips, 0.0)
     model.investment = model.building + chips
     ledger.change_stock("construction", model.investment)  # the cost side is in the invoices and bills accrued below
     sales = c["outside_sales"]
@@ -164,6 +164,7 @@ def settle(model: ContagionModel) -> None:
     """6. All contractual dues are cleared together; then rounds and tranches are paid out of what is left."""
     books, ledger = model.books, model.ledger
     c = books.columns
+    credit.raise_cash_for_dues(books, ledger)
     operating = c["operating_bill"] + c["tax_bill"] + model.building
     operating[books.outside] = 0.0
     model.settlement.accrue(ledger, model.interest, model.dearer, model.principal_due, model.invoices, model.rents, operating)
@@ -204,6 +205,7 @@ def margin(model: ContagionModel) -> None:
     """9. Collateral is revalued; calls are cured by cash, else by sales; funds meet redemptions."""
     books, ledger = model.books, model.ledger
     model.margin_desk.run(books, ledger)
+    collateral.sell_stakes_to_pay(books, ledger)
     decide(model, "redemptions", "redemptions_wanted", ("lender",))
     if books["redemptions_wanted"].any():
         collateral.redeem(books, ledger, books["redemptions_wanted"])

@@ -13,6 +13,7 @@ from simulator.ledger.contracts import Contracts
 
 Array = NDArray[np.float64]
 NEVER = 10**6
+EARLIEST_REPAYMENT = 6
 
 
 class RepaymentSchedule:
@@ -32,12 +33,19 @@ class RepaymentSchedule:
         self.instalment = np.zeros((loans.count, loans.replications))
         for month in np.unique(self.maturity):
             self._place(loans.principal, np.flatnonzero(self.maturity == month), int(month), int(month) + 1)
+        self._rows_by_maturity = [(int(month), np.flatnonzero(self.maturity == month)) for month in np.unique(self.maturity)]
         self._rows_by_term = [(int(term), np.flatnonzero(self.terms == term)) for term in np.unique(self.terms)]
 
     def add(self, lent: Array, tick: int) -> None:
         """Enter new loans ``lent (C, R)`` granted in ``tick``: they run for the slot's term."""
         for term, rows in self._rows_by_term:
             self._place(lent, rows, tick + term, term)
+
+    def draw(self, drawn: Array, tick: int) -> None:
+        """Enter draws on commitments and lines ``drawn (C, R)``: they mature with the commitment, half a year on at the earliest."""
+        for maturity, rows in self._rows_by_maturity:
+            due_tick = max(maturity, tick + EARLIEST_REPAYMENT)
+            self._place(drawn, rows, due_tick, due_tick - tick)
 
     def _place(self, amounts: Array, rows: NDArray[np.int64], due_tick: int, months: int) -> None:
         slow, bullet = rows[self.is_amortising[rows]], rows[~self.is_amortising[rows]]

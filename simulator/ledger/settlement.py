@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 OPERATING, SECURED, UNSECURED, SUBORDINATED = 0, 1, 2, 3
 SENIORITY = {"secured": SECURED, "senior": UNSECURED, "subordinated": SUBORDINATED}
+LINES = ("credit_line", "facility")
+"""Kinds of loans whose undrawn part may be called in a shortage."""
 UNLIMITED = 1e9
 """USD bn: what an agent that issues money can pay."""
 
@@ -34,7 +36,7 @@ class Settlement:
         self.books = books
         loans, orders, leases = books.loans, books.orders, books.leases
         self.payers = np.flatnonzero(np.arange(books.agents) != books.outside)
-        self.lines = np.flatnonzero(np.isin(loans.static["kind"], ("credit_line", "facility")))
+        self.lines = np.flatnonzero(np.isin(loans.static["kind"], LINES))
         classes = (
             loan_classes(loans.static["seniority"]),
             np.full(orders.count, UNSECURED),
@@ -95,7 +97,7 @@ class Settlement:
                 new_loans[self.lines] = funded
                 loans.undrawn[self.lines] -= funded
                 ledger.lend(new_loans)
-                books.repayments.add(new_loans, books.tick)
+                books.repayments.draw(new_loans, books.tick)
         flow = books.net(loans, paid[: end[0]])
         flow += books.net(orders, paid[end[0] : end[1]])
         flow += books.net(leases, paid[end[1] : end[2]])

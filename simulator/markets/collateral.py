@@ -43,6 +43,8 @@ class MarginDesk:
         self.close_out = np.where(np.isfinite(close_out), close_out, self.call + 0.2)
         self.asset_rows = np.flatnonzero(has_call & (pledged < 0))
         self.asset_call = loans.static["ltv_call"][self.asset_rows][:, None]
+        books.unpledged = np.ones((books.stakes.count, 1))
+        books.unpledged[self.stake] = 0.0
         value = loans.principal[self.rows]  # the part of a stake that stands behind a loan: what the call level allows, with room
         self.same_stake = (self.stake[:, None] == self.stake[None, :]).astype(np.float64)
         self._share_of_pledge = value / np.maximum(self._by_stake(value), 1e-9) if len(self.rows) else value
@@ -137,6 +139,24 @@ class MarginDesk:
         flag = books["margin_breached"].copy()
         np.maximum.at(flag, borrower, (excess > payable + 1e-9).astype(np.float64) * 0.5)
         ledger.set_column("margin_breached", flag)
+
+
+def sell_stakes_to_pay(books: Books, ledger: Ledger) -> None:
+    """Who is overdue sells unpledged stakes, to Outside, for next month's settlement; the loss is a funding loss.
+
+    Rule: as much as the overdue sum and a tenth, the same part of every stake, a month's limit for unlisted ones.
+    """
+    stakes = books.stakes
+    overdue = (books.payables() + books.loans.by_debtor(books.loans.arrears)) * (books["months_in_arrears"] > 0.0) * books["alive"]
+    if not overdue.any():
+        return
+    free = stakes.shares * books.unpledged
+    limit = np.where(stakes.of_debtor(books["is_listed"]) > 0.0, 0.5, MONTHLY_SALE_UNLISTED) * free
+    value = stakes.by_holder(limit * stakes.of_debtor(books["share_price"]))
+    part = np.minimum(1.0, 1.1 * overdue / np.maximum(value, 1e-9))
+    sold = limit * stakes.of_holder(part)
+    if (sold > 0.0).any():
+        forced_sale(books, ledger, sold, "funding")
 
 
 def redeem(books: Books, ledger: Ledger, wanted: Array) -> None:

@@ -49,6 +49,10 @@ class ComputeMarket:
         coming = orders.by_holder(np.minimum(books.order_schedule.next_year(books.tick), orders.remaining) * both)
         return now * books.ticks_per_year, coming
 
+    def committed_chips(self, books: Books, planned: Array) -> Array:
+        """Chips of committed orders planned for this tick, by buyer, USD bn, ``(N, R)``."""
+        return books.orders.by_debtor(planned * self.capital_goods)
+
     def order_bills(self, books: Books, planned: Array) -> Array:
         """Bills of committed orders as planned, by buyer, USD bn, ``(N, R)``."""
         return books.orders.by_debtor(planned * (1.0 - self.capital_goods))
@@ -62,7 +66,8 @@ class ComputeMarket:
         orders = books.orders
         called = 1.0 - self.buyer_is_lab * (1.0 - orders.of_debtor(books["order_share_taken"]))
         served = 1.0 - self.is_cloud * (1.0 - orders.of_holder(books["delivery"]))
-        chips = orders.of_debtor(investment * books["chips_share"]) * (1.0 - self.buyer_makes_chips)
+        free = np.maximum(investment * books["chips_share"] - books["committed_chips"], 0.0)
+        chips = orders.of_debtor(free) * (1.0 - self.buyer_makes_chips)
         parts = orders.of_debtor(books["parts_spending"]) * self.buyer_makes_chips
         power = orders.of_debtor(books["power_spending"])
         ties = (self.is_chip_tie * (chips + parts) + self.is_power_tie * power) * self.supply_share

@@ -15,11 +15,14 @@ from simulator.ledger.postings import Ledger
 
 Array = NDArray[np.float64]
 
-ACCEPTANCE_AT_ZERO = 4.0  # log-odds that a lender accepts a borrower without risk (assumption, 3-5)
-CDS_HALF = 0.03  # a CDS this much higher lowers the log-odds by one (assumption, 0.02-0.05)
+ACCEPTANCE_AT_ZERO = 6.0  # log-odds that a lender accepts a borrower without risk (assumption, 4-7)
+CDS_HALF = 0.02  # a CDS this much higher lowers the log-odds by one (assumption, 0.015-0.03)
 LEVERAGE_COMFORT, LEVERAGE_SLOPE = 0.7, 8.0  # market leverage above comfort lowers them too (assumption, 0.6-0.8 and 5-12)
+COVERED_BY_CONTRACT = 2.0  # log-odds for a borrower whose contracted sales of a year equal its debt (assumption, 0-3)
 PREMIUM_ELASTICITY = 0.02  # chi: spread per log point of assets over equity (BGG 1999 use 0.05 a quarter of the cost; 0.01-0.05)
+LEVERAGE_FLOOR = 0.1  # a young firm's first loans do not make it riskier: below a tenth, leverage says nothing (assumption, 0.05-0.2)
 LEVERAGE_MAX = 20.0
+ASKED_ELSEWHERE = 0.5  # part of refused renewals that a borrower asks of its other lenders (assumption, 0-1)
 HAIRCUT = {"accelerators": 0.35, "data_centre": 0.25, "receivables": 0.2}
 MERTON_YEARS = 5.0
 
@@ -49,6 +52,7 @@ class CreditMarket:
         self.is_open = open_slot.astype(np.float64)[:, None]
         kind = loans.static["kind"]
         self.is_line = np.isin(kind, ("credit_line", "facility"))[:, None].astype(np.float64)
+        self.is_facility = (kind == "facility")[:, None].astype(np.float64)
         collateral = loans.static["collateral"]
         self.is_asset_backed = np.isin(collateral, ("accelerators", "data_centre"))[:, None].astype(np.float64)
         seniority = loans.static["seniority"]
@@ -59,11 +63,13 @@ class CreditMarket:
     def acceptance(self, books: Books) -> Array:
         """Share of a borrower's request that lenders would take with room to spare, in [0, 1], ``(N, R)``.
 
-        Rule: falls with the CDS and with market leverage; nothing for who is overdue, in margin breach or above a leverage cap.
+        Rule: falls with the CDS and with market leverage, rises with contracted sales over debt (backlog is collateral for belief); nothing for who is overdue, in margin breach or above a leverage cap.
         """
         cds = books.through("spread", "cds")
         leverage = books.through("spread", "leverage")
-        odds = ACCEPTANCE_AT_ZERO - cds / CDS_HALF - LEVERAGE_SLOPE * np.maximum(leverage - LEVERAGE_COMFORT, 0.0)
+        covered = np.minimum(books["contracted_next"] / np.maximum(books["debt"], 1e-6), 1.0)
+        odds = ACCEPTANCE_AT_ZERO + COVERED_BY_CONTRACT * covered - cds / CDS_HALF
+        odds -= LEVERAGE_SLOPE * np.maximum(leverage - LEVERAGE_COMFORT, 0.0)
         good = (books["months_in_arrears"] < 1.0) & (books["margin_breached"] < 1.0)
         return expit(odds) * good * books["alive"]
 
@@ -88,6 +94,7 @@ class CreditMarket:
     def lend(self, books: Books, ledger: Ledger, principal_due: Array) -> Array:
         """Grant draws, renewals and new loans; returns the part of ``principal_due (C, R)`` that is renewed.
 
+        Every loan but the emergency facility may be renewed with its lender, under the same test as a new one.
         Committed loans are drawn first, as the borrower builds. Then requests go to the listed slots; each lender's room is rationed pro rata.
         """
         loans = books.loans
@@ -96,14 +103,15 @@ class CreditMarket:
         spread = self.offered_spread(books)
         if self.offset is not None:
             spread += self.offset
-        willing = loans.of_debtor(accepted) * loans.of_holder(np.minimum(appetite, 1.0)) * self.is_open
+        willing = loans.of_debtor(accepted) * loans.of_holder(np.minimum(appetite, 1.0)) * (1.0 - self.is_facility)
         renewed = principal_due * willing * loans.of_holder(books["renewal_room"])
         committed = loans.undrawn * (1.0 - self.is_line) * loans.of_holder(books["alive"])
         wanted = books["planned_investment"] + np.maximum(books["planned_borrowing"] - books["planned_investment"], 0.0)
         pool = loans.by_debtor(committed)
         share = np.minimum(wanted / np.maximum(pool, 1e-9), 1.0) * (books["months_in_arrears"] < 1.0) * books["alive"]
         drawn = committed * loans.of_debtor(share)
-        rest = np.maximum(books["planned_borrowing"] - loans.by_debtor(drawn), 0.0)
+        refused = loans.by_debtor(principal_due - renewed)
+        rest = np.maximum(books["planned_borrowing"] + ASKED_ELSEWHERE * refused - loans.by_debtor(drawn), 0.0)
         cap = books.levers["borrower.leverage_cap"]
         room_of_borrower = np.maximum(cap * books["total_assets"] - books["debt"], 0.0)
         rest = np.minimum(rest, room_of_borrower)
@@ -120,7 +128,8 @@ class CreditMarket:
         self._reprice(books, spread, fresh, renewed)
         loans.undrawn[...] -= drawn
         ledger.lend(fresh)
-        books.repayments.add(fresh + renewed, books.tick)
+        books.repayments.add(granted + renewed, books.tick)
+        books.repayments.draw(drawn, books.tick)
         ledger.set_column("new_credit", loans.by_debtor(fresh))
         books.series["new_credit"] = ledger.sum(fresh)
         return renewed
@@ -134,6 +143,15 @@ class CreditMarket:
         new = fresh + renewed
         weight = kept + new
         loans.rate[...] = np.where(new > 0.0, (kept * loans.rate + new * offered) / np.maximum(weight, 1e-12), loans.rate)
+
+
+def raise_cash_for_dues(books: Books, ledger: Ledger) -> None:
+    """Lenders and investors sell liquid other assets to Outside, at book value, when cash and receipts would not cover this month's dues."""
+    due = books["interest_due"] + books["principal_due"] + books["operating_bill"] + books["tax_bill"] + books["rent_bills"]
+    short = np.maximum(due - books["cash"] - 0.9 * (books["receipts_due"] + books["outside_sales"]), 0.0)
+    sold = np.minimum(short, books["other_assets"]) * books.sells_securities * books["alive"]
+    if sold.any():
+        ledger.exchange_other_assets(sold)
 
 
 def raise_liquidity(books: Books, ledger: Ledger, outgoing: Array) -> None:
@@ -153,7 +171,7 @@ def credit_default_swaps(books: Books, ledger: Ledger, first: bool = False) -> N
     Source: [merton1974]; [longstaff2011] for the common factor.
     """
     debt, equity = books["debt"], books.market_value()
-    leverage = np.clip(debt / np.maximum(debt + equity, 1e-6), 1e-4, 0.999)
+    leverage = np.clip(debt / np.maximum(debt + equity, 1e-6), LEVERAGE_FLOOR, 0.999)
     volatility = books["equity_volatility"] * (1.0 - leverage) + 0.12 * leverage + 0.02
     spread = volatility * np.sqrt(MERTON_YEARS)
     distance = (-np.log(leverage) + (0.02 - 0.5 * volatility * volatility) * MERTON_YEARS) / spread
@@ -169,6 +187,12 @@ def credit_default_swaps(books: Books, ledger: Ledger, first: bool = False) -> N
         premium = np.maximum(model + books["cds_constant"], 0.5 * np.minimum(books["cds_at_start"], 0.01)) + stress + books.levers["cds.premium"]
         ledger.set_column("cds", np.where(books["alive"] > 0.0, np.minimum(premium, 1.0), books["cds"]))
     ledger.set_column("leverage", market_leverage(books))
+    projects = books.rows["project_company"]
+    if projects.stop > projects.start:  # lenders to a ring-fenced vehicle look through it at the tenants of its leases
+        change = books["cds"] - books["cds_at_start"]
+        through = books.leases.by_holder(books.leases.of_debtor(change) * books.lease_weight)
+        books["cds"][projects] = np.maximum(books["cds_at_start"] + through, 0.0005)[projects]
+        books["leverage"][projects] = np.minimum(books["leverage"][projects], LEVERAGE_COMFORT)
     weight = books["cds_weight"] * books["alive"]
     books.series["cds_index"] = ledger.sum(books["cds"] * weight) / np.maximum(ledger.sum(weight), 1e-9)
     if first:

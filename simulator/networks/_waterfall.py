@@ -20,6 +20,7 @@ from scipy.sparse.linalg import splu
 
 from simulator.networks._checks import TIE, BoolArray, Csr, FloatArray, IntArray
 
+ROUNDING = 4e-15  # a change this small, relative to what is owed, is rounding
 PATIENCE = 8  # rounds before a scenario that is slow to settle goes on with linear systems
 DENSE_AGENTS = 300  # up to here a stack of dense systems, above sparse ones
 SPARSE_SHORT = 3000  # more agents short than this and the fill-in of a factorisation costs more than further rounds
@@ -133,6 +134,7 @@ def greatest(
     pay = np.array(np.broadcast_to(owed, result.pay.shape)) if start is None else start
     insolvent = np.zeros((agents, scenarios), dtype=bool)
     before, last_check = np.full(scenarios, np.inf), 0
+    looked_slow = np.zeros(scenarios, dtype=bool)
     per_due = 1.0 / np.where(owed > 0, owed, 1.0)
     received = flow.received(pay)
     for count in range(1, rounds + 1):
@@ -151,8 +153,8 @@ def greatest(
         # Changes shrink like a geometric series: `ratio` a round, so that much is still to come, in so many rounds.
         ratio = change / np.where((before > 0) & np.isfinite(before), before, np.maximum(change, 1e-300))
         ratio = np.minimum(ratio if count - last_check == 1 else np.sqrt(np.sqrt(ratio)), 1 - 1e-9)
-        done = (change <= 1e-15) | (change * np.maximum(1.0, ratio / (1 - ratio)) <= tolerance)
-        shrinking = change < before
+        done = (change <= ROUNDING) | (change * np.maximum(1.0, ratio / (1 - ratio)) <= tolerance)
+        shrinking = np.isfinite(before) & (change < before)
         before, last_check = change, count
         if done.any() or count == rounds:
             finished = done | (count == rounds)
@@ -162,13 +164,15 @@ def greatest(
             keep = ~finished
             where, flow, resources = where[keep], flow.compress(keep), resources.compress(keep)
             pay, received, insolvent = (np.compress(keep, array, axis=1) for array in (pay, received, insolvent))
-            before, change, ratio, shrinking = before[keep], change[keep], ratio[keep], shrinking[keep]
+            before, change, ratio, shrinking, looked_slow = (array[keep] for array in (before, change, ratio, shrinking, looked_slow))
             only = None if only is None else np.compress(keep, only, axis=1)
             if not fixed_dues:
                 owed, total, per_due = (np.compress(keep, array, axis=1) for array in (owed, total, per_due))
         if count >= PATIENCE:
             to_come = np.log(tolerance / np.maximum(change, 1e-300)) / np.log(np.maximum(ratio, 1e-6))
-            slow = shrinking & (to_come > max(20.0, agents * agents / 60))
+            # Twice in a row: a new default in between makes one look mean little.
+            looks_slow = shrinking & (to_come > max(20.0, agents * agents / 60))
+            slow, looked_slow = looks_slow & looked_slow, looks_slow
             if slow.any():
                 pay[:, slow] = _linear_step(
                     flow.compress(slow),

@@ -1,0 +1,215 @@
+"""What notebooks, scripts and the command line import: simulate, compare, load, the menu, and the network kernels."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from simulator.errors import InputError
+from simulator.menu import assemble, policy_names, shock_names
+from simulator.networks.clearing import clearing_payments
+from simulator.networks.credit import cds_spread, hazard_from_spread, implied_assets, merton
+from simulator.results.comparison import compare
+from simulator.results.dataset import Run, load
+from simulator.results.findings import findings_text
+from simulator.results.provenance import provenance
+from simulator.settings import Settings, baseline_label, bibliography_keys, open_economy, resolve_scenarios
+
+if TYPE_CHECKING:
+    from scenarios.economy import Economy
+
+__all__ = [
+    "ExperimentResult", "Run", "cds_spread", "clearing_payments", "compare", "economies", "hazard_from_spread", "implied_assets", "load",
+    "merton", "policies", "report_again", "run_experiment", "shocks", "simulate",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ExperimentResult:
+    """What a command yields: the run, where it was saved, and the findings as printed."""
+
+    run: Run
+    folder: Path
+    findings: str
+
+
+def shocks() -> list[str]:
+    """Names of the shocks of the menu."""
+    return shock_names()
+
+
+def policies() -> list[str]:
+    """Names of the policies of the menu."""
+    return policy_names()
+
+
+def economies() -> list[str]:
+    """Names of the economies: those with tables, and ``synthetic``."""
+    from scenarios.loading import economies as with_tables
+
+    return [*with_tables(), "synthetic"]
+
+
+def simulate(
+    economy: Any = "us_ai_2025",
+    shock: str | Sequence[str] = "none",
+    policy: str | Sequence[str] = "current_rules",
+    replications: int = 1000,
+    seed: int = 1,
+    *,
+    horizon_months: int = 60,
+    channels: Mapping[str, bool] | None = None,
+    record: str = "summary",
+    chunk: int = 256,
+    config_dir: str | Path | None = None,
+) -> Run:
+    """Simulate one scenario and return its :class:`Run`.
+
+    ``economy``: a name of :func:`economies`, a folder of tables, or an ``Economy``. ``shock``, ``policy``: a name of the menu or several.
+    ``replications``: their number; the same number has the same luck in every scenario with the same ``seed``. ``channels``: switches by name.
+    ``record``: ``summary``, ``ticks`` or ``agents``. Raises InputError, one line, for anything that is not on the menu or out of range.
+    """
+    from scenarios.economy import Economy as EconomyClass
+
+    given = economy if isinstance(economy, EconomyClass) else None
+    choices: dict[str, str | Sequence[str]] = {"shock": shock, "policy": policy, "experiment": "single", "record": record}
+    values: dict[str, Any] = {
+        "montecarlo.replications": replications, "montecarlo.seed": seed, "montecarlo.chunk": chunk, "horizon_months": horizon_months,
+    }  # fmt: skip
+    if given is None:
+        if Path(str(economy)).is_dir():
+            choices["economy"] = "folder"
+            values["economy.path"] = str(economy)
+        else:
+            choices["economy"] = str(economy)
+    for name, value in (channels or {}).items():
+        values[f"channels.{name}"] = bool(value)
+    settings = assemble(choices, values, Path(config_dir) if config_dir is not None else None)
+    return run_settings(settings, given)
+
+
+def run_settings(settings: Settings, economy: Economy | None = None, progress: bool = False) -> Run:
+    """Run the experiment of ``settings`` and return its :class:`Run`, unsaved. ``progress`` shows a bar with rate and time left."""
+    from simulator.engine.montecarlo import Plan, run_scenarios
+
+    opened = open_economy(settings.economy) if economy is None else economy
+    scenarios = resolve_scenarios(settings, opened)
+    plan = Plan(
+        settings.montecarlo.replications, settings.montecarlo.seed, settings.montecarlo.chunk, settings.horizon_months,
+        settings.record.level, settings.systemic.model_dump(),
+    )  # fmt: skip
+    started = time.perf_counter()
+    with _Progress(plan.replications * len(scenarios), progress) as bar:
+        tables = run_scenarios(opened, scenarios, plan, bar.advance)
+    wall_time = time.perf_counter() - started
+    cited = {change.source for scenario in scenarios for change in scenario.changes} & set(bibliography_keys())
+    assumptions = [
+        {"name": f"{change.name} ({change.lever})", "value": change.amount, "low": change.low, "high": change.high, "unit": change.operation}
+        for scenario in scenarios
+        for change in scenario.changes
+        if change.source == "assumption"
+    ]
+    config = settings.model_dump(mode="json", exclude={"sources"})
+    config["economy"] = opened.name if economy is not None else config["economy"]
+    story = provenance(
+        config, opened.name, facts=opened.facts, sources=opened.sources, citations=sorted(cited), seed=plan.seed, wall_time=wall_time,
+        assumptions=list({item["name"]: item for item in assumptions}.values()),
+    )  # fmt: skip
+    return Run(
+        tables["replications"], tables["defaults"], tables["losses"], tables["ticks"], tables.get("agents"), network=opening_network(opened),
+        scenarios=tuple(scenario.label for scenario in scenarios), reference=baseline_label(settings), config=config, provenance=story,
+    )  # fmt: skip
+
+
+def run_experiment(settings: Settings, progress: bool = True) -> ExperimentResult:
+    """Run an experiment, save its folder (``settings.output``) with tables, figures and report, and tell the findings.
+
+    A folder that holds an earlier run is replaced only when the new one is complete.
+    """
+    run = run_settings(settings, progress=progress)
+    folder = Path(settings.output or "runs/run")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = folder.with_name(folder.name + ".writing")
+    if fresh.exists():
+        shutil.rmtree(fresh)
+    try:
+        run.save(fresh)
+    except OSError as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise InputError(f"output: {folder} cannot be written ({error.strerror}); nothing was left there") from None
+    if folder.exists():
+        shutil.rmtree(folder)
+    fresh.rename(folder)
+    return ExperimentResult(run, folder, findings_text(run))
+
+
+def report_again(folder: str | Path, other: str | Path | None = None) -> Path:
+    """Write the report of a saved run again, beside a second run when ``other`` is given; returns the report's path."""
+    run = load(folder)
+    if other is None:
+        run.report(Path(folder) / "report.html")
+        return Path(folder) / "report.html"
+    target = Path(folder) / f"comparison_with_{Path(other).name}.txt"
+    target.write_text(str(compare(run, load(other))) + "\n", encoding="utf-8")
+    return target
+
+
+def opening_network(economy: Economy) -> dict[str, pd.DataFrame]:
+    """Agents and ties of an economy at its start: ``nodes`` (agent, name, kind, size, market_value) and ``ties`` (from, to, type, amount)."""
+    sheet = economy.balance_sheet()
+    nodes = pd.DataFrame({
+        "agent": economy.ids, "name": economy.names, "kind": economy.kinds, "size": sheet["total_assets"],
+        "market_value": economy.values["market_value"],
+    })  # fmt: skip
+    ids = np.array(economy.ids, dtype=object)
+    frames = []
+    for table, kind, source, target, amount in (
+        (economy.loans, "loan", "lender", "borrower", "principal"),
+        (economy.stakes, "stake", "holder", "issuer", "value"),
+        (economy.orders, "order", "buyer", "seller", "amount"),
+        (economy.leases, "lease", "lessee", "lessor", "rent"),
+        (economy.guarantees, "guarantee", "guarantor", "beneficiary", "notional"),
+    ):
+        frames.append(
+            pd.DataFrame({
+                "from_agent": ids[table.columns[source]], "to_agent": ids[table.columns[target]], "type": kind,
+                "amount": table.columns[amount].astype(float),
+            })  # fmt: skip
+        )
+    ties = pd.concat(frames, ignore_index=True)
+    ties = ties[ties["amount"] > 0.0].groupby(["from_agent", "to_agent", "type"], as_index=False)["amount"].sum()
+    return {"nodes": nodes, "ties": ties}
+
+
+class _Progress:
+    """A progress bar over replications, with rate, time left and defaults so far; silent when not asked for."""
+
+    def __init__(self, total: int, shown: bool) -> None:
+        self.total, self.shown = total, shown
+        self.bar: Any = None
+        self.defaults = 0
+
+    def __enter__(self) -> _Progress:
+        if self.shown:
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=self.total, unit="rep", desc="simulating", dynamic_ncols=True, mininterval=0.2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def advance(self, replications: int, defaults: int) -> None:
+        """Note a finished chunk."""
+        self.defaults += defaults
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"{self.defaults} defaults", refresh=False)
+            self.bar.update(replications)
