@@ -10,7 +10,7 @@ from simulator.ledger.columns import Flow, Parameter, rule
 
 TAKE_FLOOR = 0.35  # share of a contract that can't be delayed: the take-or-pay core (assumption, 0.2-0.6)
 CALM_MONTHS = 9.0  # runway above which a lab takes all it ordered (assumption, 6-12)
-ROUND_SHARE_MAX = 0.06  # largest round a month as a share of the lab's value (assumption, 0.03-0.15)
+ROUND_SHARE_MAX = 0.012  # new shares a month as a share of the lab's value, about 15 % a year (rounds of 2025 diluted by 5 to 20 %; 0.008-0.03)
 AUSTERITY = 0.5  # part of fixed cost that a lab without runway cuts (assumption, 0.3-0.7)
 
 

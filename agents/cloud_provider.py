@@ -6,7 +6,7 @@ import numpy as np
 
 from agents.base import Array
 from agents.firm import PLANNING_YEARS, Q_RESPONSE, Firm
-from simulator.ledger.columns import Flow, Stock, rule
+from simulator.ledger.columns import Stock, rule
 
 ISSUE_SHARE_MAX = 0.015  # largest share issue a month as a share of market value (at-the-market programmes; assumption, 0.005-0.03)
 CAPITAL_PER_SALES = 2.2  # own capacity per unit of yearly sales once it bills (a five-year contract pays a machine back in about half of its term; assumption, 1.5-3)
@@ -18,7 +18,6 @@ class CloudProvider(Firm):
 
     kind = "cloud"
 
-    delivery = Flow("share", "share of contracted and demanded capacity that can be served")
     resale_value = Stock("share", "resale value of its accelerators per unit of book value")
 
     @property

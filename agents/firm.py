@@ -11,6 +11,7 @@ EXPECTATION_SPEED = 1.0  # per year; adaptive expectations close about two third
 EXTRAPOLATION = 0.05  # growth expected per unit of yearly AI share return (assumption, 0-0.15; [delong1990])
 COMMON_DEMAND = 0.6  # correlation of firms' demand shocks is its square (assumption, 0.4-0.8)
 PLANNING_YEARS = 1.0  # a gap in capacity is closed over about a year, the time to build
+CATCH_UP_YEARS = 3.0  # the build-out beyond present demand is worked off over about three years (assumption, 2-5)
 Q_RESPONSE = 0.03  # share of capacity per unit of relative q (Hayashi estimates 0.02-0.1)
 EQUITY_BARRIER = 0.03  # market value under this part of debt is no equity (assumption, 0.01-0.1)
 LIQUID_MONTHS = 12.0  # cash beyond the buffer that a firm is willing to spend within a year
@@ -22,7 +23,7 @@ class Firm(EconomicAgent):
     operating_arrears = Stock("USD bn", "overdue wages, taxes and bills")
     demand = Stock("index, 1 at the start", "level of outside demand")
     expected_growth = Stock("per year", "growth of revenue that the firm expects")
-    observed_growth = Stock("per year", "smoothed growth of revenue")
+    sales_trend = Stock("per year", "smoothed growth of sales above the adoption curve")
     cds = Stock("per year", "five-year CDS premium")
     share_price = Stock("1 at the start", "price of a share; mark of an unlisted one")
     shares = Stock("USD bn at the opening price", "shares outstanding")
@@ -64,17 +65,24 @@ class Firm(EconomicAgent):
     @property
     def expected_path_growth(self) -> Array:
         """Growth of outside demand that the adoption curve implies in this tick, per year, ``(n, 1)``."""
-        years = (self.books.tick + 1) * self.years_per_tick
+        return self.path_growth_at(self.books.tick)
+
+    def path_growth_at(self, tick: int) -> Array:
+        """Growth of outside demand on the adoption curve at a tick, per year, ``(n, 1)``."""
+        years = (tick + 1) * self.years_per_tick
         return self.long_run_growth + (self.outside_growth - self.long_run_growth) * np.exp(-self.growth_decay * years)
 
     @rule("per year")
     def new_expected_growth(self) -> Array:
         """Expected growth after this tick's news, per year, (n, R).
 
-        Rule: adapt to observed growth, and extrapolate the last year's return of AI shares. Source: model.md stage 2; [delong1990].
+        Rule: take the adoption curve as known; adapt to what sales were above or under it, and extrapolate the last year's return of AI shares.
+        Source: model.md stage 2; [delong1990].
         """
-        anchor = self.observed_growth + EXTRAPOLATION * self.series("ai_return_year") + self.lever("expectation.news")
-        return self.expected_growth + EXPECTATION_SPEED * self.years_per_tick * (anchor - self.expected_growth)
+        path = self.expected_path_growth
+        anchor = path + self.sales_trend + EXTRAPOLATION * self.series("ai_return_year") + self.lever("expectation.news")
+        known = path - self.path_growth_at(self.books.tick - 1)
+        return self.expected_growth + known + EXPECTATION_SPEED * self.years_per_tick * (anchor - self.expected_growth - known)
 
     @rule("index")
     def new_demand(self) -> Array:
@@ -121,7 +129,9 @@ class Firm(EconomicAgent):
     @property
     def revenue(self) -> Array:
         """Revenue of this tick at a yearly rate, outside and contracted, USD bn per year, ``(n, R)``."""
-        return self.outside_sales / self.years_per_tick + self.contracted_now + self.chip_sales
+        return self.outside_sales / self.years_per_tick + self.contracted_now * self.delivery + self.chip_sales
+
+    delivery = Flow("share", "share of contracted and demanded capacity that can be served")
 
     @rule("USD bn")
     def operating_cost(self) -> Array:
@@ -164,22 +174,20 @@ class Firm(EconomicAgent):
     def wanted_investment(self) -> Array:
         """Investment wanted this tick, USD bn, (n, R).
 
-        Rule: replace what wears out, close the gap to the capacity that contracted and expected demand need, and build faster when the
-        market values capacity above its cost. The gap is scaled so that the first tick's investment is the sourced one.
+        Rule: ``I = K max(0, δ + g + c e^{-t/τ} + φ (q/q₀ - 1))``: replace what wears out, grow with contracted and expected sales and faster when
+        the market values capacity above its cost; c is what the sourced plan builds beyond that at the start, and is worked off over τ.
         Source: [tobin1969], [hayashi1982]; model.md stage 3.
         """
         demand_now = self.outside_revenue_at_start * self.demand * self.demand_lever
         coming = self.contracted_next - self.contracted_now
         growth = (demand_now * self.expected_growth + coming) / np.maximum(demand_now + self.contracted_now, 1e-9)
-        level = (demand_now + self.contracted_now) / np.maximum(self.outside_revenue_at_start + self.contracted_at_start, 1e-9)
-        wanted_capacity = self.capacity_gap_at_start * self.capacity_at_start * level * (1.0 + np.clip(growth, -0.5, 3.0))
-        gap = wanted_capacity - self.capacity - self.construction
         pull = Q_RESPONSE * np.clip(self.relative_q - 1.0, -1.0, 2.0)
-        yearly = self.capacity * (self.depreciation_rate + pull) + gap / PLANNING_YEARS
+        plan = self.plan_at_start * np.exp(-self.books.tick * self.years_per_tick / CATCH_UP_YEARS)
+        yearly = self.capacity * (self.depreciation_rate + np.clip(growth, -0.5, 1.0) + plan + pull)
         return np.maximum(np.maximum(yearly, 0.0) * self.years_per_tick, self.committed_chips) * self.alive
 
     committed_chips = Flow("USD bn", "chips of committed orders delivered this tick")
-    capacity_gap_at_start = Parameter("number", "wanted capacity / capacity at the start, scaled so that investment opens at its sourced figure")
+    plan_at_start = Parameter("per year", "investment / capacity of the sourced plan beyond wear and expected growth")
 
     @rule("USD bn")
     def affordable_investment(self) -> Array:
@@ -187,7 +195,7 @@ class Firm(EconomicAgent):
 
         Rule: pecking order: own cash above the buffer, then debt; a firm that lenders avoid builds only what its cash pays. Source: [myers1984].
         """
-        own = np.maximum(self.cash - self.cash_floor + self.cash_flow - self.principal_due + self.new_credit, 0.0)
+        own = np.maximum(self.cash - self.cash_floor + self.cash_flow - self.principal_due, 0.0)  # cash holds the new loans already
         return np.maximum(np.minimum(self.planned_investment, own), self.committed_chips)
 
     new_credit = Flow("USD bn", "new loans granted this tick")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from agents.base import Array
 from agents.firm import Firm
-from simulator.ledger.columns import Flow
 
 
 class Hyperscaler(Firm):
@@ -12,7 +11,6 @@ class Hyperscaler(Firm):
 
     kind = "hyperscaler"
 
-    delivery = Flow("share", "share of contracted and demanded capacity that can be served")
 
     @property
     def served(self) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from agents.registry import AGENT_CLASSES, FIRM_KINDS
 from scenarios.changes import Change
 from scenarios.levers import LeverSchedule
 from simulator.engine.opening import open_memory
-from simulator.engine.randomness import Draws
+from simulator.engine.randomness import Draws, Quiet
 from simulator.engine.recorder import Recorder
 from simulator.engine.tick import one_tick
 from simulator.ledger.books import Books
@@ -52,7 +53,8 @@ class ContagionModel(mesa.Model):
         stepping: str = "cohorts",
         record: str = "summary",
         mesa_agents: bool = True,
-        draws: Draws | None = None,
+        draws: Draws | Quiet | None = None,
+        foreseen: Array | None = None,
     ) -> None:
         super().__init__(rng=rng)
         from simulator.engine.inputs import named_changes, opened
@@ -82,18 +84,21 @@ class ContagionModel(mesa.Model):
         self.credit = CreditMarket(self.books)
         self.margin_desk = MarginDesk(self.books)
         open_memory(self)
+        self.sales_by_tick: list[Array] = []
+        self.foreseen = foreseen if foreseen is not None else foreseen_sales(self.economy, horizon_months, isinstance(draws, Quiet))
         self.ledger = Ledger(self.books)
         self.debt_at_start = self.books["debt"][self.books.can_default, 0].copy()
         self.ai_value_at_start = float(self.books.series["ai_market_value"][0, 0])
         self.settlement = Settlement(self.books)
         self.resolution = Resolution(self.books)
         self.recorder = Recorder(self, record)
+        self.demand_levers = {name: values for name, values in self.schedule.neutral.items() if name.endswith(".demand")}
         self.levers_of_last_tick: Mapping[str, Array] = self.schedule.neutral
         self.twin: ContagionModel | None = None
         if any(not np.all(self.books.switches[name]) for name in AMPLIFIER_CHANNELS):
             self.twin = ContagionModel(
                 self.economy, rng=rng, replications=self.replications, horizon_months=horizon_months, mesa_agents=False, draws=self.draws,
-                channels=dict.fromkeys(CHANNELS, 1.0),
+                channels=dict.fromkeys(CHANNELS, 1.0), foreseen=self.foreseen,
             )  # fmt: skip
             self.books.twin = self.twin.books
 
@@ -167,15 +172,32 @@ class ContagionModel(mesa.Model):
         alive = stakes.of_holder(books["alive"]) * stakes.of_debtor(books["alive"])
         return stakes.tranche_remaining * pace * supply * alive
 
-    def revenue_deviation(self) -> Array:
-        """Log of sales over what the opening plan foresaw, ``(N, R)``: the surprise that prices and expectations take in."""
+    def sales(self) -> Array:
+        """Sales of the tick at a yearly rate, outside, contracted and of chips and power, USD bn, ``(N, R)``."""
         books = self.books
         contracts = books.orders.by_holder(self.invoices * self.compute.is_cloud) + books.leases.by_holder(self.rents)
-        now = books["outside_sales"] * 12.0 + contracts * 12.0 + books["chip_sales"]
-        path = self.demand_path[books.tick]
-        plan = books["outside_revenue_at_start"] * path + self.planned_sales[books.tick] + books["chip_sales_at_start"] * path
-        significant = (plan > 1e-6) & (books["alive"] > 0.0)
+        return books["outside_sales"] * 12.0 + contracts * 12.0 + books["chip_sales"]
+
+    def revenue_deviation(self) -> Array:
+        """Log of sales over what was foreseen, ``(N, R)``: the surprise that prices and expectations take in."""
+        now = self.sales()
+        if self.foreseen is None:
+            self.sales_by_tick.append(now)
+            return np.zeros_like(now)
+        plan = self.foreseen[self.books.tick]
+        significant = (plan > 1e-6) & (self.books["alive"] > 0.0)
         return np.where(significant, np.log(np.maximum(now, 1e-3 * plan + 1e-12) / np.maximum(plan, 1e-12)), 0.0)
+
+    def demand_lever_change(self) -> Array:
+        """Log change of the demand levers since the tick before, ``(N, 1)``: the part of sales that the shock itself moves."""
+        change = np.zeros((self.books.agents, 1))
+        for kind in FIRM_KINDS:
+            name = f"{kind}.demand"
+            if name in self.books.levers:
+                now, rows = self.books.levers[name], self.books.rows[kind]
+                change[rows] = np.log(np.maximum(now[rows], 1e-6) / np.maximum(self.demand_levers[name][rows], 1e-6))
+                self.demand_levers[name] = now
+        return change
 
     def gpu_resale_value(self) -> Array:
         """Average resale value of accelerators per unit of book value, weighted by the capacity of clouds and hyperscalers, ``(1, R)``."""
@@ -183,3 +205,20 @@ class ContagionModel(mesa.Model):
         weight = books["capacity"] * self.owns_accelerators
         value = self.ledger.sum(books["resale_value"] * weight) / np.maximum(self.ledger.sum(weight), 1e-9)
         return value * books.levers["accelerators.resale_value"]
+
+
+_FORESEEN: weakref.WeakKeyDictionary[Any, dict[int, Array]] = weakref.WeakKeyDictionary()
+
+
+def foreseen_sales(economy: Any, horizon_months: int, is_quiet: bool = False) -> Array | None:
+    """Sales by tick and agent that are foreseen at the start, USD bn per year, ``(T, N, 1)``: those of the quiet world, without luck or shock.
+
+    None for the quiet world itself, whose agents meet no surprise. Kept per economy.
+    """
+    if is_quiet:
+        return None
+    known = _FORESEEN.setdefault(economy, {})
+    if horizon_months not in known:
+        quiet = ContagionModel(economy, horizon_months=horizon_months, mesa_agents=False, draws=Quiet(len(economy.ids)))
+        known[horizon_months] = np.stack(quiet.run().sales_by_tick)
+    return known[horizon_months]

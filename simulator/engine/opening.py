@@ -17,7 +17,7 @@ FLOWS = (
     "stake_value", "secured_room", "new_credit", "delivery", "committed_funds", "months_to_lease", "equity_supply", "last_burn", "tranches_due",
     "total_assets", "recent_loss", "lending_room", "renewal_room", "redemptions_wanted", "newly_connected", "order_share_taken", "payout_flow",
     "wanted_round", "free_cash_flow", "growth_news", "revenue_surprise", "deviation", "short_pressure", "opening_cash", "power_spending",
-    "parts_spending", "committed_chips", "leverage", "insolvent",
+    "parts_spending", "committed_chips", "demand_luck", "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent",
 )  # fmt: skip
 
 
@@ -27,7 +27,7 @@ def open_memory(model: ContagionModel) -> None:
     c = books.columns
     for name in FLOWS:
         c.add(name, 0.0, "flow")
-    for name in ("delivery", "order_share_taken", "equity_supply", "renewal_room"):
+    for name in ("fair_price_last", "delivery", "order_share_taken", "equity_supply", "renewal_room"):
         c[name][...] = 1.0
     for name in ("other_market_value", "total_market_value", "ai_market_value", "rate_news", "power_spare", "deployment", "household_demand_now"):
         books.series[name] = np.zeros((1, books.replications))
@@ -110,23 +110,11 @@ def _open_orders(model: ContagionModel) -> None:
         sales = orders.by_holder(chips * compute.supply_share + first_plan) * 12.0 + parts_sales
     power = c["capacity_at_start"] * c["power_needed_per_capacity"] * model.power_price
     sales = sales + orders.by_holder(orders.of_debtor(power) * compute.is_power_tie * compute.supply_share)
-    c.add("chip_sales_at_start", sales[:, 0], "parameter")
-    c["chip_sales"][...] = c["chip_sales_at_start"]
+    c["chip_sales"][...] = sales
     growth = (outside * c["outside_growth"] + coming[:, :1] - now[:, :1]) / np.maximum(outside + now[:, :1], 1e-9)
-    growth = 1.0 + np.clip(growth, -0.5, 3.0)
-    capacity, construction = c["capacity_at_start"], c["construction_at_start"]
-    wanted = c["capex_at_start"] - c["depreciation_rate"] * capacity + capacity + construction
-    gap = np.where(capacity > 0.0, wanted / np.maximum(capacity * growth, 1e-9), 1.0)
-    c.add("capacity_gap_at_start", np.maximum(gap, 0.0)[:, 0], "parameter")
-    months = np.arange(-1, books.ticks)
-    step = np.stack([model.growth_path(int(month))[:, 0] / 12.0 for month in months[1:]])
-    model.demand_path = np.exp(np.cumsum(step, axis=0))[:, :, None]
-    planned = books.order_schedule.planned[: books.ticks] * compute.is_cloud * 12.0
-    rent, start, end = books.leases.static["rent"], books.leases.static["start"], books.leases.static["end"]
-    model.planned_sales = np.stack([
-        orders.by_holder(plan) + books.leases.by_holder(((start <= month + 1) & (end > month + 1))[:, None] * rent[:, None])
-        for month, plan in enumerate(planned)
-    ])  # fmt: skip
+    capacity = c["capacity_at_start"]
+    plan = c["capex_at_start"] / np.maximum(capacity, 1e-9) - c["depreciation_rate"] - np.clip(growth, -0.5, 1.0)
+    c.add("plan_at_start", np.where(capacity > 0.0, plan, 0.0)[:, 0], "parameter")
     stakes = books.stakes
     end = np.asarray(stakes.static["tranche_end"], dtype=np.float64)
     model.tranche_end = np.where(end >= 10**6, 24.0, np.maximum(end, 1.0))[:, None]

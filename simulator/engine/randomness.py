@@ -43,3 +43,14 @@ class Draws:
     def at(self, tick: int) -> Mapping[str, Array]:
         """The draws of one tick by purpose."""
         return {purpose: block[tick] for purpose, block in self._blocks.items()}
+
+
+class Quiet:
+    """Draws of the quiet world: no luck at all. Its sales are what the agents foresee at the start."""
+
+    def __init__(self, agents: int) -> None:
+        self._draws = {purpose: np.zeros((1 if purpose in COMMON else agents, 1)) for purpose in (*COMMON, *OWN)}
+
+    def at(self, tick: int) -> Mapping[str, Array]:
+        """Zero for every purpose, ``(N, 1)`` or ``(1, 1)``."""
+        return self._draws

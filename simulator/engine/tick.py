@@ -82,7 +82,8 @@ def refresh(model: ContagionModel) -> None:
     c["committed_chips"][...] = compute.committed_chips(books, model.planned_deliveries)
     now, coming = model.contracted_sales(month)
     c["contracted_now"][...], c["contracted_next"][...] = now, coming
-    receipts = books.by_owner(loans, model.interest) + books.by_owner(books.orders, called_plan) + books.by_owner(leases, model.rents)
+    delivered = called_plan * (1.0 - compute.is_cloud * (1.0 - books.orders.of_holder(c["delivery"])))
+    receipts = books.by_owner(loans, model.interest) + books.by_owner(books.orders, delivered) + books.by_owner(leases, model.rents)
     c["receipts_due"][...] = receipts
     c["committed_funds"][...] = loans.by_debtor(loans.undrawn * (1.0 - model.credit.is_line))
     c["secured_room"][...] = collateral.secured_room(books)
@@ -94,7 +95,10 @@ def expect(model: ContagionModel) -> None:
     books = model.books
     path_before = model.growth_path(books.tick - 1)
     deviation = books["expected_growth"] - path_before
+    books["demand_luck"][...] = books["demand"]
     decide(model, "new_demand", "demand")
+    step = model.growth_path(books.tick) * books.years_per_tick
+    books["demand_luck"][...] = np.log(books["demand"] / books["demand_luck"]) - step
     decide(model, "new_expected_growth", "expected_growth")
     books["growth_news"][...] = books["expected_growth"] - model.growth_path(books.tick) - deviation
 
@@ -189,8 +193,11 @@ def price(model: ContagionModel) -> None:
     surprise = model.revenue_deviation()
     books["revenue_surprise"][...] = np.clip(surprise - books["deviation"], -0.3, 0.3)
     books["deviation"][...] = surprise
-    observed = model.growth_path(books.tick) + 12.0 * books["revenue_surprise"]
-    books["observed_growth"][...] += (observed - books["observed_growth"]) / 6.0
+    share = books["outside_sales"] / np.maximum(books["outside_sales"] + books["receipts_due"] + books["chip_sales"] / 12.0, 1e-9)
+    share = share * (books["revenue_surprise"] != 0.0)
+    books["demand_luck"][...] *= share
+    books["lever_news"][...] = model.demand_lever_change() * share
+    books["sales_trend"][...] += (12.0 * books["revenue_surprise"] - books["sales_trend"]) / 6.0
     books["short_pressure"][...] = model.actor("short_seller").pressure()
     books.series["market_index"] = books.series["market_index"] * np.exp(
         np.sqrt(books.years_per_tick) * shares.MARKET_VOLATILITY * books.draws["market"] + accounts.NORMAL_RETURN * books.years_per_tick

@@ -90,7 +90,6 @@ class Books:
         columns.add("power_queue", economy.values["power_queue"])
         columns.add("cds", economy.values["cds"])
         columns.add("expected_growth", economy.values["outside_growth"])
-        columns.add("observed_growth", economy.values["outside_growth"])
         columns.add("price_trend", 0.0)
         columns.add("margin_breached", 0.0)
         self.columns = columns

@@ -14,6 +14,8 @@ from simulator.ledger.contracts import Contracts
 Array = NDArray[np.float64]
 NEVER = 10**6
 EARLIEST_REPAYMENT = 6
+SLIP_MONTHS = 24.0  # deliveries that slipped are caught up with over about two years (assumption, 12-36)
+DEFAULT_TERM = 60  # months of a renewed loan whose row gives no term
 
 
 class RepaymentSchedule:
@@ -27,7 +29,8 @@ class RepaymentSchedule:
         self.is_amortising = loans.static["repayment"] == "amortising"
         # A date in month m after the start falls due in tick m - 1 (tick 0 is the first month); overdue rows fall due at once.
         self.maturity = np.clip(np.asarray(loans.static["maturity"], dtype=np.int64) - 1, 0, NEVER)
-        self.terms = np.maximum(np.asarray(loans.static["new_term_months"], dtype=np.int64), 1)
+        terms = np.asarray(loans.static["new_term_months"], dtype=np.int64)
+        self.terms = np.where((terms > 0) & (terms < NEVER), terms, DEFAULT_TERM)
         self._bullets: dict[int, Array] = {}
         self._instalment_ends: dict[int, Array] = {}
         self.instalment = np.zeros((loans.count, loans.replications))
@@ -98,7 +101,15 @@ class DeliverySchedule:
         weight_sum = _ramp_sum(end - start + 1.0, ramp) - _ramp_sum(first - start, ramp)
         month = np.arange(1, ticks + 14, dtype=np.float64)[:, None]
         weight = np.minimum((month - start + 1.0) / ramp, 1.0) * (month >= first) * (month <= end)
-        self.planned: Array = np.ascontiguousarray((weight * (amount / weight_sum))[:, :, None])
+        planned = weight * (amount / weight_sum)
+        self.planned: Array = np.ascontiguousarray(planned[:, :, None])
+        after = amount - np.cumsum(planned, axis=0) + planned  # what the plan leaves for a month and all later ones
+        self.left_by_plan: Array = np.ascontiguousarray(np.maximum(after, 0.0)[:, :, None])
+
+    def due(self, tick: int, remaining: Array) -> Array:
+        """Deliveries due in ``tick``, USD bn, ``(C, R)``: the plan, and a part of what has slipped, at most what remains."""
+        slipped = np.maximum(remaining - self.left_by_plan[tick], 0.0)
+        return np.minimum(self.planned[tick] + slipped / SLIP_MONTHS, remaining)
 
     def next_year(self, tick: int) -> Array:
         """Deliveries planned for the twelve months after ``tick``, USD bn, ``(C, 1)``."""

@@ -144,7 +144,7 @@ class MarginDesk:
 def sell_stakes_to_pay(books: Books, ledger: Ledger) -> None:
     """Who is overdue sells unpledged stakes, to Outside, for next month's settlement; the loss is a funding loss.
 
-    Rule: as much as the overdue sum and a tenth, the same part of every stake, a month's limit for unlisted ones.
+    Rule: as much as the overdue sum, a tenth more, and two months' bills; the same part of every stake, a month's limit for unlisted ones.
     """
     stakes = books.stakes
     overdue = (books.payables() + books.loans.by_debtor(books.loans.arrears)) * (books["months_in_arrears"] > 0.0) * books["alive"]
@@ -153,7 +153,8 @@ def sell_stakes_to_pay(books: Books, ledger: Ledger) -> None:
     free = stakes.shares * books.unpledged
     limit = np.where(stakes.of_debtor(books["is_listed"]) > 0.0, 0.5, MONTHLY_SALE_UNLISTED) * free
     value = stakes.by_holder(limit * stakes.of_debtor(books["share_price"]))
-    part = np.minimum(1.0, 1.1 * overdue / np.maximum(value, 1e-9))
+    coming = 2.0 * (books["interest_due"] + books["operating_bill"] + books["rent_bills"])
+    part = np.minimum(1.0, (1.1 * overdue + coming * (overdue > 0.0)) / np.maximum(value, 1e-9))
     sold = limit * stakes.of_holder(part)
     if (sold > 0.0).any():
         forced_sale(books, ledger, sold, "funding")

@@ -38,8 +38,7 @@ class ComputeMarket:
         """Deliveries of committed orders planned for this tick between living parties, USD bn, ``(O, R)``."""
         orders = books.orders
         alive = books["alive"]
-        plan = books.order_schedule.planned[books.tick] * orders.of_holder(alive) * orders.of_debtor(alive)
-        return np.minimum(plan, orders.remaining)
+        return books.order_schedule.due(books.tick, orders.remaining) * orders.of_holder(alive) * orders.of_debtor(alive)
 
     def contracted(self, books: Books) -> tuple[Array, Array]:
         """Contracted sales of capacity now (yearly rate) and over the coming year, USD bn, two arrays ``(N, R)``."""

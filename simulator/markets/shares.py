@@ -11,7 +11,7 @@ from simulator.ledger.postings import Ledger
 
 Array = NDArray[np.float64]
 
-SUPPLY_AT_START, SUPPLY_TO_RETURN, SUPPLY_TO_GROWTH = 2.5, 3.0, 1.0  # log-odds of equity supply (assumptions, 2-3.5, 1.5-5, 0.5-2)
+SUPPLY_AT_START, SUPPLY_TO_RETURN, SUPPLY_TO_GROWTH = 2.5, 2.0, 1.0  # log-odds of equity supply (assumptions, 2-3.5, 1-4, 0.5-2)
 MEAN_REVERSION = 0.15  # part of a mispricing that goes in a month (assumption, 0.05-0.3)
 TREND_FOLLOWING = 0.05  # part of the smoothed monthly return that trend followers add (assumption, 0-0.15)
 TREND_MEMORY = 1.0 / 6.0
@@ -28,11 +28,12 @@ ISSUE_DISCOUNT = 0.05
 def equity_supply(books: Books) -> Array:
     """Part of wanted new shares that investors are ready to fund, in [0, 1], ``(N, R)``.
 
-    Equation: ``expit(a + b R_AI + c (g / g₀ - 1)) × tranche_share``: R_AI the AI share return of the last twelve months, g expected growth;
-    lag one tick. Source: [baker_wurgler2007] for sentiment-driven supply; the coefficients are assumptions.
+    Equation: ``expit(a + b (R_AI + R_own) + c (g / g₀ - 1)) × tranche_share``: R_AI the AI share return of the last twelve months, R_own the
+    smoothed yearly return of the issuer's own fair value, both above the normal return, g expected growth; lag one tick. Source: [baker_wurgler2007] for sentiment-driven supply; the coefficients are assumptions.
     """
     growth = books["expected_growth"] / np.maximum(books["outside_growth"], 0.05)
-    odds = SUPPLY_AT_START + SUPPLY_TO_RETURN * books.series["ai_return_year"] + SUPPLY_TO_GROWTH * np.clip(growth - 1.0, -1.5, 1.0)
+    own = np.clip(12.0 * books["value_trend"], -1.5, 1.5)
+    odds = SUPPLY_AT_START + SUPPLY_TO_RETURN * (books.series["ai_return_year"] + own) + SUPPLY_TO_GROWTH * np.clip(growth - 1.0, -1.5, 1.0)
     return np.minimum(expit(odds) * books.levers["ai_lab.tranche_share"], 1.0)
 
 
@@ -47,7 +48,8 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     share = stakes.static["round_share"][:, None]
     asked = tranches_due + stakes.of_debtor(offered) * share * stakes.of_holder(books["alive"])
     by_holder = stakes.by_holder(asked)
-    purse = np.minimum(books["cash"], books["opening_cash"]) * CASH_FOR_ROUNDS
+    buffer = books["cash_floor_months"] * (books["operating_bill"] + books["interest_due"] + books["rent_bills"])
+    purse = np.maximum(np.minimum(books["cash"], books["opening_cash"]) - buffer, 0.0) * CASH_FOR_ROUNDS
     purse[books.money_issuers] = 1e9
     paid_share = np.minimum(1.0, purse / np.maximum(by_holder, 1e-9))
     paid = asked * stakes.of_holder(paid_share)
@@ -58,7 +60,7 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     raised = stakes.by_debtor(paid) + public
     has_round = raised > 1e-9
     private = (1.0 - books["is_listed"]) * has_round
-    _set_mark(books, ledger, np.where(private > 0.0, books["fair_price"], books["share_price"]), "equity")
+    _set_mark(books, ledger, np.where(private > 0.0, books["fair_price"], books["share_price"]), "ordinary")
     price = np.maximum(books["share_price"], 1e-6) * (1.0 - ISSUE_DISCOUNT * books["is_listed"])
     ledger.set_column("shares", books["shares"] + raised / price)
     # The holder swaps cash for shares at the price paid; the issuer's book gains the cash.
@@ -113,10 +115,12 @@ def shock_values(books: Books, ledger: Ledger, ratio: Array) -> None:
 
 
 def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
-    """Move every issuer's price by noise, news, trend and short pressure, in this order, each booked on its own.
+    """Move every issuer's price in a fixed order, each part booked on its own.
 
-    Listed shares: ``log P = log F + m``: fair value F follows noise and news (revenue, expected growth, policy-rate surprises, levered by
-    debt), mispricing m follows trend and short sellers and reverts. Unlisted: F moves the same way, marks close the gap slowly.
+    First luck (market, AI and own noise, own demand and what it makes expect, trend followers and the return to fair value: ``ordinary``),
+    then surprises of the policy rate and demand levers (``direct``: only shocks and policies make them), then news of sales that others'
+    decisions move, and short sellers (``equity``). Listed shares: ``log P = log F + m``: fair value F follows noise and news, levered by debt, mispricing m follows trend
+    and short sellers and reverts. Unlisted: F moves the same way, marks close the gap slowly.
     Sources: [brock_hommes1998] for trend followers; discounted-earnings news in flow form, so that the opening value is exact.
     """
     years = books.years_per_tick
@@ -128,26 +132,27 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     drift = (books.macro["policy_rate"] + RISK_PREMIUM) * years
     noise = root * (systematic + own * books.draws["own_return"]) - 0.5 * variance * years + drift
     gearing = np.minimum(1.0 + books["debt"] / np.maximum(books.market_value(), 1e-6), 3.0)
-    surprise = books["revenue_surprise"]
+    luck = books["demand_luck"]
     growth_news = books.through("expectation", "growth_news")
-    rate_news = books.series["rate_news"]
-    news = gearing * (NEWS_TO_REVENUE * surprise + NEWS_TO_GROWTH * growth_news) - RATE_DURATION * rate_news * books["market_beta"]
-    news = np.clip(news, -0.4, 0.4)
-    trend = TREND_FOLLOWING * books["price_trend"]
+    own_news = np.clip(gearing * (NEWS_TO_REVENUE * luck + NEWS_TO_GROWTH * growth_news), -0.3, 0.3)
+    lever_news = books["lever_news"]
+    others_news = np.clip(gearing * NEWS_TO_REVENUE * (books["revenue_surprise"] - luck - lever_news), -0.3, 0.3)
+    rate_news = -RATE_DURATION * books.series["rate_news"] * books["market_beta"]
+    rate_news = (rate_news + np.clip(gearing * NEWS_TO_REVENUE * lever_news, -0.3, 0.3)) * books["is_issuer"]
+    trend = TREND_FOLLOWING * books["price_trend"] - MEAN_REVERSION * books["mispricing"]
     short = books.through("short", "short_pressure")
-    revert = -MEAN_REVERSION * books["mispricing"]
     listed = books["is_listed"]
-    fair = books["fair_price"] * np.exp(noise + news)
+    fair = books["fair_price"] * np.exp(noise + own_news + others_news + rate_news)
     before = books["share_price"].copy()
-    after_noise = before * np.exp(listed * noise)
-    after_news = after_noise * np.exp(listed * news)
-    private_step = (1.0 - listed) * MARK_SPEED * (fair - before)
-    after_news = after_news + private_step
-    after_trend = after_news * np.exp(listed * (trend + revert))
-    after_short = after_trend * np.exp(-listed * short)
+    after_luck = before * np.exp(listed * (noise + own_news + trend)) + (1.0 - listed) * MARK_SPEED * (fair - before)
+    after_rates = after_luck * np.exp(listed * rate_news)
+    after_others = after_rates * np.exp(listed * (others_news - short))
+    growth = np.log(np.maximum(fair, 1e-12) / np.maximum(books["fair_price_last"], 1e-12))
+    ledger.set_column("value_trend", books["value_trend"] + (growth - books["value_trend"]) / 12.0)
     ledger.set_column("fair_price", fair)
-    ledger.set_column("mispricing", books["mispricing"] + trend + revert - short)
-    for price, tag in ((after_noise, "ordinary"), (after_short, "equity")):
+    ledger.set_column("fair_price_last", fair)
+    ledger.set_column("mispricing", books["mispricing"] + trend - short)
+    for price, tag in ((after_luck, "ordinary"), (after_rates, "direct"), (after_others, "equity")):
         _set_mark(books, ledger, price, tag)
     change = np.log(np.maximum(books["share_price"], 1e-12) / np.maximum(before, 1e-12))
     ledger.set_column("price_trend", books["price_trend"] + TREND_MEMORY * (change - books["price_trend"]))

@@ -37,6 +37,7 @@ from simulator.networks._flows import EdgeFlow, MatrixFlow
 from simulator.networks._waterfall import Resources, Solution, greatest
 
 DRAW_ROUNDS = 16  # chains of credit lines (a lender drawing on its own line to fund another) longer than this do not settle
+ROUNDING_MONEY = 1e-9  # amounts negative by no more than this are rounding left by earlier postings, and count as 0
 MATRIX_ROUNDS = 10_000
 MATRIX_BLOCK = 1 << 15  # numbers in one working array of `clearing_payments`: small enough for the processor's cache
 BLOCK_NUMBERS = 2_000_000  # numbers in one working array; more scenarios are cleared block by block
@@ -107,7 +108,7 @@ class EdgeNetwork:
     ) -> EdgeClearing:
         """Greatest clearing vector of each scenario (column).
 
-        `dues` (E, R) owed along each edge, `cash` (n, R) at hand before the clearing, both >= 0.
+        `dues` (E, R) owed along each edge, `cash` (n, R) at hand before the clearing, both >= 0 (down to -1e-9 counts as 0).
         `lines` (E, R): undrawn commitments of an edge's payer to fund its payee on demand. A payee short of money draws on them, pro
         rata to the room left; a draw is owed by the lender in the same clearing, in the class of its edge. Draws never shrink: they
         are first counted against the greatest vector in which all lines are honoured, then again where a lender fails to fund.
@@ -286,13 +287,13 @@ def clearing_payments(
     proportions = [sparse.diags(1.0 / np.where(dues > 0, dues, 1.0)) @ layer for layer, dues in zip(layers, by_class, strict=True)]
     links = sparse.csr_matrix(sparse.vstack(proportions).T)
     links.sort_indices()
-    to_members = sparse.csr_matrix(links.sum(axis=0))
+    to_members = times(sparse.csr_matrix(links.T), np.ones(agents))
     flow = MatrixFlow(links, classes)
     scenarios = cash.shape[1]
     payments, inside = np.empty(cash.shape), np.empty(cash.shape)
     received, defaulted = np.empty(cash.shape), np.empty(cash.shape, dtype=bool)
     fold = sparse.csr_matrix(sparse.hstack([sparse.identity(agents)] * classes))
-    inside_of = sparse.csr_matrix(fold @ sparse.diags(np.asarray(to_members.todense())[0]))
+    inside_of = sparse.csr_matrix(fold @ sparse.diags(to_members))
     block = max(1, MATRIX_BLOCK // (classes * agents))
     for begin in range(0, scenarios, block):
         at = slice(begin, min(begin + block, scenarios))
@@ -372,6 +373,7 @@ def _matrix(name: str, values: FloatArray, rows: int) -> FloatArray:
     if array.ndim != 2 or array.shape[0] != rows:
         raise NetworkInputError(f"{name} has shape {array.shape}; expected ({rows}, scenarios)")
     if array.size and not (array.min() >= 0.0 and array.max() < np.inf):
+        array = np.where((array < 0) & (array >= -ROUNDING_MONEY), 0.0, array)
         numbers(name, array)
     return array
 

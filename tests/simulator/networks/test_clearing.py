@@ -169,6 +169,7 @@ def test_a_scenario_clears_to_the_same_bits_alone_and_in_any_company(classes: in
     options = {"asset_recovery": costs[0], "claim_recovery": costs[1]}
     for drawn in (None, lines):
         whole = net.clear(dues, cash, drawn, **options)
+        assert (whole.received == net.incoming @ whole.paid).all()  # what edges pay is what payees receive
         for some in ([3], [0, 32], list(range(7)), list(range(32, -1, -1))):
             part = net.clear(dues[:, some], cash[:, some], None if drawn is None else drawn[:, some], **options)
             assert (part.paid == whole.paid[:, some]).all()
@@ -245,6 +246,13 @@ def test_bad_networks_are_named_by_their_index(change: dict, message: str) -> No
     arguments = {"obligations": [[0, 1], [1, 0]], "assets": [1, 1], **change}
     with pytest.raises(NetworkInputError, match=message):
         clearing_payments(**arguments)
+
+
+def test_cash_negative_by_rounding_only_counts_as_nothing() -> None:
+    net = EdgeNetwork([0], [1], [0], 2)
+    assert net.clear(np.ones((1, 1)), np.array([[-1e-12], [0.0]])).paid[0, 0] == 0.0
+    with pytest.raises(NetworkInputError, match=r"cash\[0, 0\]"):
+        net.clear(np.ones((1, 1)), np.array([[-1e-6], [0.0]]))
 
 
 def test_bad_edges_are_named_by_their_index() -> None:

@@ -1,0 +1,74 @@
+"""Small economies made in a test, and models of them: enough to work an expected number out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scenarios.economy import ContractTable, Economy
+from scenarios.items import AGENT_ITEMS, MACRO_ITEMS
+from scenarios.loading import load_economy
+from scenarios.synthetic_parts import contract_table
+from simulator.engine.model import ContagionModel
+from simulator.ledger.names import KINDS
+
+SECTORS = {
+    "short_seller": "short_seller", "household": "household", "government": "government", "central_bank": "central_bank",
+    "outside": "outside",
+}  # fmt: skip
+PARTIES = ("lender", "borrower", "holder", "issuer", "seller", "buyer", "lessor", "lessee", "guarantor", "beneficiary")
+
+
+def make_economy(firms: dict[str, dict[str, Any]], **contracts: list[dict[str, Any]]) -> Economy:
+    """An economy of ``firms`` (id: kind, optional lender_type, listed and items), the five sectors and a bank ``main_bank``.
+
+    ``contracts``: ``loans``, ``stakes``, … each a list of rows, parties by agent id. The main bank's deposits are all cash there is.
+    """
+    given = {name: dict(cells) for name, cells in firms.items()}
+    given.setdefault("main_bank", {"kind": "lender", "lender_type": "bank", "other_assets": 1000.0})
+    for name, kind in SECTORS.items():
+        given.setdefault(name, {"kind": kind, "cash": 100.0 if kind in ("outside", "household") else 0.0})
+    ids = tuple(sorted(given, key=lambda name: KINDS.index(given[name]["kind"])))
+    values = {name: np.array([float(given[agent].get(name, item.default)) for agent in ids]) for name, item in AGENT_ITEMS.items()}
+    values["deposits"][ids.index("main_bank")] = float(np.cumsum(values["cash"])[-1]) - float(np.cumsum(values["deposits"])[-1])
+    listed = np.array([bool(given[agent].get("listed", values["market_value"][row] > 0.0)) for row, agent in enumerate(ids)])
+    empty = load_economy("three_firms")
+    tables: dict[str, ContractTable] = {}
+    for table in ("loans", "stakes", "orders", "leases", "guarantees"):
+        rows = contracts.get(table, [])
+        blocks = []
+        for row in rows:
+            cells = {key: np.array([ids.index(value)]) if key in PARTIES else np.array([value]) for key, value in row.items()}
+            blocks.append(cells)
+        if blocks:
+            tables[table] = contract_table(table, blocks)
+        else:
+            tables[table] = ContractTable((), {name: column[:0] for name, column in getattr(empty, table).columns.items()})
+    macro = {name: item.default for name, item in MACRO_ITEMS.items()}
+    return Economy(
+        name="small", title="A small economy", start="2025-12", description="Made in a test.", ids=ids, names=ids,
+        kinds=tuple(given[agent]["kind"] for agent in ids), lender_types=tuple(given[agent].get("lender_type", "") for agent in ids),
+        jurisdictions=("us",) * len(ids), ratings=("",) * len(ids), listed=listed, values=values, macro=macro, facts=(), sources={}, **tables,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def small_economy() -> Callable[..., Economy]:
+    """`make_economy`."""
+    return make_economy
+
+
+@pytest.fixture(scope="session")
+def small_model() -> Callable[..., ContagionModel]:
+    """A model of a small economy at its start: ``small_model(firms, loans=[…], …, replications=(0,), channels={…})``."""
+
+    def build(firms: dict[str, dict[str, Any]], **given: Any) -> ContagionModel:
+        tables = {name: given.pop(name) for name in ("loans", "stakes", "orders", "leases", "guarantees") if name in given}
+        model = ContagionModel(make_economy(firms, **tables), **{"horizon_months": 24, **given})
+        model.ledger.begin_tick()
+        return model
+
+    return build
