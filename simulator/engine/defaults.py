@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.ledger.batches import Part
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
 from simulator.ledger.resolution import CAUSES, DefaultEvents
@@ -28,16 +29,27 @@ def resolve(model: ContagionModel) -> None:
     """Find the defaults of the tick in waves, settle their estates together, and keep what is told of them."""
     books, ledger = model.books, model.ledger
     _bail_out(books, ledger)
-    cause = _first_wave(model)
-    if (cause < 0).all():
+    first = _first_wave(model)
+    active = (first >= 0).any(axis=0)
+    if not active.any():
         return
+    with Part(books, ledger, active) as part:
+        events = _settle_failures(model, part, np.compress(active, first, axis=1))
+    model.recorder.note_defaults(books.tick, events)
+
+
+def _settle_failures(model: ContagionModel, part: Part, cause: NDArray[np.int64]) -> DefaultEvents:
+    """Waves of defaults and the settlement of the estates, in the replications where somebody fails."""
+    books, ledger = part.books, part.ledger
     wave = np.where(cause >= 0, 0, -1)
     number = 0
-    start_worth = books["book_net_worth"].copy()
+    worth = books["book_net_worth"].copy()
+    judges = model.cohorts_on(books)
     while True:
         failing = (wave >= 0).astype(np.float64)
-        books["book_net_worth"][...] = start_worth - model.resolution.provisional_losses(failing)
-        _ask_insolvency(model)
+        books["book_net_worth"][...] = worth - model.resolution.provisional_losses(books, failing)
+        for judge in judges:
+            books["insolvent"][judge.rows] = judge.is_insolvent()
         new = (books["insolvent"] > 0.0) & (wave < 0) & (books["alive"] > 0.0) & books.can_default[:, None]
         if not new.any():
             break
@@ -46,20 +58,14 @@ def resolve(model: ContagionModel) -> None:
         cause = np.where(new, _insolvency_code(books), cause)
     failed = (wave >= 0).astype(np.float64)
     debt = books.debt()
-    agent, column = np.nonzero(failed.T)[::-1]
+    column, agent = np.nonzero(failed.T)
     events = DefaultEvents(
-        agent, column, wave[agent, column], cause[agent, column], debt[agent, column], np.zeros(len(agent)), books["cds"][agent, column].copy()
-    )
-    recovery = model.resolution.settle(ledger, failed, resale_fraction(books))
-    events.recovery = recovery[agent, column]
-    _find_triggers(model, events)
-    model.recorder.note_defaults(books.tick, events)
-
-
-def _ask_insolvency(model: ContagionModel) -> None:
-    from simulator.engine.tick import decide
-
-    decide(model, "is_insolvent", "insolvent")
+        agent, part.index[column], wave[agent, column], cause[agent, column], debt[agent, column], np.zeros(len(agent)),
+        books["cds"][agent, column].copy(),
+    )  # fmt: skip
+    events.recovery = model.resolution.settle(ledger, failed, resale_fraction(books))[agent, column]
+    _find_triggers(model, part, events, column)
+    return events
 
 
 def _insolvency_code(books: Books) -> NDArray[np.int64]:
@@ -71,8 +77,10 @@ def _insolvency_code(books: Books) -> NDArray[np.int64]:
 def _first_wave(model: ContagionModel) -> NDArray[np.int64]:
     """Cause of each agent that fails by itself in this tick, -1 elsewhere, ``(N, R)``."""
     books = model.books
-    books["book_net_worth"][...] = books.net_worth()
-    _ask_insolvency(model)
+    from simulator.engine.tick import decide
+
+    books["book_net_worth"][...] = model.ledger.worth_so_far()
+    decide(model, "is_insolvent", "insolvent")
     able = (books["alive"] > 0.0) & books.can_default[:, None]
     shocked = np.broadcast_to(books.levers["agent.failure"] > 0.0, able.shape)
     cause = np.full((books.agents, books.replications), -1, dtype=np.int64)
@@ -95,29 +103,29 @@ def _bail_out(books: Books, ledger: Ledger) -> None:
         ledger.set_column("months_in_arrears", np.where(saved, 0.0, books["months_in_arrears"]))
 
 
-def _find_triggers(model: ContagionModel, events: DefaultEvents) -> None:
+def _find_triggers(model: ContagionModel, part: Part, events: DefaultEvents, local: NDArray[np.int64]) -> None:
     """For each default the failed agent whose failure cost it most, the shock, or its own business; and its depth in the tree of causes.
 
     Counted are the losses of contracts booked so far (:attr:`Ledger.contract_losses`) from debtors and issuers that failed before, or in an
-    earlier wave of this tick.
+    earlier wave of this tick. ``local``: column of each event in the part.
     """
-    books, ledger, recorder = model.books, model.ledger, model.recorder
+    books, ledger, recorder = part.books, part.ledger, model.recorder
     order = np.lexsort((events.agent, events.column, events.wave))
     trigger = np.full(len(events.agent), OWN_BUSINESS, dtype=np.int64)
     for index in order:
-        agent, column, wave = int(events.agent[index]), int(events.column[index]), int(events.wave[index])
+        agent, column, wave, here = (int(values[index]) for values in (events.agent, events.column, events.wave, local))
         losses = np.zeros(books.agents)
         direct = 0.0
         for (table, channel), amounts in ledger.contract_losses.items():
             contracts = getattr(books, table)
             if channel == "direct":
-                direct += float(np.cumsum(np.append(0.0, amounts[recorder.rows_of(contracts.holder, table, agent), column]))[-1])
+                direct += float(np.cumsum(np.append(0.0, amounts[recorder.rows_of(contracts.holder, table, agent), here]))[-1])
                 continue
             if channel in ("funding", "guarantee"):
                 continue
             rows = recorder.rows_of(contracts.holder, table, agent)
             if len(rows):
-                losses += np.bincount(contracts.debtor[rows], weights=amounts[rows, column], minlength=books.agents)
+                losses += np.bincount(contracts.debtor[rows], weights=amounts[rows, here], minlength=books.agents)
         known = recorder.failed_before(column, books.tick, wave)
         losses = np.where(known, losses, 0.0)
         largest = int(np.argmax(losses))

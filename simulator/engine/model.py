@@ -128,6 +128,10 @@ class ContagionModel(mesa.Model):
             chosen.extend(self._singles[kind])
         return chosen
 
+    def cohorts_on(self, books: Books) -> list[Any]:
+        """Cohorts of all firms and lenders on the books of a part of the batch."""
+        return [AGENT_CLASSES[kind].cohort_of(books, books.rows[kind]) for kind in FIRM_KINDS if kind in self._cohorts]
+
     def actor(self, kind: str) -> Any:
         """The only agent of a kind (Fed, government, household, short seller, Outside) as a cohort."""
         return self._cohorts[kind]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from agents.registry import FIRM_KINDS
 from simulator.engine import defaults
 from simulator.ledger import identities
+from simulator.ledger.batches import Part
 from simulator.markets import accounts, collateral, credit, shares
 
 if TYPE_CHECKING:
@@ -211,8 +212,12 @@ def price(model: ContagionModel) -> None:
 def margin(model: ContagionModel) -> None:
     """9. Collateral is revalued; calls are cured by cash, else by sales; funds meet redemptions."""
     books, ledger = model.books, model.ledger
-    model.margin_desk.run(books, ledger)
-    collateral.sell_stakes_to_pay(books, ledger)
+    ledger.set_column("margin_breached", np.zeros_like(books["cash"]))
+    active = model.margin_desk.is_called(books) | ((books["months_in_arrears"] > 0.0) & (books["stake_value"] > 0.0)).any(axis=0)
+    if active.any():
+        with Part(books, ledger, active) as part:
+            model.margin_desk.run(part.books, part.ledger)
+            collateral.sell_stakes_to_pay(part.books, part.ledger)
     decide(model, "redemptions", "redemptions_wanted", ("lender",))
     if books["redemptions_wanted"].any():
         collateral.redeem(books, ledger, books["redemptions_wanted"])

@@ -43,7 +43,7 @@ class Books:
         self.switches = {name: np.asarray((switches or {}).get(name, ones), dtype=np.float64) * ones for name in CHANNELS}
         self.tick = 0
         self.levers: Mapping[str, Array] = {}
-        self.has_dead = False
+        self.dead_rows = np.zeros(0, dtype=np.int64)  # agents whose estate has been settled in at least one replication
         self.twin: Books | None = None  # the unshocked world with the same luck, stepped alongside when an amplifier is off
         self.held_channels = frozenset(name for name in AMPLIFIER_CHANNELS if not self.switches[name].all())
         self.converged = np.ones(replications, dtype=bool)
@@ -169,9 +169,10 @@ class Books:
     def by_owner(self, contracts: Contracts, amounts: Array) -> Array:
         """Sum amounts ``(C, R)`` by owner, ``(N, R)``: the holder, or Outside, which bought the claims of every settled estate."""
         owned = contracts.by_holder(amounts)
-        if self.has_dead:
-            orphaned = owned * (1.0 - self["alive"])
-            owned -= orphaned
+        if len(self.dead_rows):
+            rows = self.dead_rows
+            orphaned = owned[rows] * (1.0 - self["alive"][rows])
+            owned[rows] -= orphaned
             owned[self.outside] += total(orphaned)[0]
         return owned
 

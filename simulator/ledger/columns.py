@@ -81,6 +81,17 @@ class Columns(Mapping[str, Array]):
         self.roles[name] = role
         return array
 
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """The arrays by name."""
+        return self._arrays
+
+    def view(self, arrays: dict[str, Array], replications: int) -> Columns:
+        """The same columns on other arrays, as of a part of the batch."""
+        columns = Columns(self.agents, replications)
+        columns._arrays, columns.roles = arrays, self.roles
+        return columns
+
     def __getitem__(self, name: str) -> Array:
         return self._arrays[name]
 

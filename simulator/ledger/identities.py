@@ -53,14 +53,19 @@ def _check_money(books: Books, ledger: Ledger) -> None:
 
 def _check_flow_of_funds(books: Books, ledger: Ledger) -> None:
     closing = books.net_worth()
+    ledger.closing = closing
     expected = ledger.opening.copy()
-    turnover = ledger.flows + books.gross_positions()
     for posting in ledger.posted.values():
         expected += posting
-        turnover += np.abs(posting)
     error = np.abs(closing - expected)
-    bad = error > TOLERANCE * np.maximum(turnover, 1.0)
-    if bad.any() or not np.isfinite(closing).all():
+    turnover = ledger.flows
+    bad = ~(error <= TOLERANCE * np.maximum(turnover, 1.0))
+    if bad.any():  # flows alone are the stricter scale; gross positions and postings are summed only where it is not enough
+        turnover = turnover + books.gross_positions()
+        for posting in ledger.posted.values():
+            turnover += np.abs(posting)
+        bad = ~(error <= TOLERANCE * np.maximum(turnover, 1.0))
+    if bad.any():
         excess = np.where(np.isfinite(closing), error / np.maximum(turnover, 1.0), np.inf)
         agent, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
         raise IdentityError(

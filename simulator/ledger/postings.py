@@ -29,6 +29,7 @@ class Ledger:
         size, width = books.agents, books.replications
         self.posted: dict[str, Array] = {tag: np.zeros((size, width)) for tag in TAGS}
         self.opening = books.net_worth()
+        self.closing = self.opening
         self.flows = np.zeros((size, width))
         self.loss_by_tag: dict[str, Array] = {tag: np.zeros((1, width)) for tag in TAGS[1:]}
         self.loss_by_nature: dict[str, Array] = {nature: np.zeros((1, width)) for nature in NATURES}
@@ -39,11 +40,18 @@ class Ledger:
         self.mute = {name: books.switches[name] for name in LOSS_CHANNELS if not books.switches[name].all()}
 
     def begin_tick(self) -> None:
-        """Open the account of a tick."""
-        self.opening = self.books.net_worth()
+        """Open the account of a tick: it opens at the net worth at which the last one was found to close."""
+        self.opening = self.closing
         for account in self.posted.values():
             account[...] = 0.0
         self.flows[...] = 0.0
+
+    def worth_so_far(self) -> Array:
+        """Net worth now, USD bn, ``(N, R)``: the opening and what has been posted since."""
+        worth = self.opening.copy()
+        for posting in self.posted.values():
+            worth += posting
+        return worth
 
     @staticmethod
     def sum(amounts: Array) -> Array:

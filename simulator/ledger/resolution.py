@@ -84,9 +84,8 @@ class Resolution:
         stakes = books.stakes.by_holder(books.stake_values() * (1.0 - discount))
         return capacity, other, claims, stakes
 
-    def provisional_losses(self, failing: Array) -> Array:
+    def provisional_losses(self, books: Books, failing: Array) -> Array:
         """Loss that creditors and shareholders of ``failing (N, R)`` must expect, at the reference recoveries, USD bn, ``(N, R)``."""
-        books = self.books
         loans = books.loans
         recovery = np.where(self.is_secured, books.macro["recovery_secured"], books.macro["recovery_unsecured"])
         loss = books.by_owner(loans, (loans.principal + loans.arrears) * (1.0 - recovery) * loans.of_debtor(failing))
@@ -101,10 +100,10 @@ class Resolution:
     def settle(self, ledger: Ledger, failed: Array, resale: Array) -> Array:
         """Settle the estates of ``failed (N, R)`` (0 or 1); returns each estate's recovery share of all claims, ``(N, R)``.
 
-        Posts, in this order: damages for broken contracts, deposit insurance, sale of assets to Outside, the clearing with its costs,
+        Works on the ledger's books, which may be a part of the batch. Posts, in this order: damages for broken contracts, deposit insurance, sale of assets to Outside, the clearing with its costs,
         write-offs, guarantees, the end of the shares and of the agent. ``resale (N, R)``: resale value of a unit of capacity.
         """
-        books = self.books
+        self.books = books = ledger.books
         fixed, other, _, _ = self.realisable(resale)
         discount = np.where(books.stakes.of_debtor(books["is_listed"]) > 0, STAKE_DISCOUNT_LISTED, STAKE_DISCOUNT_UNLISTED)
         stakes = books.stake_values() * (1.0 - discount)
@@ -300,4 +299,4 @@ class Resolution:
         gone = np.maximum(books.loans.of_debtor(failed), books.loans.of_holder(failed))
         books.loans.undrawn[...] *= 1.0 - gone
         ledger.set_column("months_in_arrears", books["months_in_arrears"] * (1.0 - failed))
-        books.has_dead = True
+        books.dead_rows = np.flatnonzero((books["alive"] < 1.0).any(axis=1))

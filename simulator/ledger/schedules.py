@@ -6,6 +6,8 @@ month equal those of the list of single loans (a test holds this).
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,8 @@ class RepaymentSchedule:
 
     def __init__(self, loans: Contracts, ticks: int) -> None:
         self.loans, self.ticks = loans, ticks
+        self.whole: RepaymentSchedule | None = None  # set in a part of a batch, with its columns
+        self.columns: NDArray[np.int64] | None = None
         self.is_amortising = loans.static["repayment"] == "amortising"
         # A date in month m after the start falls due in tick m - 1 (tick 0 is the first month); overdue rows fall due at once.
         self.maturity = np.clip(np.asarray(loans.static["maturity"], dtype=np.int64) - 1, 0, NEVER)
@@ -77,11 +81,18 @@ class RepaymentSchedule:
             due += bullets
         return np.minimum(due, self.loans.principal)
 
+    def part(self, loans: Contracts, columns: NDArray[np.int64]) -> RepaymentSchedule:
+        """The schedule of some replications; months are cut only when :meth:`scale` asks for them."""
+        part = copy.copy(self)
+        part.loans, part.whole, part.columns = loans, self, columns
+        return part
+
     def scale(self, rows: NDArray[np.int64], factor: Array) -> None:
         """Shrink what is still to fall due of ``rows`` by ``factor (len(rows), R)`` after an early repayment."""
-        self.instalment[rows] *= factor
-        for month in (*self._bullets.values(), *self._instalment_ends.values()):
-            month[rows] *= factor
+        schedule = self.whole or self
+        place = np.ix_(rows, self.columns) if self.columns is not None else (rows,)
+        for month in (schedule.instalment, *schedule._bullets.values(), *schedule._instalment_ends.values()):
+            month[place] *= factor
 
 
 class DeliverySchedule:

@@ -47,7 +47,7 @@ class MarginDesk:
         books.unpledged[self.stake] = 0.0
         value = loans.principal[self.rows]  # the part of a stake that stands behind a loan: what the call level allows, with room
         self.same_stake = (self.stake[:, None] == self.stake[None, :]).astype(np.float64)
-        self._share_of_pledge = value / np.maximum(self._by_stake(value), 1e-9) if len(self.rows) else value
+        self._share_of_pledge = (value / np.maximum(self._by_stake(value), 1e-9) if len(self.rows) else value)[:, :1]
 
     def _by_stake(self, amounts: Array) -> Array:
         """Sum over the loans that share a pledged stake, ``(M, R)``."""
@@ -62,9 +62,16 @@ class MarginDesk:
         value = books.stakes.shares[self.stake] * books["share_price"][issuer] * self._share_of_pledge
         return value * (1.0 - np.clip(books.levers["collateral.haircut"], 0.0, 0.9))
 
+    def is_called(self, books: Books) -> NDArray[np.bool_]:
+        """Replications in which some loan stands above its call level, ``(R,)``."""
+        if len(self.asset_rows):
+            return np.ones(books.replications, dtype=bool)
+        owed = books.loans.principal[self.rows] + books.loans.arrears[self.rows]
+        called: NDArray[np.bool_] = ((owed > self.call * self.collateral(books)) & (owed > 1e-9)).any(axis=0)
+        return called
+
     def run(self, books: Books, ledger: Ledger) -> None:
         """Call, cure and sell until no loan is above its call level or the pledge and its monthly limit are used up."""
-        ledger.set_column("margin_breached", np.zeros_like(books["cash"]))
         if len(self.rows):
             self._run_shares(books, ledger)
         if len(self.asset_rows):

@@ -12,6 +12,7 @@ from scipy.special import expit, ndtr
 
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
+from simulator.ledger.sums import incidence
 
 Array = NDArray[np.float64]
 
@@ -22,6 +23,7 @@ COVERED_BY_CONTRACT = 2.0  # log-odds for a borrower whose contracted sales of a
 PREMIUM_ELASTICITY = 0.02  # chi: spread per log point of assets over equity (BGG 1999 use 0.05 a quarter of the cost; 0.01-0.05)
 LEVERAGE_FLOOR = 0.1  # a young firm's first loans do not make it riskier: below a tenth, leverage says nothing (assumption, 0.05-0.2)
 LEVERAGE_MAX = 20.0
+DUST = 1e-9  # USD bn: a loan under a dollar is not made
 ASKED_ELSEWHERE = 0.5  # part of refused renewals that a borrower asks of its other lenders (assumption, 0-1)
 HAIRCUT = {"accelerators": 0.35, "data_centre": 0.25, "receivables": 0.2}
 MERTON_YEARS = 5.0
@@ -52,6 +54,8 @@ class CreditMarket:
         self.is_open = open_slot.astype(np.float64)[:, None]
         kind = loans.static["kind"]
         self.is_line = np.isin(kind, ("credit_line", "facility"))[:, None].astype(np.float64)
+        self.committed_rows = np.flatnonzero((loans.undrawn[:, 0] > 0.0) & (self.is_line[:, 0] == 0.0))
+        self.committed_matrix = incidence(loans.debtor[self.committed_rows], books.agents)
         self.is_facility = (kind == "facility")[:, None].astype(np.float64)
         collateral = loans.static["collateral"]
         self.is_asset_backed = np.isin(collateral, ("accelerators", "data_centre"))[:, None].astype(np.float64)
@@ -80,10 +84,12 @@ class CreditMarket:
         """
         loans = books.loans
         leverage = np.minimum(books.through("spread", "leverage"), 1.0 - 1.0 / LEVERAGE_MAX)
-        borrower = books.through("spread", "cds")
         premium = -PREMIUM_ELASTICITY * np.log1p(-leverage)
-        lender = books["funding_spread"] + books.levers["lender.funding_spread"]
-        return loans.of_holder(lender) + loans.of_debtor(borrower) * self.loss_weight + loans.of_debtor(premium)
+        spread = loans.of_debtor(books.through("spread", "cds"))
+        spread *= self.loss_weight
+        spread += loans.of_debtor(premium)
+        spread += loans.of_holder(books["funding_spread"] + books.levers["lender.funding_spread"])
+        return spread
 
     def calibrate(self, books: Books) -> None:
         """Keep the difference between the sourced opening rates and the rule, so that the first offers equal the sourced rates."""
@@ -100,49 +106,72 @@ class CreditMarket:
         loans = books.loans
         accepted = self.acceptance(books)
         appetite = books.levers["lender.risk_appetite"]
-        spread = self.offered_spread(books)
-        if self.offset is not None:
-            spread += self.offset
-        willing = loans.of_debtor(accepted) * loans.of_holder(np.minimum(appetite, 1.0)) * (1.0 - self.is_facility)
-        renewed = principal_due * willing * loans.of_holder(books["renewal_room"])
-        committed = loans.undrawn * (1.0 - self.is_line) * loans.of_holder(books["alive"])
-        wanted = books["planned_investment"] + np.maximum(books["planned_borrowing"] - books["planned_investment"], 0.0)
-        pool = loans.by_debtor(committed)
-        share = np.minimum(wanted / np.maximum(pool, 1e-9), 1.0) * (books["months_in_arrears"] < 1.0) * books["alive"]
-        drawn = committed * loans.of_debtor(share)
+        willing = loans.of_debtor(accepted)
+        renewing = np.minimum(appetite, 1.0) * books["renewal_room"]
+        renewed = principal_due * willing
+        renewed *= loans.of_holder(renewing)
+        renewed *= 1.0 - self.is_facility
+        drawn = self._draw_commitments(books)
         refused = loans.by_debtor(principal_due - renewed)
         rest = np.maximum(books["planned_borrowing"] + ASKED_ELSEWHERE * refused - loans.by_debtor(drawn), 0.0)
-        cap = books.levers["borrower.leverage_cap"]
-        room_of_borrower = np.maximum(cap * books["total_assets"] - books["debt"], 0.0)
-        rest = np.minimum(rest, room_of_borrower)
-        asked = loans.of_debtor(rest) * self.slot_share * loans.of_debtor(accepted) * loans.of_holder(appetite * books["alive"])
+        room_of_borrower = np.maximum(books.levers["borrower.leverage_cap"] * books["total_assets"] - books["debt"], 0.0)
+        rest = np.minimum(rest, room_of_borrower) * accepted
+        asked = loans.of_debtor(rest)
+        asked *= self.slot_share
+        asked *= loans.of_holder(appetite * books["alive"])
         secured = loans.by_debtor(asked * self.is_asset_backed)
         purchase = books["planned_investment"] * (1.0 - 0.3 - books.levers["collateral.haircut"])
         backed = np.minimum(1.0, (np.maximum(books["secured_room"], 0.0) + np.maximum(purchase, 0.0)) / np.maximum(secured, 1e-9))
-        asked = asked * (1.0 - self.is_asset_backed * (1.0 - loans.of_debtor(backed)))
-        by_lender = loans.by_holder(asked)
-        rationed = np.minimum(1.0, books["lending_room"] / np.maximum(by_lender, 1e-9))
-        granted = asked * loans.of_holder(rationed)
+        cut = loans.of_debtor(1.0 - backed)
+        cut *= self.is_asset_backed
+        asked -= asked * cut
+        rationed = np.minimum(1.0, books["lending_room"] / np.maximum(loans.by_holder(asked), 1e-9))
+        asked *= loans.of_holder(rationed)
+        granted = np.where(asked > DUST, asked, 0.0)
         fresh = granted + drawn
+        by_borrower = loans.by_debtor(fresh)
         raise_liquidity(books, ledger, loans.by_holder(fresh))
-        self._reprice(books, spread, fresh, renewed)
+        self._reprice(books, fresh, renewed)
         loans.undrawn[...] -= drawn
         ledger.lend(fresh)
         books.repayments.add(granted + renewed, books.tick)
-        books.repayments.draw(drawn, books.tick)
-        ledger.set_column("new_credit", loans.by_debtor(fresh))
+        if drawn.any():
+            books.repayments.draw(drawn, books.tick)
+        ledger.set_column("new_credit", by_borrower)
         books.series["new_credit"] = ledger.sum(fresh)
         return renewed
 
-    def _reprice(self, books: Books, spread: Array, fresh: Array, renewed: Array) -> None:
+    def _draw_commitments(self, books: Books) -> Array:
+        """Draws on committed loans as the borrower builds, ``(C, R)``."""
+        loans = books.loans
+        drawn = np.zeros_like(loans.undrawn)
+        rows = self.committed_rows
+        if len(rows):
+            wanted = np.maximum(books["planned_borrowing"], books["planned_investment"])
+            committed = loans.undrawn[rows] * books["alive"][loans.holder[rows]]
+            pool = self.committed_matrix @ committed
+            share = np.minimum(wanted / np.maximum(pool, 1e-9), 1.0) * (books["months_in_arrears"] < 1.0) * books["alive"]
+            part = committed * share[loans.debtor[rows]]
+            drawn[rows] = np.where(part > DUST, part, 0.0)
+        return drawn
+
+    def _reprice(self, books: Books, fresh: Array, renewed: Array) -> None:
         """A slot's rate is the average of old and new, weighted by principal."""
         loans = books.loans
-        offered = np.where(loans.is_floating > 0.0, spread, spread + books.series["policy_rate"])
-        offered = np.maximum(offered, 0.0)
-        kept = np.maximum(loans.principal - renewed, 0.0)
         new = fresh + renewed
-        weight = kept + new
-        loans.rate[...] = np.where(new > 0.0, (kept * loans.rate + new * offered) / np.maximum(weight, 1e-12), loans.rate)
+        rows = np.flatnonzero(new.any(axis=1))
+        if not len(rows):
+            return
+        offered = self.offered_spread(books)[rows]
+        if self.offset is not None:
+            offered += self.offset[rows]
+        offered += (1.0 - loans.is_floating[rows]) * books.series["policy_rate"]
+        np.maximum(offered, 0.0, out=offered)
+        new = new[rows]
+        kept = np.maximum(loans.principal[rows] - renewed[rows], 0.0)
+        rate = loans.rate[rows]
+        weight = np.maximum(kept + new, 1e-12)
+        loans.rate[rows] = np.where(new > 0.0, (kept * rate + new * offered) / weight, rate)
 
 
 def raise_cash_for_dues(books: Books, ledger: Ledger) -> None:

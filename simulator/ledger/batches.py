@@ -1,0 +1,124 @@
+"""A part of a batch: the books and the ledger of some replications, worked on alone and written back.
+
+Most months nothing fails and nobody is called in most replications. Stages that act on few of them run on the part
+that is active, which changes no bit: every operation works column by column.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import ItemsView, Iterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.ledger.books import Books
+from simulator.ledger.postings import Ledger
+
+Array = NDArray[np.float64]
+
+SINGLES = ("opening", "flows", "losses_on_estates", "rounding")
+TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
+
+
+class _Cut(dict[Any, Array]):
+    """Arrays of a batch by name, cut to some replications when first asked for, and written back at the end.
+
+    An array that has one column while the batch has several (a parameter) is the same for all replications and stays whole.
+    """
+
+    def __init__(self, whole: dict[Any, Array], index: NDArray[np.int64], width: int) -> None:
+        super().__init__()
+        self.whole, self.index, self.width = whole, index, width
+
+    def __missing__(self, key: Any) -> Array:
+        values = self.whole[key]
+        if values.shape[1] == self.width:
+            values = np.take(values, self.index, axis=1)
+        self[key] = values
+        return values
+
+    def __contains__(self, key: object) -> bool:
+        return dict.__contains__(self, key) or key in self.whole
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter({**self.whole, **dict(super().items())})
+
+    def items(self) -> ItemsView[Any, Array]:
+        """Every array, cut."""
+        for key in self.whole:
+            self[key]  # noqa: B018 - asks for it
+        return super().items()
+
+    def write_back(self) -> None:
+        """Write what was asked for into the batch."""
+        for key, values in super().items():
+            target = self.whole.get(key)
+            if target is None:
+                target = self.whole[key] = np.zeros((values.shape[0], self.width))
+            elif target.shape[1] != self.width:
+                if values is target:
+                    continue
+                target = self.whole[key] = np.array(np.broadcast_to(target, (target.shape[0], self.width)))
+            elif not target.flags.writeable:
+                target = self.whole[key] = target.copy()
+            target[:, self.index] = values
+
+
+class Part:
+    """``with Part(books, ledger, active) as part:`` gives ``part.books`` and ``part.ledger`` of the replications ``active (R,)``.
+
+    Whatever is written to them stands in the whole batch afterwards.
+    """
+
+    def __init__(self, books: Books, ledger: Ledger, active: NDArray[np.bool_]) -> None:
+        self.whole_books, self.whole_ledger = books, ledger
+        self.index = np.flatnonzero(active)
+        self.is_whole = len(self.index) == books.replications
+        self._cuts: list[_Cut] = []
+        self.books, self.ledger = (books, ledger) if self.is_whole else self._extract()
+
+    def __enter__(self) -> Part:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None and not self.is_whole:
+            self._restore()
+
+    def _cut(self, arrays: dict[Any, Array]) -> _Cut:
+        cut = _Cut(arrays, self.index, self.whole_books.replications)
+        self._cuts.append(cut)
+        return cut
+
+    def _extract(self) -> tuple[Books, Ledger]:
+        whole = self.whole_books
+        books = copy.copy(whole)
+        books.replications = len(self.index)
+        books.columns = whole.columns.view(self._cut(whole.columns.arrays), books.replications)
+        for table in TABLES:
+            contracts = copy.copy(getattr(whole, table))
+            contracts.replications = books.replications
+            contracts.state = self._cut(contracts.state)
+            setattr(books, table, contracts)
+        books.repayments = whole.repayments.part(books.loans, self.index)
+        books.series = self._cut(whole.series)
+        books.switches = self._cut(whole.switches)
+        books.converged = whole.converged[self.index]
+        ledger = copy.copy(self.whole_ledger)
+        ledger.books = books
+        for name in ("posted", "loss_by_tag", "loss_by_nature", "contract_losses", "own_losses", "mute"):
+            setattr(ledger, name, self._cut(getattr(ledger, name)))
+        for name in SINGLES:
+            setattr(ledger, name, np.take(getattr(ledger, name), self.index, axis=1))
+        return books, ledger
+
+    def _restore(self) -> None:
+        for cut in self._cuts:
+            cut.write_back()
+        whole = self.whole_books
+        whole.converged[self.index] = self.books.converged
+        whole.dead_rows = np.union1d(whole.dead_rows, self.books.dead_rows)
+        for name in SINGLES:
+            getattr(self.whole_ledger, name)[:, self.index] = getattr(self.ledger, name)
