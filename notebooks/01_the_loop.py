@@ -327,9 +327,9 @@ pd.DataFrame({
 #
 # - The intervals are over luck only. They don't hold the doubt about the tables and about the rules. `docs/model.md` lists every
 #   constant with a range; moving one across its range can move a result by more than any interval here.
-# - `total_loss` is gross. A share that falls by 10 and rises by 10 counts as a loss of 10, and a world with higher share prices has
-#   more to lose. It may fall under a shock that causes more defaults. Use it within one scenario, by channel; use defaults and
-#   credit losses across scenarios.
+# - `total_loss` is gross. A stake that falls by 10 because of what others did, and rises by 10 later, counts as a loss of 10; and a
+#   world with higher share prices has more to lose. Use it within one scenario, by channel; use defaults and credit losses across
+#   scenarios.
 # - A loss by channel is bookkeeping: who passed it on, and how. What would have happened without the channel is another question:
 #   run again with `channels={"margin": False}`.
 # - A default of a firm in this model is not a forecast for the firm of that name. Its tables are public figures and assumptions as

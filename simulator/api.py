@@ -103,7 +103,7 @@ def run_settings(settings: Settings, economy: Economy | None = None, progress: b
     scenarios = resolve_scenarios(settings, opened)
     plan = Plan(
         settings.montecarlo.replications, settings.montecarlo.seed, settings.montecarlo.chunk, settings.horizon_months,
-        settings.record.level, settings.systemic.model_dump(),
+        settings.record.level, settings.systemic.model_dump(), settings.execution.processes(),
     )  # fmt: skip
     started = time.perf_counter()
     with _Progress(plan.replications * len(scenarios), progress) as bar:

@@ -100,7 +100,14 @@ class RecordSettings(_Group):
 class ExecutionSettings(_Group):
     """Where a run is computed."""
 
-    kind: Literal["serial"] = "serial"
+    kind: Literal["serial", "local"] = "local"
+    workers: Annotated[int, Field(ge=1, le=1024)] | None = None
+
+    def processes(self) -> int:
+        """Number of processes: ``workers``, or as many as there are cores for this process."""
+        import os
+
+        return 1 if self.kind == "serial" else self.workers or len(os.sched_getaffinity(0))
 
 
 class SystemicSettings(_Group):

@@ -1,20 +1,27 @@
-"""Monte Carlo in one process: replications in chunks sized for the cache, the same draws for every scenario."""
+"""Monte Carlo: replications in chunks sized for the cache, the same draws for every scenario, in one process or several."""
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from scenarios.changes import Scenario
 from scenarios.economy import Economy
-from simulator.engine.model import ContagionModel
+from simulator.engine.model import ContagionModel, foreseen_sales
 from simulator.engine.randomness import Draws
 from simulator.engine.recorder import SERIES
 from simulator.errors import InputError
+
+Array = NDArray[np.float64]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 UNCONVERGED_MAX = 1e-4
@@ -31,6 +38,7 @@ class Plan:
     horizon_months: int = 60
     record: str = "summary"
     systemic: dict[str, float] | None = None
+    workers: int = 1
 
 
 def chunks(replications: int, chunk: int) -> Iterator[range]:
@@ -51,19 +59,14 @@ def run_scenarios(
     if len(set(labels)) != len(labels):
         raise InputError(f"experiment: two scenarios have the label {max(labels, key=labels.count)!r}; each scenario needs its own")
     parts: dict[str, list[pd.DataFrame]] = {}
-    with threadpool_limits(limits=1):
-        for numbers in chunks(plan.replications, plan.chunk):
-            draws = Draws(plan.seed, numbers, plan.horizon_months, len(economy.ids))
-            for scenario in scenarios:
-                model = ContagionModel(
-                    economy, rng=plan.seed, replications=numbers, horizon_months=plan.horizon_months, changes=scenario.changes,
-                    channels=dict(scenario.channels), record=plan.record, mesa_agents=False, draws=draws,
-                ).run()  # fmt: skip
-                tables = model.recorder.tables(scenario.label, plan.systemic)
-                for name, table in tables.items():
-                    parts.setdefault(name, []).append(table)
-                if on_progress is not None:
-                    on_progress(len(numbers), int(tables["replications"]["defaults"].sum()))
+    foreseen = foreseen_sales(economy, plan.horizon_months)
+    numbers = list(chunks(plan.replications, plan.chunk))
+    for done in _computed(economy, scenarios, plan, numbers, foreseen):
+        for tables in done:
+            for name, table in tables.items():
+                parts.setdefault(name, []).append(table)
+            if on_progress is not None:
+                on_progress(len(tables["replications"]), int(tables["replications"]["defaults"].sum()))
     tables = {name: _joined(frames) for name, frames in parts.items()}
     order = {label: position for position, label in enumerate(labels)}
     for name, table in tables.items():
@@ -75,6 +78,57 @@ def run_scenarios(
     if unconverged > UNCONVERGED_MAX:
         raise ArithmeticError(f"{unconverged:.2%} of the replications did not converge (at most {UNCONVERGED_MAX:.2%} may)")
     return tables
+
+
+Tables = dict[str, pd.DataFrame]
+
+
+def _computed(
+    economy: Economy, scenarios: Sequence[Scenario], plan: Plan, numbers: Sequence[range], foreseen: Array | None
+) -> Iterator[list[Tables]]:
+    """The tables of every chunk, a list with one element a scenario; in this process, or in ``plan.workers`` processes."""
+    workers = min(plan.workers, len(numbers) * len(scenarios))
+    if workers <= 1:
+        for chunk in numbers:
+            yield run_chunk(economy, scenarios, plan, chunk, foreseen)
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["simulator.engine.montecarlo"])
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_remember, initargs=(economy, plan, foreseen)) as pool:
+        waiting = [pool.submit(_work, [scenario], chunk) for chunk in numbers for scenario in scenarios]
+        try:
+            for future in as_completed(waiting):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+_shared: dict[str, Any] = {}
+
+
+def _remember(economy: Economy, plan: Plan, foreseen: Array | None) -> None:
+    """Keep in a worker what all of its chunks need."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that the user started
+    _shared.update(economy=economy, plan=plan, foreseen=foreseen)
+
+
+def _work(scenarios: Sequence[Scenario], chunk: range) -> list[Tables]:
+    return run_chunk(_shared["economy"], scenarios, _shared["plan"], chunk, _shared["foreseen"])
+
+
+def run_chunk(economy: Economy, scenarios: Sequence[Scenario], plan: Plan, chunk: range, foreseen: Array | None) -> list[Tables]:
+    """The tables of one chunk of replications for each scenario, on the same draws."""
+    done = []
+    with threadpool_limits(limits=1):
+        draws = Draws(plan.seed, chunk, plan.horizon_months, len(economy.ids))
+        for scenario in scenarios:
+            model = ContagionModel(
+                economy, rng=plan.seed, replications=chunk, horizon_months=plan.horizon_months, changes=scenario.changes,
+                channels=dict(scenario.channels), record=plan.record, mesa_agents=False, draws=draws, foreseen=foreseen,
+            ).run()  # fmt: skip
+            done.append(model.recorder.tables(scenario.label, plan.systemic))
+    return done
 
 
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:

@@ -83,12 +83,14 @@ class MarginDesk:
         issuer = books.stakes.debtor[self.stake]
         limit = np.where(books["is_listed"][issuer] > 0.0, 1.0, MONTHLY_SALE_UNLISTED) * books.stakes.shares[self.stake] * self._share_of_pledge
         sold_so_far = np.zeros_like(limit)
+        is_open = np.ones(books.replications, dtype=bool)  # each replication stops by its own mask
         for _ in range(ROUNDS_MAX):
             owed = loans.principal[rows] + loans.arrears[rows]
             value = self.collateral(books)
             called = (owed > self.call * value * (1.0 + 1e-12)) & (books["alive"][borrower] > 0.0) & (owed > 1e-9)
+            called &= is_open
             if not called.any():
-                return
+                break
             target = CURE * self.call
             cash_needed = np.where(called, np.maximum(owed - target * value, 0.0), 0.0)
             purse = np.maximum(0.5 * books["cash"][borrower], 0.0)
@@ -101,8 +103,10 @@ class MarginDesk:
             short = np.maximum(cash_needed - cash_paid, 0.0)
             wanted_sale = short / (price * np.maximum(1.0 - target, 0.1))
             sale = np.minimum(wanted_sale, np.maximum(limit - sold_so_far, 0.0))
-            if not (sale > 1e-9 * (limit + 1e-12)).any():
+            is_open &= (sale > 1e-9 * (limit + 1e-12)).any(axis=0)
+            if not is_open.any():
                 break
+            sale = sale * is_open
             self._sell(books, ledger, sale)
             sold_so_far += sale
         owed = loans.principal[rows] + loans.arrears[rows]

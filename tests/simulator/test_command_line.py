@@ -104,7 +104,7 @@ BAD_INPUTS: list[tuple[list[str], str]] = [
     (["economy=folder"], "economy.path: is missing"),
     (["economy.path=x"], "economy.path: belongs to economy=folder"),
     (["economy.include=[maybe]"], "economy.include.0: 'maybe' is not possible"),
-    (["execution=dask"], "execution: unknown choice 'dask' (menu: serial)"),
+    (["execution=dask"], "execution: unknown choice 'dask' (menu: local, serial)"),
     (["record=everything"], "record: unknown choice 'everything'"),
     (["montecarlo.replications=0"], "montecarlo.replications: 0 is below 1 (allowed 1 to 10,000,000)"),
     (["montecarlo.replications=many"], "montecarlo.replications: 'many' is not a whole number"),
