@@ -72,6 +72,10 @@ class EconomicAgent(mesa.Agent):
         values = self.books.draws[purpose]
         return values if len(values) == 1 else values[self.rows]
 
+    def seen(self, channel: str, name: str) -> Array:
+        """A column of these agents as an amplifier channel lets others see it, ``(n, R)``."""
+        return self.books.through(channel, name)[self.rows]
+
     def macro(self, name: str) -> float:
         """A number of ``macro.csv``."""
         return self.books.macro[name]

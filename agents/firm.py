@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.base import Array, EconomicAgent, Flow, Parameter, Stock
+from agents.base import Array, Flow, Parameter, Stock
+from agents.issuer import Issuer
 from simulator.ledger.columns import rule
 
 EXPECTATION_SPEED = 1.0  # per year; adaptive expectations close about two thirds of a surprise in a year (assumption, 0.5-2)
@@ -13,22 +14,18 @@ COMMON_DEMAND = 0.6  # correlation of firms' demand shocks is its square (assump
 PLANNING_YEARS = 1.0  # a gap in capacity is closed over about a year, the time to build
 CATCH_UP_YEARS = 3.0  # the build-out beyond present demand is worked off over about three years (assumption, 2-5)
 Q_RESPONSE = 0.03  # share of capacity per unit of relative q (Hayashi estimates 0.02-0.1)
+BUILD_MONTHS = 9.0  # from delivered chips to capacity in service (assumption, 6-15)
 EQUITY_BARRIER = 0.03  # market value under this part of debt is no equity (assumption, 0.01-0.1)
 LIQUID_MONTHS = 12.0  # cash beyond the buffer that a firm is willing to spend within a year
 
 
-class Firm(EconomicAgent):
+class Firm(Issuer):
     """A firm: earns from customers outside the model and from contracts, invests, borrows, and may fail."""
 
     operating_arrears = Stock("USD bn", "overdue wages, taxes and bills")
     demand = Stock("index, 1 at the start", "level of outside demand")
-    expected_growth = Stock("per year", "growth of revenue that the firm expects")
     sales_trend = Stock("per year", "smoothed growth of sales above the adoption curve")
-    cds = Stock("per year", "five-year CDS premium")
-    share_price = Stock("1 at the start", "price of a share; mark of an unlisted one")
-    shares = Stock("USD bn at the opening price", "shares outstanding")
     contracted_now = Flow("USD bn per year", "contracted sales of this tick at a yearly rate")
-    contracted_next = Flow("USD bn", "contracted sales of the coming year")
     chip_sales = Flow("USD bn per year", "smoothed sales of chips to modelled buyers")
     interest_due = Flow("USD bn", "interest due this tick")
     principal_due = Flow("USD bn", "principal due this tick")
@@ -47,7 +44,6 @@ class Firm(EconomicAgent):
 
     outside_revenue_at_start = Parameter("USD bn per year", "outside revenue at the start")
     contracted_at_start = Parameter("USD bn per year", "contracted sales at the start")
-    outside_growth = Parameter("per year", "expected growth at the start")
     long_run_growth = Parameter("per year", "growth to which demand returns")
     growth_decay = Parameter("per year", "speed at which growth falls to its long-run rate")
     revenue_volatility = Parameter("per year", "standard deviation of outside demand")
@@ -94,6 +90,29 @@ class Firm(EconomicAgent):
         step = self.expected_path_growth * self.years_per_tick
         spread = self.revenue_volatility * np.sqrt(self.years_per_tick)
         return self.demand * np.exp(step + spread * shock - 0.5 * spread * spread)
+
+    @rule("USD bn")
+    def power_wanted(self) -> Array:
+        """Power bought this tick at the utility's price, USD bn, (n, R). Rule: capacity in service draws power all the time."""
+        price = self.books.power_price * self.lever("power.price")
+        return self.capacity * self.power_needed_per_capacity * price * self.years_per_tick
+
+    @rule("USD bn")
+    def purchases_of_parts(self) -> Array:
+        """Spending from which suppliers of parts get their share, USD bn, (n, R). Rule: cost of sales."""
+        return self.cost_share * self.revenue * self.years_per_tick
+
+    @rule("USD bn")
+    def wear(self) -> Array:
+        """Capacity that wears out this tick, USD bn, (n, R). Rule: a constant rate, by book life."""
+        return np.minimum(self.capacity * self.depreciation_rate * self.years_per_tick, self.capacity)
+
+    @rule("USD bn")
+    def finished_building(self) -> Array:
+        """Construction that could be switched on this tick, USD bn, (n, R). Rule: a part each month, so that building takes BUILD_MONTHS on average."""
+        return self.construction / BUILD_MONTHS
+
+    power_needed_per_capacity = Parameter("GW per USD bn", "power that capacity draws")
 
     @rule("share")
     def delivered_share(self) -> Array:

@@ -67,7 +67,7 @@ def small_model() -> Callable[..., ContagionModel]:
 
     def build(firms: dict[str, dict[str, Any]], **given: Any) -> ContagionModel:
         tables = {name: given.pop(name) for name in ("loans", "stakes", "orders", "leases", "guarantees") if name in given}
-        model = ContagionModel(make_economy(firms, **tables), **{"horizon_months": 24, **given})
+        model = ContagionModel(make_economy(firms, **tables), **{"horizon_months": 3, **given})
         model.ledger.begin_tick()
         return model
 

@@ -117,14 +117,14 @@ class ContagionModel(mesa.Model):
         return self
 
     def actors(self, kinds: tuple[str, ...] = FIRM_KINDS) -> Iterable[EconomicAgent]:
-        """Whom a rule is asked of: one cohort a kind, or one Mesa agent after the other (each as its cohort of one)."""
+        """Whom a rule is asked of: one cohort a kind, or one Mesa agent after the other."""
         if self.stepping != "agents":
             return [self._cohorts[kind] for kind in kinds if kind in self._cohorts]
         chosen: list[EconomicAgent] = []
         for kind in kinds:
             if kind not in self._singles:
                 cls = AGENT_CLASSES[kind]
-                self._singles[kind] = [agent.cohort for agent in self.agents_by_type[cls]] if cls in self.agents_by_type else []
+                self._singles[kind] = list(self.agents_by_type[cls]) if cls in self.agents_by_type else []
             chosen.extend(self._singles[kind])
         return chosen
 

@@ -17,7 +17,7 @@ FLOWS = (
     "stake_value", "secured_room", "new_credit", "delivery", "committed_funds", "months_to_lease", "equity_supply", "last_burn", "tranches_due",
     "total_assets", "recent_loss", "lending_room", "renewal_room", "redemptions_wanted", "newly_connected", "order_share_taken", "payout_flow",
     "wanted_round", "free_cash_flow", "growth_news", "revenue_surprise", "deviation", "short_pressure", "opening_cash", "power_spending",
-    "parts_spending", "committed_chips", "demand_luck", "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent",
+    "parts_spending", "committed_chips", "credit_standing", "finance_premium", "return_by_luck", "return_by_shock", "return_by_others", "wear", "finished_building", "demand_luck", "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent",
 )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def open_memory(model: ContagionModel) -> None:
     books.lease_weight = np.where(by_lessor > 0.0, rent / np.maximum(by_lessor, 1e-12), 0.0)
     _open_orders(model)
     _open_scores(model, kinds)
-    credit.credit_default_swaps(books, _OpeningWriter(books), first=True)
+    _open_spreads(model)
     model.credit.calibrate(books)
     capacity = c["capacity"][:, :1] * model.owns_accelerators
     books.series["capacity_at_start"] = np.full((1, books.replications), float(np.cumsum(capacity[:, 0])[-1]))
@@ -68,20 +68,21 @@ def open_memory(model: ContagionModel) -> None:
     model.index_history = [np.full((1, books.replications), np.log(max(ai_value, 1e-9)))]
 
 
-class _OpeningWriter:
-    """Writes opening columns before there is a ledger."""
-
-    def __init__(self, books: object) -> None:
-        self.books = books
-
-    def set_column(self, name: str, values: np.ndarray) -> None:  # noqa: D102
-        self.books[name][...] = values  # type: ignore[index]
-
-    @staticmethod
-    def sum(amounts: np.ndarray) -> np.ndarray:  # noqa: D102
-        from simulator.ledger.sums import total
-
-        return total(amounts)
+def _open_spreads(model: ContagionModel) -> None:
+    """CDS premia at their sourced level, and the constants that keep them there until something changes."""
+    books = model.books
+    c = books.columns
+    c.add("cds_constant", 0.0, "parameter")
+    for actor in model.cohorts_on(books):
+        c["leverage"][actor.rows] = actor.market_leverage()
+        c["cds_constant"][actor.rows] = c["cds_at_start"][actor.rows] - actor.structural_spread()[:, :1]
+    credit.look_through_projects(books)
+    for actor in model.cohorts_on(books):
+        c["finance_premium"][actor.rows] = actor.external_finance_premium()
+    weight = c["cds_weight"]
+    start = float(np.cumsum(c["cds_at_start"][:, 0] * weight[:, 0])[-1] / max(float(np.cumsum(weight[:, 0])[-1]), 1e-9))
+    books.series["cds_index"][...] = start
+    books.series["cds_index_at_start"][...] = start
 
 
 def _open_orders(model: ContagionModel) -> None:
@@ -96,7 +97,7 @@ def _open_orders(model: ContagionModel) -> None:
     model.power_bought = np.minimum(ties, 1.0)
     parts = orders.by_debtor(compute.is_chip_tie * compute.buyer_makes_chips * compute.supply_share)
     model.parts_bought = np.minimum(parts, 1.0)
-    model.power_price = _utility_price(model)
+    books.power_price = _utility_price(model)
     outside = c["outside_revenue_at_start"]
     investment = c["capex_at_start"] / 12.0
     committed = orders.static["amount"][:, None] > 0
@@ -108,7 +109,7 @@ def _open_orders(model: ContagionModel) -> None:
         spending = c["cost_share"] * (outside + now[:, :1] + sales)
         parts_sales = orders.by_holder(orders.of_debtor(spending) * compute.buyer_makes_chips * compute.is_chip_tie * compute.supply_share)
         sales = orders.by_holder(chips * compute.supply_share + first_plan) * 12.0 + parts_sales
-    power = c["capacity_at_start"] * c["power_needed_per_capacity"] * model.power_price
+    power = c["capacity_at_start"] * c["power_needed_per_capacity"] * books.power_price
     sales = sales + orders.by_holder(orders.of_debtor(power) * compute.is_power_tie * compute.supply_share)
     c["chip_sales"][...] = sales
     growth = (outside * c["outside_growth"] + coming[:, :1] - now[:, :1]) / np.maximum(outside + now[:, :1], 1e-9)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.issuer import MARKET_VOLATILITY
 from agents.registry import FIRM_KINDS
 from simulator.engine import defaults
 from simulator.ledger import identities
@@ -111,9 +112,8 @@ def plan(model: ContagionModel) -> None:
     decide(model, "delivered_share", "delivery", ("hyperscaler", "cloud"))
     decide(model, "sales_to_outside", "outside_sales", EARNERS)
     model.ledger.set_column("outside_sales", c["outside_sales"] * c["alive"])
-    c["power_spending"][...] = c["capacity"] * c["power_needed_per_capacity"] * model.power_price * books.levers["power.price"] * books.years_per_tick
-    revenue = c["outside_sales"] / books.years_per_tick + c["contracted_now"] + c["chip_sales"]
-    c["parts_spending"][...] = c["cost_share"] * revenue * books.years_per_tick
+    decide(model, "power_wanted", "power_spending")
+    decide(model, "purchases_of_parts", "parts_spending")
     c["power_bill"][...] = c["power_spending"] * model.power_bought
     c["supplier_bill"][...] = c["parts_spending"] * model.parts_bought
     decide(model, "operating_cost", "operating_bill")
@@ -121,7 +121,7 @@ def plan(model: ContagionModel) -> None:
     decide(model, "tax", "tax_bill")
     model.ledger.set_column("tax_bill", c["tax_bill"] * c["alive"])
     decide(model, "wanted_investment", "planned_investment", BUILDERS)
-    c["equity_supply"][...] = shares.equity_supply(books)
+    decide(model, "funded_share_of_round", "equity_supply")
     model.tranches = model.tranches_due()
     c["tranches_due"][...] = books.stakes.by_holder(model.tranches)
     decide(model, "wanted_borrowing", "planned_borrowing")
@@ -131,6 +131,8 @@ def lend(model: ContagionModel) -> None:
     """4. Lenders ration requests and renew or refuse what matures; rates follow risk."""
     decide(model, "lending_room", "lending_room", ("lender",))
     decide(model, "renewal_room", "renewal_room", ("lender",))
+    decide(model, "credit_standing", "credit_standing")
+    decide(model, "external_finance_premium", "finance_premium")
     renewed = model.credit.lend(model.books, model.ledger, model.principal_due)
     model.principal_due = model.principal_due - renewed
     model.books["principal_due"][...] = model.books.loans.by_debtor(model.principal_due)
@@ -185,6 +187,8 @@ def settle(model: ContagionModel) -> None:
 def build(model: ContagionModel) -> None:
     """7. What is built is switched on as power allows; machines wear and age."""
     decide(model, "newly_connected", "newly_connected", ("utility",))
+    decide(model, "wear", "wear")
+    decide(model, "finished_building", "finished_building")
     model.compute.build(model.books, model.ledger)
 
 
@@ -201,12 +205,17 @@ def price(model: ContagionModel) -> None:
     books["sales_trend"][...] += (12.0 * books["revenue_surprise"] - books["sales_trend"]) / 6.0
     books["short_pressure"][...] = model.actor("short_seller").pressure()
     books.series["market_index"] = books.series["market_index"] * np.exp(
-        np.sqrt(books.years_per_tick) * shares.MARKET_VOLATILITY * books.draws["market"] + accounts.NORMAL_RETURN * books.years_per_tick
-        - 0.5 * shares.MARKET_VOLATILITY**2 * books.years_per_tick
+        np.sqrt(books.years_per_tick) * MARKET_VOLATILITY * books.draws["market"] + accounts.NORMAL_RETURN * books.years_per_tick
+        - 0.5 * MARKET_VOLATILITY**2 * books.years_per_tick
     )  # fmt: skip
+    for part in ("return_by_luck", "return_by_shock", "return_by_others"):
+        decide(model, part, part)
     shares.price_shares(books, ledger, books["short_pressure"])
     books["debt"][...] = books.debt()
-    credit.credit_default_swaps(books, ledger)
+    decide(model, "cds_premium", "cds")
+    decide(model, "market_leverage", "leverage")
+    credit.look_through_projects(books)
+    credit.index_of_spreads(books, ledger)
 
 
 def margin(model: ContagionModel) -> None:

@@ -177,7 +177,6 @@ class Resolution:
 
     def _claims_on_living(self, failed: Array) -> Array:
         """Claims of the failing on debtors that do not fail with them, USD bn, ``(N, R)``."""
-        books = self.books
         claims = np.zeros_like(failed)
         for table, owed in self._owed():
             claims += table.by_holder(owed * (1.0 - table.of_debtor(failed)) * table.of_holder(failed))

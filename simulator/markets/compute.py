@@ -10,8 +10,8 @@ from simulator.ledger.postings import Ledger
 
 Array = NDArray[np.float64]
 
-BUILD_MONTHS = 9.0  # from delivered chips to capacity in service (assumption, 6-15)
 OBSOLESCENCE = 0.25  # yearly fall of the resale value of accelerators with new generations (rental prices fell faster; 0.15-0.45)
+QUEUE_MONTHS = 9.0  # what waits this month stands for this many months of building
 SALES_MEMORY = 1.0 / 6.0
 
 
@@ -76,7 +76,7 @@ class ComputeMarket:
     def build(self, books: Books, ledger: Ledger) -> None:
         """Switch on what is built, as far as power is connected; wear and new chip generations take their part."""
         columns = books.columns
-        ready = columns["construction"] / BUILD_MONTHS
+        ready = columns["finished_building"]
         need = columns["power_needed_per_capacity"]
         utilities = books.rows["utility"]
         connected = ledger.sum(columns["newly_connected"][utilities]) if utilities.stop > utilities.start else np.full_like(books.series["power_queue"], 1e9)
@@ -88,9 +88,9 @@ class ComputeMarket:
         switched = ready * np.where(need > 0.0, switched_share, 1.0)
         retired = ledger.sum(columns["capacity"] * columns["depreciation_rate"] * need) * books.years_per_tick
         books.series["power_spare"] = np.maximum(spare - wanted * share + retired, 0.0)
-        books.series["power_queue"] = wanted * (1.0 - share) * BUILD_MONTHS
+        books.series["power_queue"] = wanted * (1.0 - share) * QUEUE_MONTHS
         books["power_online"][utilities] += columns["newly_connected"][utilities]
-        worn = np.minimum(columns["capacity"] * columns["depreciation_rate"] * books.years_per_tick, columns["capacity"])
+        worn = columns["wear"]
         fresh = switched / np.maximum(columns["capacity"] - worn + switched, 1e-9)
         aged = columns["resale_value"] * (1.0 - OBSOLESCENCE * books.years_per_tick)
         ledger.set_column("resale_value", np.clip(aged + fresh * (1.0 - aged), 0.02, 1.0))

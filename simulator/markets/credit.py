@@ -1,14 +1,13 @@
 """The credit market of a tick: who lends how much to whom, at what rate, and what of the maturing debt is renewed.
 
-Source of the price: Bernanke, Gertler and Gilchrist (1999), external finance premium rising in leverage; of the quantity:
-acceptance falls with the borrower's CDS and leverage, and the lender's capital rations it.
+How a borrower stands with lenders is its rule ``credit_standing`` (agents/issuer.py), what a lender can lend its rule ``lending_room``; here
+they meet. Source of the price: Bernanke, Gertler and Gilchrist (1999), external finance premium rising in leverage.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, ndtr
 
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
@@ -16,23 +15,9 @@ from simulator.ledger.sums import incidence
 
 Array = NDArray[np.float64]
 
-ACCEPTANCE_AT_ZERO = 6.0  # log-odds that a lender accepts a borrower without risk (assumption, 4-7)
-CDS_HALF = 0.02  # a CDS this much higher lowers the log-odds by one (assumption, 0.015-0.03)
-LEVERAGE_COMFORT, LEVERAGE_SLOPE = 0.7, 8.0  # market leverage above comfort lowers them too (assumption, 0.6-0.8 and 5-12)
-COVERED_BY_CONTRACT = 2.0  # log-odds for a borrower whose contracted sales of a year equal its debt (assumption, 0-3)
-PREMIUM_ELASTICITY = 0.02  # chi: spread per log point of assets over equity (BGG 1999 use 0.05 a quarter of the cost; 0.01-0.05)
-LEVERAGE_FLOOR = 0.1  # a young firm's first loans do not make it riskier: below a tenth, leverage says nothing (assumption, 0.05-0.2)
-LEVERAGE_MAX = 20.0
 DUST = 1e-9  # USD bn: a loan under a dollar is not made
 ASKED_ELSEWHERE = 0.5  # part of refused renewals that a borrower asks of its other lenders (assumption, 0-1)
 HAIRCUT = {"accelerators": 0.35, "data_centre": 0.25, "receivables": 0.2}
-MERTON_YEARS = 5.0
-
-
-def market_leverage(books: Books) -> Array:
-    """Debt over debt plus equity, equity at the market where it has a price and at book elsewhere, in [0, 1], ``(N, R)``."""
-    equity = np.where(books["is_issuer"] > 0.0, books.market_value(), np.maximum(books["book_net_worth"], 0.0))
-    return books["debt"] / np.maximum(books["debt"] + equity, 1e-6)
 
 
 def resale_fraction(books: Books) -> Array:
@@ -64,30 +49,15 @@ class CreditMarket:
         self.loss_weight = (loss / max(1.0 - books.macro["recovery_unsecured"], 1e-6))[:, None]
         self.offset: Array | None = None
 
-    def acceptance(self, books: Books) -> Array:
-        """Share of a borrower's request that lenders would take with room to spare, in [0, 1], ``(N, R)``.
-
-        Rule: falls with the CDS and with market leverage, rises with contracted sales over debt (backlog is collateral for belief); nothing for who is overdue, in margin breach or above a leverage cap.
-        """
-        cds = books.through("spread", "cds")
-        leverage = books.through("spread", "leverage")
-        covered = np.minimum(books["contracted_next"] / np.maximum(books["debt"], 1e-6), 1.0)
-        odds = ACCEPTANCE_AT_ZERO + COVERED_BY_CONTRACT * covered - cds / CDS_HALF
-        odds -= LEVERAGE_SLOPE * np.maximum(leverage - LEVERAGE_COMFORT, 0.0)
-        good = (books["months_in_arrears"] < 1.0) & (books["margin_breached"] < 1.0)
-        return expit(odds) * good * books["alive"]
-
     def offered_spread(self, books: Books) -> Array:
         """Spread over the policy rate that each slot offers, ``(C, R)``.
 
         Rule: lender's funding spread + expected loss (the CDS, by seniority) + external finance premium ``χ ln(assets / equity)``.
         """
         loans = books.loans
-        leverage = np.minimum(books.through("spread", "leverage"), 1.0 - 1.0 / LEVERAGE_MAX)
-        premium = -PREMIUM_ELASTICITY * np.log1p(-leverage)
         spread = loans.of_debtor(books.through("spread", "cds"))
         spread *= self.loss_weight
-        spread += loans.of_debtor(premium)
+        spread += loans.of_debtor(books["finance_premium"])
         spread += loans.of_holder(books["funding_spread"] + books.levers["lender.funding_spread"])
         return spread
 
@@ -104,7 +74,7 @@ class CreditMarket:
         Committed loans are drawn first, as the borrower builds. Then requests go to the listed slots; each lender's room is rationed pro rata.
         """
         loans = books.loans
-        accepted = self.acceptance(books)
+        accepted = books["credit_standing"]
         appetite = books.levers["lender.risk_appetite"]
         willing = loans.of_debtor(accepted)
         renewing = np.minimum(appetite, 1.0) * books["renewal_room"]
@@ -192,37 +162,17 @@ def raise_liquidity(books: Books, ledger: Ledger, outgoing: Array) -> None:
     ledger.exchange_other_assets(sold)
 
 
-def credit_default_swaps(books: Books, ledger: Ledger, first: bool = False) -> None:
-    """Set every issuer's five-year CDS premium, ``(N, R)``.
-
-    Rule: hazard from the distance to default (Merton, with asset volatility that rises as equity shrinks), times loss given default, plus a
-    premium while the whole market is in stress. A constant per name makes the first tick's premium the sourced one.
-    Source: [merton1974]; [longstaff2011] for the common factor.
-    """
-    debt, equity = books["debt"], books.market_value()
-    leverage = np.clip(debt / np.maximum(debt + equity, 1e-6), LEVERAGE_FLOOR, 0.999)
-    volatility = books["equity_volatility"] * (1.0 - leverage) + 0.12 * leverage + 0.02
-    spread = volatility * np.sqrt(MERTON_YEARS)
-    distance = (-np.log(leverage) + (0.02 - 0.5 * volatility * volatility) * MERTON_YEARS) / spread
-    survival = np.maximum(ndtr(distance), 0.02)
-    hazard = -np.log(survival) / MERTON_YEARS
-    model = hazard * (1.0 - books.macro["recovery_unsecured"])
-    if first:
-        books.columns.add("cds_constant", (books["cds_at_start"] - model[:, :1])[:, 0], "parameter")
-        ledger.set_column("cds", np.broadcast_to(books["cds_at_start"], model.shape))
-    else:
-        index_ratio = books.series["cds_index"] / np.maximum(books.series["cds_index_at_start"], 1e-6)
-        stress = 0.25 * books["cds_at_start"] * np.clip(index_ratio - 1.25, 0.0, 4.0)
-        premium = np.maximum(model + books["cds_constant"], 0.5 * np.minimum(books["cds_at_start"], 0.01)) + stress + books.levers["cds.premium"]
-        ledger.set_column("cds", np.where(books["alive"] > 0.0, np.minimum(premium, 1.0), books["cds"]))
-    ledger.set_column("leverage", market_leverage(books))
+def look_through_projects(books: Books) -> None:
+    """Lenders to a ring-fenced vehicle look through it at the tenants of its leases: its CDS follows theirs, its leverage does not count."""
     projects = books.rows["project_company"]
-    if projects.stop > projects.start:  # lenders to a ring-fenced vehicle look through it at the tenants of its leases
+    if projects.stop > projects.start:
         change = books["cds"] - books["cds_at_start"]
         through = books.leases.by_holder(books.leases.of_debtor(change) * books.lease_weight)
         books["cds"][projects] = np.maximum(books["cds_at_start"] + through, 0.0005)[projects]
-        books["leverage"][projects] = np.minimum(books["leverage"][projects], LEVERAGE_COMFORT)
+        books["leverage"][projects] = np.minimum(books["leverage"][projects], 0.7)
+
+
+def index_of_spreads(books: Books, ledger: Ledger) -> None:
+    """The CDS index: the average over firms with debt, weighted by the square root of their opening debt, ``(1, R)``."""
     weight = books["cds_weight"] * books["alive"]
     books.series["cds_index"] = ledger.sum(books["cds"] * weight) / np.maximum(ledger.sum(weight), 1e-9)
-    if first:
-        books.series["cds_index_at_start"] = books.series["cds_index"].copy()

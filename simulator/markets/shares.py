@@ -4,37 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
 
 Array = NDArray[np.float64]
 
-SUPPLY_AT_START, SUPPLY_TO_RETURN, SUPPLY_TO_GROWTH = 2.5, 2.0, 1.0  # log-odds of equity supply (assumptions, 2-3.5, 1-4, 0.5-2)
 MEAN_REVERSION = 0.15  # part of a mispricing that goes in a month (assumption, 0.05-0.3)
 TREND_FOLLOWING = 0.05  # part of the smoothed monthly return that trend followers add (assumption, 0-0.15)
 TREND_MEMORY = 1.0 / 6.0
-NEWS_TO_REVENUE = 0.5  # value moved by a revenue surprise, per log point (assumption, 0.3-1)
-NEWS_TO_GROWTH = 2.0  # years of extra growth that a change of expected growth is worth (assumption, 1-4)
-RATE_DURATION = 6.0  # fall in value per unit of surprise in the policy rate (assumption, 3-12)
-RISK_PREMIUM = 0.05
-MARKET_VOLATILITY, AI_VOLATILITY = 0.16, 0.15
 MARK_SPEED = 0.04  # part of the gap between mark and fair value that unlisted marks close in a month without a round (quarterly reviews; 0.02-0.1)
 CASH_FOR_ROUNDS = 0.2  # part of an investor's cash that one month's rounds and tranches may take
 ISSUE_DISCOUNT = 0.05
-
-
-def equity_supply(books: Books) -> Array:
-    """Part of wanted new shares that investors are ready to fund, in [0, 1], ``(N, R)``.
-
-    Equation: ``expit(a + b (R_AI + R_own) + c (g / g₀ - 1)) × tranche_share``: R_AI the AI share return of the last twelve months, R_own the
-    smoothed yearly return of the issuer's own fair value, both above the normal return, g expected growth; lag one tick. Source: [baker_wurgler2007] for sentiment-driven supply; the coefficients are assumptions.
-    """
-    growth = books["expected_growth"] / np.maximum(books["outside_growth"], 0.05)
-    own = np.clip(12.0 * books["value_trend"], -1.5, 1.5)
-    odds = SUPPLY_AT_START + SUPPLY_TO_RETURN * (books.series["ai_return_year"] + own) + SUPPLY_TO_GROWTH * np.clip(growth - 1.0, -1.5, 1.0)
-    return np.minimum(expit(odds) * books.levers["ai_lab.tranche_share"], 1.0)
 
 
 def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due: Array) -> None:
@@ -123,30 +104,15 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     and short sellers and reverts. Unlisted: F moves the same way, marks close the gap slowly.
     Sources: [brock_hommes1998] for trend followers; discounted-earnings news in flow form, so that the opening value is exact.
     """
-    years = books.years_per_tick
-    root = np.sqrt(years)
-    systematic = books["market_beta"] * MARKET_VOLATILITY * books.draws["market"] + books["ai_beta"] * AI_VOLATILITY * books.draws["ai"]
-    common = (books["market_beta"] * MARKET_VOLATILITY) ** 2 + (books["ai_beta"] * AI_VOLATILITY) ** 2
-    own = np.sqrt(np.maximum(books["equity_volatility"] ** 2 - common, 0.01))
-    variance = common + own * own
-    drift = (books.macro["policy_rate"] + RISK_PREMIUM) * years
-    noise = root * (systematic + own * books.draws["own_return"]) - 0.5 * variance * years + drift
-    gearing = np.minimum(1.0 + books["debt"] / np.maximum(books.market_value(), 1e-6), 3.0)
-    luck = books["demand_luck"]
-    growth_news = books.through("expectation", "growth_news")
-    own_news = np.clip(gearing * (NEWS_TO_REVENUE * luck + NEWS_TO_GROWTH * growth_news), -0.3, 0.3)
-    lever_news = books["lever_news"]
-    others_news = np.clip(gearing * NEWS_TO_REVENUE * (books["revenue_surprise"] - luck - lever_news), -0.3, 0.3)
-    rate_news = -RATE_DURATION * books.series["rate_news"] * books["market_beta"]
-    rate_news = (rate_news + np.clip(gearing * NEWS_TO_REVENUE * lever_news, -0.3, 0.3)) * books["is_issuer"]
+    luck, direct, others = books["return_by_luck"], books["return_by_shock"], books["return_by_others"]
     trend = TREND_FOLLOWING * books["price_trend"] - MEAN_REVERSION * books["mispricing"]
     short = books.through("short", "short_pressure")
     listed = books["is_listed"]
-    fair = books["fair_price"] * np.exp(noise + own_news + others_news + rate_news)
+    fair = books["fair_price"] * np.exp(luck + direct + others)
     before = books["share_price"].copy()
-    after_luck = before * np.exp(listed * (noise + own_news + trend)) + (1.0 - listed) * MARK_SPEED * (fair - before)
-    after_rates = after_luck * np.exp(listed * rate_news)
-    after_others = after_rates * np.exp(listed * (others_news - short))
+    after_luck = before * np.exp(listed * (luck + trend)) + (1.0 - listed) * MARK_SPEED * (fair - before)
+    after_rates = after_luck * np.exp(listed * direct)
+    after_others = after_rates * np.exp(listed * (others - short))
     growth = np.log(np.maximum(fair, 1e-12) / np.maximum(books["fair_price_last"], 1e-12))
     ledger.set_column("value_trend", books["value_trend"] + (growth - books["value_trend"]) / 12.0)
     ledger.set_column("fair_price", fair)

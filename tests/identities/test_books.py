@@ -89,7 +89,16 @@ def audit_the_dead(model: ContagionModel) -> None:
     books = model.books
     dead = books["alive"] == 0.0
     assert np.isin(books["alive"], (0.0, 1.0)).all()
-    for name in ("cash", "deposits", "capacity", "construction", "other_assets", "other_liabilities", "operating_arrears", "insured_deposits"):
+    for name in (
+        "cash",
+        "deposits",
+        "capacity",
+        "construction",
+        "other_assets",
+        "other_liabilities",
+        "operating_arrears",
+        "insured_deposits",
+    ):
         assert (np.abs(books[name][dead]) <= TOLERANCE).all(), f"a dead agent has {name}"
     assert (books["share_price"][dead] == 0.0).all()
     for table, name in (("loans", "principal"), ("loans", "arrears"), ("loans", "undrawn"), ("orders", "arrears"), ("leases", "arrears"),
@@ -199,7 +208,9 @@ def test_the_books_balance_when_a_large_agent_fails(agent: str) -> None:
 def test_the_books_balance_with_channels_switched_off(channel: str) -> None:
     names = CHANNELS if channel == "all" else (channel,)
     changes = (Change("failures", "agent.failure", "set_to", 1.0, 5, agents=("coreweave", "openai", "softbank")),)
-    off = audited_tables("us_ai_2025", range(2), months=24, shock="collateral_devaluation", changes=changes, channels=dict.fromkeys(names, False))
+    off = audited_tables(
+        "us_ai_2025", range(2), months=24, shock="collateral_devaluation", changes=changes, channels=dict.fromkeys(names, False)
+    )
     for name in set(names) & set(LOSS_CHANNELS):
         assert not off.ledger.loss_by_tag[name].any()
 

@@ -136,7 +136,8 @@ def test_the_government_pays_with_borrowed_money_and_keeps_the_bill(small_model:
 
 def test_a_loan_creates_deposits_at_a_bank_and_repayment_destroys_them(small_model: Build) -> None:
     model = small_model(
-        {"cloud": {"kind": "cloud", "cash": 30.0, "capacity": 60.0}}, loans=[{"lender": "main_bank", "borrower": "cloud", "principal": 10.0}]
+        {"cloud": {"kind": "cloud", "cash": 30.0, "capacity": 60.0}},
+        loans=[{"lender": "main_bank", "borrower": "cloud", "principal": 10.0}],
     )
     books = model.books
     before = float(books["deposits"][row(model, "main_bank"), 0])

@@ -25,7 +25,9 @@ def dues(model: ContagionModel, table: str, amounts: list[float]) -> np.ndarray:
     return np.array(amounts)[:, None] * np.ones((1, model.books.replications))
 
 
-def settle(model: ContagionModel, *, interest: Any = (), principal: Any = (), invoices: Any = (), rents: Any = (), bills: Any = None) -> None:
+def settle(
+    model: ContagionModel, *, interest: Any = (), principal: Any = (), invoices: Any = (), rents: Any = (), bills: Any = None
+) -> None:
     """Accrue what falls due and clear it; the books must balance afterwards."""
     books = model.books
     loans = [*interest] or [0.0] * books.loans.count
@@ -93,7 +95,7 @@ def test_a_ring_of_debts_is_paid_in_full_out_of_nothing(small_model: Build) -> N
     """The greatest clearing vector: what goes round in a ring needs no cash."""
     ring = [("b", "a"), ("c", "b"), ("a", "c")]
     model = small_model(
-        {agent: firm("investor", 0.0) for agent in "abc"},
+        {agent: firm("cloud", 0.0) for agent in "abc"},
         loans=[{"lender": lender, "borrower": borrower, "principal": 50.0, "seniority": "senior"} for lender, borrower in ring],
     )
     settle(model, principal=[5.0, 5.0, 5.0])
@@ -114,7 +116,7 @@ def test_a_credit_line_is_drawn_as_far_as_cash_falls_short_and_becomes_debt(smal
 
 
 def test_a_drawn_line_falls_due_like_any_loan(small_model: Build) -> None:
-    model = chain(small_model, lines=[{"lender": "main_bank", "borrower": "a", "undrawn": 7.0, "maturity": 20, **LINE}])
+    model = chain(small_model, lines=[{"lender": "main_bank", "borrower": "a", "undrawn": 7.0, "maturity": 20, **LINE}], horizon_months=24)
     settle(model, interest=[6.0, 0.0], invoices=[8.0])
     due = [float(model.books.repayments.due(tick)[1, 0]) for tick in range(1, 24)]
     assert sum(due) == pytest.approx(4.0)
@@ -178,7 +180,7 @@ def test_cost_of_the_one_is_income_of_the_other_whether_or_not_it_is_paid(small_
 
 def test_a_bank_pays_by_creating_deposits(small_model: Build) -> None:
     model = small_model(
-        {"a": firm("investor", 3.0)}, loans=[{"lender": "a", "borrower": "main_bank", "principal": 50.0, "seniority": "senior"}]
+        {"a": firm("cloud", 3.0)}, loans=[{"lender": "a", "borrower": "main_bank", "principal": 50.0, "seniority": "senior"}]
     )
     deposits = of(model, "deposits", "main_bank")
     settle(model, principal=[20.0])

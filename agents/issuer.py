@@ -1,0 +1,158 @@
+"""How others see a firm: its credit standing, its CDS premium, its leverage, and the equity that investors would fund."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, ndtr
+
+from agents.base import Array, EconomicAgent, Flow, Parameter, Stock
+from simulator.ledger.columns import rule
+
+ACCEPTANCE_AT_ZERO = 6.0  # log-odds that a lender accepts a borrower without risk (assumption, 4-7)
+CDS_HALF = 0.02  # a CDS this much higher lowers the log-odds by one (assumption, 0.015-0.03)
+LEVERAGE_COMFORT = 0.7  # market leverage above this lowers the log-odds (assumption, 0.6-0.8)
+LEVERAGE_SLOPE = 8.0  # by this much per unit (assumption, 5-12)
+COVERED_BY_CONTRACT = 2.0  # log-odds for a borrower whose contracted sales of a year equal its debt (assumption, 0-3)
+PREMIUM_ELASTICITY = 0.02  # chi: spread per log point of assets over equity ([bgg1999] use 0.05 on the cost of capital; assumption, 0.01-0.05)
+LEVERAGE_MAX = 20.0  # assets over equity above which the premium rises no more (assumption, 10-30)
+LEVERAGE_FLOOR = 0.1  # a young firm's first loans do not make it riskier: below a tenth, leverage says nothing (assumption, 0.05-0.2)
+MARKET_VOLATILITY = 0.16  # yearly, of the market factor (long-run average of US shares; 0.12-0.2)
+AI_VOLATILITY = 0.15  # yearly, of the AI factor beyond the market (assumption, 0.1-0.25)
+MERTON_YEARS = 5.0  # horizon of the distance to default: the tenor of the CDS
+STRESS_SHARE = 0.25  # part of a name's opening premium that market stress adds, per unit of the index over its start (assumption, 0.1-0.5)
+STRESS_FROM = 1.25  # index over its start from which the market is in stress (assumption, 1.1-1.5)
+NEWS_TO_REVENUE = 0.5  # log value moved by a log point of surprise in sales (assumption, 0.3-1)
+NEWS_TO_GROWTH = 2.0  # years of extra growth that a change of expected growth is worth (assumption, 1-4)
+NEWS_MAX = 0.3  # largest move of value by one month's news (assumption, 0.2-0.5)
+GEARING_MAX = 3.0  # debt makes shares move more than the firm, at most so much (assumption, 2-4)
+RATE_DURATION = 6.0  # fall in log value per unit of surprise in the policy rate (assumption, 3-12)
+RISK_PREMIUM = 0.05  # yearly return above the policy rate that shares of unit beta earn (assumption, 0.03-0.07)
+SUPPLY_AT_START = 2.5  # log-odds that a wanted round is funded in calm times (assumption, 2-3.5)
+SUPPLY_TO_RETURN = 2.0  # per unit of yearly return above the normal one (assumption, 1-4)
+SUPPLY_TO_GROWTH = 1.0  # per unit of expected growth over its start (assumption, 0.5-2)
+
+
+class Issuer(EconomicAgent):
+    """An agent whose debt and shares others hold and price."""
+
+    leverage = Flow("share", "debt over debt plus equity, at the market where there is a price")
+    cds = Stock("per year", "five-year CDS premium")
+    shares = Stock("USD bn at the opening price", "shares outstanding")
+    share_price = Stock("1 at the start", "price of a share; mark of an unlisted one")
+    months_in_arrears = Stock("months", "months for which something has been overdue")
+    margin_breached = Stock("0 or 1", "1 while a loan stands above its close-out level")
+    expected_growth = Stock("per year", "growth of revenue that the firm expects")
+    value_trend = Flow("per month", "smoothed return of the fair value of its shares")
+    contracted_next = Flow("USD bn", "contracted sales of the coming year")
+    outside_growth = Parameter("per year", "expected growth at the start")
+    cds_at_start = Parameter("per year", "sourced CDS premium at the start")
+    cds_constant = Parameter("per year", "sourced premium less the model's at the start: liquidity and jump risk")
+    equity_volatility = Parameter("per year", "standard deviation of the share return")
+    demand_luck = Flow("log points", "part of this month's surprise in sales that is the firm's own luck")
+    lever_news = Flow("log points", "part of it that a demand lever made: the shock itself")
+    revenue_surprise = Flow("log points", "change of sales against what was foreseen")
+    market_beta = Parameter("number", "loading of the share return on the market factor")
+    ai_beta = Parameter("number", "loading of the share return on the AI factor")
+    is_issuer = Parameter("0 or 1", "whether the agent has shares")
+
+    @property
+    def market_value(self) -> Array:
+        """Market value of the shares, USD bn, ``(n, R)``."""
+        return self.shares * self.share_price
+
+    @property
+    def gearing(self) -> Array:
+        """Move of the shares per move of the firm, ``(n, R)``: one plus debt over market value, bounded."""
+        return np.minimum(1.0 + self.debt / np.maximum(self.market_value, 1e-6), GEARING_MAX)
+
+    @rule("log points")
+    def return_by_luck(self) -> Array:
+        """Return of the fair value by luck this tick, log points, (n, R).
+
+        Rule: required return, market, AI and own noise that add to the sourced volatility, and the news of the firm's own luck in demand.
+        Source: two-factor model; discounted-earnings news in flow form ([campbell_shiller1988]), so that the opening value is exact.
+        """
+        years = self.years_per_tick
+        market, ai = self.market_beta * MARKET_VOLATILITY, self.ai_beta * AI_VOLATILITY
+        common = market * market + ai * ai
+        own = np.sqrt(np.maximum(self.equity_volatility**2 - common, 0.01))
+        noise = market * self.draw("market") + ai * self.draw("ai") + own * self.draw("own_return")
+        drift = (self.macro("policy_rate") + RISK_PREMIUM - 0.5 * (common + own * own)) * years
+        news = self.gearing * (NEWS_TO_REVENUE * self.demand_luck + NEWS_TO_GROWTH * self.seen("expectation", "growth_news"))
+        return np.sqrt(years) * noise + drift + np.clip(news, -NEWS_MAX, NEWS_MAX)
+
+    @rule("log points")
+    def return_by_shock(self) -> Array:
+        """Return by what shocks and policies themselves move, log points, (n, R). Rule: surprises of the policy rate by duration, of demand levers by
+        their part of sales."""
+        news = np.clip(self.gearing * NEWS_TO_REVENUE * self.lever_news, -NEWS_MAX, NEWS_MAX)
+        return (news - RATE_DURATION * self.series("rate_news") * self.market_beta) * self.is_issuer
+
+    @rule("log points")
+    def return_by_others(self) -> Array:
+        """Return by sales that others' decisions gave or took, log points, (n, R). Rule: the rest of the surprise, geared."""
+        rest = self.revenue_surprise - self.demand_luck - self.lever_news
+        return np.clip(self.gearing * NEWS_TO_REVENUE * rest, -NEWS_MAX, NEWS_MAX)
+
+    @rule("share")
+    def credit_standing(self) -> Array:
+        """Share of its requests that lenders with room to spare would take, in [0, 1], (n, R).
+
+        Rule: falls with the CDS and with market leverage, rises with contracted sales over debt (backlog is collateral for belief); nothing for
+        who is overdue or in margin breach. Source: model.md stage 4; logistic form as in [bgg1999]-type rationing, coefficients assumed.
+        """
+        covered = np.minimum(self.contracted_next / np.maximum(self.debt, 1e-6), 1.0)
+        odds = ACCEPTANCE_AT_ZERO + COVERED_BY_CONTRACT * covered - self.seen("spread", "cds") / CDS_HALF
+        odds -= LEVERAGE_SLOPE * np.maximum(self.seen("spread", "leverage") - LEVERAGE_COMFORT, 0.0)
+        in_order = (self.months_in_arrears < 1.0) & (self.margin_breached < 1.0)
+        return expit(odds) * in_order * self.alive
+
+    @rule("per year")
+    def external_finance_premium(self) -> Array:
+        """External finance premium, per year, (n, R). Rule: ``χ ln(assets / equity)``. Source: [bgg1999], eq. 3.8 in logs."""
+        return -PREMIUM_ELASTICITY * np.log1p(-np.minimum(self.seen("spread", "leverage"), 1.0 - 1.0 / LEVERAGE_MAX))
+
+    @rule("share")
+    def market_leverage(self) -> Array:
+        """Debt over debt plus equity, in [0, 1], (n, R). Rule: equity at the market where it has a price, at book elsewhere."""
+        equity = np.where(self.is_issuer > 0.0, self.market_value, np.maximum(self.book_net_worth, 0.0))
+        return self.debt / np.maximum(self.debt + equity, 1e-6)
+
+    @rule("per year")
+    def structural_spread(self) -> Array:
+        """Spread that pays for expected loss over five years, per year, (n, R).
+
+        Rule: hazard from Merton's distance to default, with asset volatility that falls with leverage to that of debt, times loss given
+        default. Source: [merton1974].
+        """
+        leverage = np.clip(self.debt / np.maximum(self.debt + self.market_value, 1e-6), LEVERAGE_FLOOR, 0.999)
+        volatility = self.equity_volatility * (1.0 - leverage) + 0.12 * leverage + 0.02
+        distance = -np.log(leverage) + (0.02 - 0.5 * volatility * volatility) * MERTON_YEARS
+        survival = np.maximum(ndtr(distance / (volatility * np.sqrt(MERTON_YEARS))), 0.02)
+        return -np.log(survival) / MERTON_YEARS * (1.0 - self.macro("recovery_unsecured"))
+
+    @rule("per year")
+    def cds_premium(self) -> Array:
+        """Five-year CDS premium, per year, (n, R); the dead keep their last.
+
+        Rule: the structural spread, a constant per name that makes the opening premium the sourced one, and a premium while the whole
+        market is in stress. Source: [merton1974]; [longstaff2011] for the common factor.
+        """
+        ratio = self.series("cds_index") / np.maximum(self.series("cds_index_at_start"), 1e-6)
+        stress = STRESS_SHARE * self.cds_at_start * np.clip(ratio - STRESS_FROM, 0.0, 4.0)
+        least = 0.5 * np.minimum(self.cds_at_start, 0.01)
+        premium = np.maximum(self.structural_spread() + self.cds_constant, least) + stress + self.lever("cds.premium")
+        return np.where(self.alive > 0.0, np.minimum(premium, 1.0), self.cds)
+
+    @rule("share")
+    def funded_share_of_round(self) -> Array:
+        """Part of wanted new shares that investors are ready to fund, in [0, 1], (n, R).
+
+        Rule: ``expit(a + b (R_AI + R_own) + c (g / g₀ - 1)) × tranche_share``: R_AI the AI share return of the last twelve months, R_own the
+        smoothed yearly return of the issuer's own fair value, both above the normal return, g expected growth; lag one tick.
+        Source: [baker_wurgler2007] for sentiment-driven supply; the coefficients are assumptions.
+        """
+        growth = self.expected_growth / np.maximum(self.outside_growth, 0.05)
+        recent = self.series("ai_return_year") + np.clip(12.0 * self.value_trend, -1.5, 1.5)
+        odds = SUPPLY_AT_START + SUPPLY_TO_RETURN * recent + SUPPLY_TO_GROWTH * np.clip(growth - 1.0, -1.5, 1.0)
+        return np.minimum(expit(odds) * self.lever("ai_lab.tranche_share"), 1.0)
