@@ -30,7 +30,7 @@ def make_economy(firms: dict[str, dict[str, Any]], **contracts: list[dict[str, A
     given = {name: dict(cells) for name, cells in firms.items()}
     given.setdefault("main_bank", {"kind": "lender", "lender_type": "bank", "other_assets": 1000.0})
     for name, kind in SECTORS.items():
-        given.setdefault(name, {"kind": kind, "cash": 100.0 if kind in ("outside", "household") else 0.0})
+        given.setdefault(name, {"kind": kind, "cash": 10_000.0 if kind in ("outside", "household") else 0.0})
     ids = tuple(sorted(given, key=lambda name: KINDS.index(given[name]["kind"])))
     values = {name: np.array([float(given[agent].get(name, item.default)) for agent in ids]) for name, item in AGENT_ITEMS.items()}
     values["deposits"][ids.index("main_bank")] = float(np.cumsum(values["cash"])[-1]) - float(np.cumsum(values["deposits"])[-1])
@@ -51,7 +51,9 @@ def make_economy(firms: dict[str, dict[str, Any]], **contracts: list[dict[str, A
     return Economy(
         name="small", title="A small economy", start="2025-12", description="Made in a test.", ids=ids, names=ids,
         kinds=tuple(given[agent]["kind"] for agent in ids), lender_types=tuple(given[agent].get("lender_type", "") for agent in ids),
-        jurisdictions=("us",) * len(ids), ratings=("",) * len(ids), listed=listed, values=values, macro=macro, facts=(), sources={}, **tables,
+        jurisdictions=("us",) * len(ids), ratings=("",) * len(ids),
+        listed=listed, values=values, macro=macro, facts=(),
+        sources={}, **tables,
     )  # fmt: skip
 
 

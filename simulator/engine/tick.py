@@ -64,12 +64,18 @@ def refresh(model: ContagionModel) -> None:
     given = books.loans_given()
     c["stake_value"][...] = books.stakes.by_holder(books.stake_values())
     c["total_assets"][...] = c["cash"] + c["capacity"] + c["construction"] + c["other_assets"] + given + c["stake_value"]
-    rate = loans.rate + loans.is_floating * books.series["policy_rate"]
     owed = loans.principal + loans.arrears
-    model.interest = np.maximum(rate, 0.0) * owed * books.years_per_tick
-    dearer = np.clip((loans.rate - loans.rate_at_start) * (loans.rate_at_start != 0.0), 0.0, None) * owed * books.years_per_tick
-    model.dearer = np.minimum(dearer, model.interest)
-    model.principal_due = books.repayments.due(books.tick) * loans.of_debtor(c["alive"])
+    owed *= books.years_per_tick
+    interest = loans.is_floating * books.series["policy_rate"]  # worked on in place: these are the widest arrays of the tick
+    interest += loans.rate
+    np.maximum(interest, 0.0, out=interest)
+    interest *= owed
+    dearer = loans.rate - loans.rate_at_start
+    np.maximum(dearer, 0.0, out=dearer)
+    dearer *= loans.has_opening_rate
+    dearer *= owed
+    model.interest, model.dearer = interest, np.minimum(dearer, interest, out=dearer)
+    model.principal_due = books.repayments.due(books.tick)
     model.planned_deliveries = compute.planned(books)
     leases = books.leases
     month = books.tick + 1

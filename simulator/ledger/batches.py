@@ -20,6 +20,7 @@ from simulator.ledger.postings import Ledger
 Array = NDArray[np.float64]
 
 SINGLES = ("opening", "flows", "losses_on_estates", "rounding")
+WRITTEN_FLOWS = frozenset({"book_net_worth", "insolvent"})
 TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
 
 
@@ -52,9 +53,11 @@ class _Cut(dict[Any, Array]):
             self[key]  # noqa: B018 - asks for it
         return super().items()
 
-    def write_back(self) -> None:
-        """Write what was asked for into the batch."""
+    def write_back(self, names: frozenset[str] | None = None) -> None:
+        """Write what was asked for into the batch; only ``names`` where they are given."""
         for key, values in super().items():
+            if names is not None and key not in names:
+                continue
             target = self.whole.get(key)
             if target is None:
                 target = self.whole[key] = np.zeros((values.shape[0], self.width))
@@ -115,9 +118,10 @@ class Part:
         return books, ledger
 
     def _restore(self) -> None:
-        for cut in self._cuts:
-            cut.write_back()
         whole = self.whole_books
+        stocks = frozenset(name for name, role in whole.columns.roles.items() if role == "stock") | WRITTEN_FLOWS
+        for cut in self._cuts:
+            cut.write_back(stocks if cut.whole is whole.columns.arrays else None)
         whole.converged[self.index] = self.books.converged
         whole.dead_rows = np.union1d(whole.dead_rows, self.books.dead_rows)
         for name in SINGLES:

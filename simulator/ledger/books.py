@@ -103,6 +103,7 @@ class Books:
         self.loans.static["is_floating"] = floating.astype(np.float64)[:, None]
         self.loans.add("rate", self.loans.static.pop("rate"))  # fixed: the coupon; floating: the spread over the policy rate
         self.loans.static["rate_at_start"] = self.loans.rate[:, :1].copy()
+        self.loans.static["has_opening_rate"] = (self.loans.rate_at_start != 0.0).astype(np.float64)
         self.loans.add("arrears")
         self.repayments = RepaymentSchedule(self.loans, self.ticks)
         self.stakes = Contracts(economy.stakes, "holder", "issuer", size, width)
@@ -178,7 +179,13 @@ class Books:
 
     def net(self, contracts: Contracts, amounts: Array) -> Array:
         """Amounts ``(C, R)`` added for the owner and taken from the debtor, ``(N, R)``; sums to zero over agents."""
-        return self.by_owner(contracts, amounts) - contracts.by_debtor(amounts)
+        change: Array = contracts.net_matrix @ amounts
+        rows = self.dead_rows
+        if len(rows):
+            orphaned = (contracts.rows_of_holders(rows) @ amounts) * (1.0 - self["alive"][rows])
+            change[rows] -= orphaned
+            change[self.outside] += total(orphaned)[0]
+        return change
 
     def debt(self) -> Array:
         """Loans owed, arrears included, USD bn, ``(N, R)``."""

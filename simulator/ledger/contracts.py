@@ -62,6 +62,14 @@ class Contracts:
         """Amounts ``(C, R)`` added for the holder and taken from the debtor: ``(N, R)``; sums to zero over agents."""
         return self.net_matrix @ amounts  # type: ignore[no-any-return]
 
+    def rows_of_holders(self, rows: NDArray[np.int64]) -> Any:
+        """The rows of the matrix that sums by holder, kept until other rows are asked for."""
+        known = self.__dict__.get("_holder_rows")
+        if known is None or not np.array_equal(known[0], rows):
+            known = (rows.copy(), self.holder_matrix[rows])
+            self.__dict__["_holder_rows"] = known
+        return known[1]
+
     def of_holder(self, values: Array) -> Array:
         """Each contract's holder's row of ``values (N, R)``: ``(C, R)``."""
         return np.take(values, self.holder, axis=0)

@@ -37,6 +37,8 @@ class RepaymentSchedule:
         self.terms = np.where((terms > 0) & (terms < NEVER), terms, DEFAULT_TERM)
         self._bullets: dict[int, Array] = {}
         self._instalment_ends: dict[int, Array] = {}
+        self._slow_rows = np.flatnonzero(self.is_amortising)
+        self.due_rows = self._slow_rows
         self.instalment = np.zeros((loans.count, loans.replications))
         for month in np.unique(self.maturity):
             self._place(loans.principal, np.flatnonzero(self.maturity == month), int(month), int(month) + 1)
@@ -70,16 +72,23 @@ class RepaymentSchedule:
         return months[tick]
 
     def due(self, tick: int) -> Array:
-        """Principal that falls due in ``tick``, at most what is owed, ``(C, R)``. To be asked once a tick, in order."""
+        """Principal that falls due in ``tick``, at most what is owed, ``(C, R)``. To be asked once a tick, in order.
+
+        ``due_rows`` then names the rows where something may be due.
+        """
         ended = self._instalment_ends.pop(tick, None)
         if ended is not None:
             self.instalment -= ended
             np.maximum(self.instalment, 0.0, out=self.instalment)
-        due = self.instalment.copy()
         bullets = self._bullets.pop(tick, None)
-        if bullets is not None:
-            due += bullets
-        return np.minimum(due, self.loans.principal)
+        if bullets is None:
+            self.due_rows = self._slow_rows
+            due = np.zeros_like(self.instalment)
+            due[self._slow_rows] = np.minimum(self.instalment[self._slow_rows], self.loans.principal[self._slow_rows])
+            return due
+        self.due_rows = np.flatnonzero(self.is_amortising | (bullets > 0.0).any(axis=1))
+        due = self.instalment + bullets
+        return np.minimum(due, self.loans.principal, out=due)
 
     def part(self, loans: Contracts, columns: NDArray[np.int64]) -> RepaymentSchedule:
         """The schedule of some replications; months are cut only when :meth:`scale` asks for them."""

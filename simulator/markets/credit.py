@@ -76,13 +76,14 @@ class CreditMarket:
         loans = books.loans
         accepted = books["credit_standing"]
         appetite = books.levers["lender.risk_appetite"]
-        willing = loans.of_debtor(accepted)
-        renewing = np.minimum(appetite, 1.0) * books["renewal_room"]
-        renewed = principal_due * willing
-        renewed *= loans.of_holder(renewing)
-        renewed *= 1.0 - self.is_facility
         drawn = self._draw_commitments(books)
-        refused = loans.by_debtor(principal_due - renewed)
+        due = books.repayments.due_rows
+        renewing = (np.minimum(appetite, 1.0) * books["renewal_room"])[loans.holder[due]]
+        renewing *= accepted[loans.debtor[due]]
+        renewing *= 1.0 - self.is_facility[due]
+        renewed = np.zeros_like(principal_due)
+        renewed[due] = principal_due[due] * renewing
+        refused = books["principal_due"] - loans.by_debtor(renewed)
         rest = np.maximum(books["planned_borrowing"] + ASKED_ELSEWHERE * refused - loans.by_debtor(drawn), 0.0)
         room_of_borrower = np.maximum(books.levers["borrower.leverage_cap"] * books["total_assets"] - books["debt"], 0.0)
         rest = np.minimum(rest, room_of_borrower) * accepted
@@ -94,11 +95,13 @@ class CreditMarket:
         backed = np.minimum(1.0, (np.maximum(books["secured_room"], 0.0) + np.maximum(purchase, 0.0)) / np.maximum(secured, 1e-9))
         cut = loans.of_debtor(1.0 - backed)
         cut *= self.is_asset_backed
-        asked -= asked * cut
+        cut *= asked
+        asked -= cut
         rationed = np.minimum(1.0, books["lending_room"] / np.maximum(loans.by_holder(asked), 1e-9))
         asked *= loans.of_holder(rationed)
-        granted = np.where(asked > DUST, asked, 0.0)
-        fresh = granted + drawn
+        asked *= asked > DUST
+        granted = asked
+        fresh = granted + drawn if drawn.any() else granted
         by_borrower = loans.by_debtor(fresh)
         raise_liquidity(books, ledger, loans.by_holder(fresh))
         self._reprice(books, fresh, renewed)

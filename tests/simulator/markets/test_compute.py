@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from agents.firm import BUILD_MONTHS
 from simulator.engine.model import ContagionModel
+from simulator.engine.tick import decide
 from simulator.ledger.identities import check
-from simulator.markets.compute import BUILD_MONTHS
 
 Build = Callable[..., ContagionModel]
 
@@ -92,6 +93,8 @@ def switched_on(model: ContagionModel, spare: float, connected: float = 0.0) -> 
     books["newly_connected"][row(model, "utility")] = connected
     before, worn = float(books["capacity"][cloud, 0]), float(books["capacity"][cloud, 0]) * 0.01
     building = float(books["construction"][cloud, 0])
+    decide(model, "wear", "wear")
+    decide(model, "finished_building", "finished_building")
     model.compute.build(books, model.ledger)
     check(books, model.ledger)
     fresh = float(books["capacity"][cloud, 0]) - before + worn

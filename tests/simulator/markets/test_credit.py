@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from simulator.engine.model import ContagionModel
+from simulator.engine.tick import decide
 from simulator.ledger.identities import check
+from simulator.markets.credit import index_of_spreads
 
 Build = Callable[..., ContagionModel]
 
@@ -19,6 +21,12 @@ def opened() -> ContagionModel:
     model = ContagionModel("us_ai_2025", replications=(0,), horizon_months=3, mesa_agents=False)
     model.ledger.begin_tick()
     return model
+
+
+def standing(model: ContagionModel) -> np.ndarray:
+    """How each agent stands with lenders, ``(N, R)``; one row a firm or lender."""
+    decide(model, "credit_standing", "credit_standing")
+    return model.books["credit_standing"][model.books.can_default].copy()
 
 
 def pair(small_model: Build, **given: Any) -> ContagionModel:
@@ -31,6 +39,7 @@ def pair(small_model: Build, **given: Any) -> ContagionModel:
     books = model.books
     books["lending_room"][...] = 1000.0
     books["renewal_room"][...] = 1.0
+    standing(model)
     books["total_assets"][...] = books.total_assets()
     return model
 
@@ -50,7 +59,7 @@ def test_acceptance_falls_with_the_premium_on_default(opened: ContagionModel) ->
     answers = []
     for premium in (0.0, 0.02, 0.05, 0.2, 0.6):
         books["cds"][...] = premium
-        answers.append(opened.credit.acceptance(books).copy())
+        answers.append(standing(opened))
     for less, more in zip(answers[1:], answers, strict=False):
         assert (less < more).all()
     assert (answers[0] <= 1.0).all()
@@ -60,25 +69,25 @@ def test_acceptance_falls_with_the_premium_on_default(opened: ContagionModel) ->
 def test_acceptance_falls_with_leverage_above_what_is_comfortable(opened: ContagionModel) -> None:
     books = opened.books
     books["leverage"][...] = 0.1
-    low = opened.credit.acceptance(books).copy()
+    low = standing(opened)
     books["leverage"][...] = 0.3
-    assert (opened.credit.acceptance(books) == low).all()
+    assert (standing(opened) == low).all()
     books["leverage"][...] = 0.95
-    assert (opened.credit.acceptance(books) < low).all()
+    assert (standing(opened) < low).all()
 
 
 def test_acceptance_rises_with_contracted_sales(opened: ContagionModel) -> None:
     books = opened.books
     books["contracted_next"][...] = 0.0
-    bare = opened.credit.acceptance(books).copy()
+    bare = standing(opened)
     books["contracted_next"][...] = books["debt"] + 1.0
-    assert (opened.credit.acceptance(books) > bare).all()
+    assert (standing(opened) > bare).all()
 
 
 @pytest.mark.parametrize(("column", "value"), [("months_in_arrears", 1.0), ("margin_breached", 1.0), ("alive", 0.0)])
 def test_who_is_overdue_in_breach_or_gone_gets_nothing(column: str, value: float, opened: ContagionModel) -> None:
     opened.books[column][...] = value
-    assert not opened.credit.acceptance(opened.books).any()
+    assert not standing(opened).any()
 
 
 @pytest.mark.parametrize("economy", ["three_firms", "us_ai_2025"])
@@ -157,10 +166,12 @@ def test_a_slot_is_repriced_by_the_weight_of_what_is_new(small_model: Build) -> 
 
 
 def test_undrawn_commitments_are_drawn_as_the_borrower_builds(small_model: Build) -> None:
-    firms = {"spv": {"kind": "project_company", "cash": 5.0, "construction": 60.0}}
+    spv = {"kind": "project_company", "cash": 5.0, "construction": 60.0}
+    firms = {"spv": spv, "cloud": {"kind": "cloud", "cash": 1.0, "market_value": 10.0}}
     row = {"lender": "main_bank", "borrower": "spv", "kind": "delayed_draw", "undrawn": 50.0, "maturity": 60, "rate": 0.06}
     model = small_model(firms, loans=[row])
     books = model.books
+    standing(model)
     books["planned_investment"][books.ids.index("spv")] = 7.0
     model.credit.lend(books, model.ledger, np.zeros((1, 1)))
     check(books, model.ledger)
@@ -169,15 +180,14 @@ def test_undrawn_commitments_are_drawn_as_the_borrower_builds(small_model: Build
 
 
 def test_premiums_rise_as_share_prices_fall_and_stay_where_nothing_moves(opened: ContagionModel) -> None:
-    from simulator.markets.credit import credit_default_swaps
-
     books, ledger = opened.books, opened.ledger
     start = books["cds_at_start"]
-    credit_default_swaps(books, ledger)
+    decide(opened, "cds_premium", "cds")
     issuers = (books["is_issuer"] > 0.0)[:, 0] & (start[:, 0] >= 0.001)
     np.testing.assert_allclose(books["cds"][issuers], start[issuers], rtol=1e-9)
     books["share_price"][...] = 0.3
-    credit_default_swaps(books, ledger)
+    decide(opened, "cds_premium", "cds")
+    index_of_spreads(books, ledger)
     indebted = issuers & (books["debt"][:, 0] > 0.2 * books["market_value_at_start"][:, 0])
     assert indebted.any()
     assert (books["cds"] > start)[indebted].all()

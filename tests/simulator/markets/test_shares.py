@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from simulator.engine.model import ContagionModel
+from simulator.engine.tick import decide
 from simulator.ledger.identities import check
 from simulator.markets import shares
 
@@ -70,10 +71,11 @@ def test_a_round_moves_every_mark_to_its_price_down_rounds_included(small_model:
     model = lab_with_holders(small_model)
     books = model.books
     books["fair_price"][row(model, "lab")] = 0.5
+    worth = float(books.net_worth()[row(model, "other"), 0])
     raise_round(model, 10.0)
     assert books["share_price"][row(model, "lab"), 0] == pytest.approx(0.5)
     assert float(books.market_value()[row(model, "lab"), 0]) == pytest.approx(60.0)
-    assert model.ledger.loss_by_tag["equity"][0, 0] == pytest.approx(0.5 * 40.0)
+    assert float(books.net_worth()[row(model, "other"), 0]) - worth == pytest.approx(-0.5 * 10.0)
     assert books.stakes.shares[1, 0] / books["shares"][row(model, "lab"), 0] == pytest.approx(0.10 * 50.0 / 60.0)
 
 
@@ -106,14 +108,19 @@ def test_supply_of_new_equity_falls_with_returns_and_expected_growth_and_with_th
     model = lab_with_holders(small_model)
     books = model.books
     lab = row(model, "lab")
-    plain = float(shares.equity_supply(books)[lab, 0])
+
+    def supply() -> float:
+        decide(model, "funded_share_of_round", "equity_supply")
+        return float(books["equity_supply"][lab, 0])
+
+    plain = supply()
     books.series["ai_return_year"] = np.full((1, 1), -0.4)
-    fallen = float(shares.equity_supply(books)[lab, 0])
+    fallen = supply()
     assert fallen < plain
     books["expected_growth"][...] -= 0.3
-    assert float(shares.equity_supply(books)[lab, 0]) < fallen
+    assert supply() < fallen
     books.levers = {**books.levers, "ai_lab.tranche_share": np.zeros((books.agents, 1))}
-    assert float(shares.equity_supply(books)[lab, 0]) == 0.0
+    assert supply() == 0.0
 
 
 def test_an_investor_pays_tranches_out_of_a_part_of_its_cash_only(small_model: Build) -> None:
