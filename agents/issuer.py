@@ -13,7 +13,7 @@ CDS_HALF = 0.02  # a CDS this much higher lowers the log-odds by one (assumption
 LEVERAGE_COMFORT = 0.7  # market leverage above this lowers the log-odds (assumption, 0.6-0.8)
 LEVERAGE_SLOPE = 8.0  # by this much per unit (assumption, 5-12)
 COVERED_BY_CONTRACT = 2.0  # log-odds for a borrower whose contracted sales of a year equal its debt (assumption, 0-3)
-PREMIUM_ELASTICITY = 0.02  # chi: spread per log point of assets over equity ([bgg1999] use 0.05 on the cost of capital; assumption, 0.01-0.05)
+PREMIUM_ELASTICITY = 0.02  # chi: spread per log point of assets over equity ([bernanke1999] use 0.05 on the cost of capital; assumption, 0.01-0.05)
 LEVERAGE_MAX = 20.0  # assets over equity above which the premium rises no more (assumption, 10-30)
 LEVERAGE_FLOOR = 0.1  # a young firm's first loans do not make it riskier: below a tenth, leverage says nothing (assumption, 0.05-0.2)
 MARKET_VOLATILITY = 0.16  # yearly, of the market factor (long-run average of US shares; 0.12-0.2)
@@ -99,7 +99,7 @@ class Issuer(EconomicAgent):
         """Share of its requests that lenders with room to spare would take, in [0, 1], (n, R).
 
         Rule: falls with the CDS and with market leverage, rises with contracted sales over debt (backlog is collateral for belief); nothing for
-        who is overdue or in margin breach. Source: model.md stage 4; logistic form as in [bgg1999]-type rationing, coefficients assumed.
+        who is overdue or in margin breach. Source: model.md stage 4; logistic form as in [bernanke1999]-type rationing, coefficients assumed.
         """
         covered = np.minimum(self.contracted_next / np.maximum(self.debt, 1e-6), 1.0)
         odds = ACCEPTANCE_AT_ZERO + COVERED_BY_CONTRACT * covered - self.seen("spread", "cds") / CDS_HALF
@@ -109,7 +109,7 @@ class Issuer(EconomicAgent):
 
     @rule("per year")
     def external_finance_premium(self) -> Array:
-        """External finance premium, per year, (n, R). Rule: ``χ ln(assets / equity)``. Source: [bgg1999], eq. 3.8 in logs."""
+        """External finance premium, per year, (n, R). Rule: ``χ ln(assets / equity)``. Source: [bernanke1999], eq. 3.8 in logs."""
         return -PREMIUM_ELASTICITY * np.log1p(-np.minimum(self.seen("spread", "leverage"), 1.0 - 1.0 / LEVERAGE_MAX))
 
     @rule("share")

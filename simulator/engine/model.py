@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.base import EconomicAgent
+from agents.issuer import Issuer
 from agents.registry import AGENT_CLASSES, FIRM_KINDS
 from scenarios.changes import Change
 from scenarios.levers import LeverSchedule
@@ -79,6 +80,7 @@ class ContagionModel(mesa.Model):
         if mesa_agents or stepping == "agents":
             for row, kind in enumerate(self.economy.kinds):
                 self.agents_by_row.append(AGENT_CLASSES[kind](self, row))
+        self._issuers: list[Issuer] = []
         self._singles: dict[str, list[EconomicAgent]] = {}
         self.compute = ComputeMarket(self.books)
         self.credit = CreditMarket(self.books)
@@ -115,6 +117,21 @@ class ContagionModel(mesa.Model):
         while self.books.tick < self.horizon_months:
             self.step()
         return self
+
+    def issuers(self) -> Iterable[EconomicAgent]:
+        """For rules that no kind of firm has of its own (:class:`agents.issuer.Issuer`): adjacent kinds in one cohort."""
+        if self.stepping == "agents":
+            return self.actors(FIRM_KINDS)
+        if not self._issuers:
+            edges = [(self.books.rows[kind].start, self.books.rows[kind].stop) for kind in FIRM_KINDS if kind in self._cohorts]
+            merged: list[list[int]] = []
+            for start, stop in edges:
+                if merged and merged[-1][1] == start:
+                    merged[-1][1] = stop
+                else:
+                    merged.append([start, stop])
+            self._issuers = [Issuer.cohort_of(self.books, slice(start, stop)) for start, stop in merged]
+        return self._issuers
 
     def actors(self, kinds: tuple[str, ...] = FIRM_KINDS) -> Iterable[EconomicAgent]:
         """Whom a rule is asked of: one cohort a kind, or one Mesa agent after the other."""

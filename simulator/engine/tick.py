@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.issuer import MARKET_VOLATILITY
+from agents.issuer import MARKET_VOLATILITY, Issuer
 from agents.registry import FIRM_KINDS
 from simulator.engine import defaults
 from simulator.ledger import identities
@@ -31,7 +31,7 @@ EARNERS = FIRM_KINDS
 def decide(model: ContagionModel, rule: str, into: str, kinds: tuple[str, ...] = FIRM_KINDS) -> None:
     """Ask a rule of every agent of ``kinds`` and keep the answers in the column ``into``."""
     target = model.books[into]
-    for actor in model.actors(kinds):
+    for actor in model.issuers() if hasattr(Issuer, rule) else model.actors(kinds):
         target[actor.rows] = getattr(actor, rule)()
 
 

@@ -7,6 +7,7 @@ month equal those of the list of single loans (a test holds this).
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,17 +59,22 @@ class RepaymentSchedule:
 
     def _place(self, amounts: Array, rows: NDArray[np.int64], due_tick: int, months: int) -> None:
         slow, bullet = rows[self.is_amortising[rows]], rows[~self.is_amortising[rows]]
+        schedule = self.whole or self
         if len(bullet) and due_tick < self.ticks:
-            self._month(self._bullets, due_tick)[bullet] += amounts[bullet]
+            self._month(schedule._bullets, due_tick)[self._place_of(bullet)] += amounts[bullet]
         if len(slow):
             instalment = amounts[slow] / months
-            self.instalment[slow] += instalment
+            schedule.instalment[self._place_of(slow)] += instalment
             if due_tick + 1 < self.ticks:
-                self._month(self._instalment_ends, due_tick + 1)[slow] += instalment
+                self._month(schedule._instalment_ends, due_tick + 1)[self._place_of(slow)] += instalment
+
+    def _place_of(self, rows: NDArray[np.int64]) -> Any:
+        """Where rows stand in the arrays of the whole schedule: all columns, or those of the part."""
+        return (rows,) if self.columns is None else np.ix_(rows, self.columns)
 
     def _month(self, months: dict[int, Array], tick: int) -> Array:
         if tick not in months:
-            months[tick] = np.zeros_like(self.instalment)
+            months[tick] = np.zeros_like((self.whole or self).instalment)
         return months[tick]
 
     def due(self, tick: int) -> Array:
@@ -99,7 +105,7 @@ class RepaymentSchedule:
     def scale(self, rows: NDArray[np.int64], factor: Array) -> None:
         """Shrink what is still to fall due of ``rows`` by ``factor (len(rows), R)`` after an early repayment."""
         schedule = self.whole or self
-        place = np.ix_(rows, self.columns) if self.columns is not None else (rows,)
+        place = self._place_of(rows)
         for month in (schedule.instalment, *schedule._bullets.values(), *schedule._instalment_ends.values()):
             month[place] *= factor
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.ledger.batches import Part
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
 from simulator.networks.clearing import EdgeNetwork
@@ -48,8 +49,6 @@ class Settlement:
         payee = (loans.holder, orders.holder, leases.holder, np.full(len(self.payers), books.outside), loans.debtor[self.lines])
         self.network = EdgeNetwork(np.concatenate(payer), np.concatenate(payee), np.concatenate(classes), books.agents)
         self._ends = np.cumsum([len(block) for block in payer])
-        self._dues = np.zeros((int(self._ends[-1]), books.replications))
-        self._lines = np.zeros_like(self._dues)
         never_short = np.zeros((books.agents, 1), dtype=bool)
         never_short[books.money_issuers] = True
         never_short[[books.government, books.outside]] = True
@@ -76,41 +75,64 @@ class Settlement:
         books["operating_arrears"][...] += operating
 
     def clear(self, ledger: Ledger) -> None:
-        """Pay the arrears as far as cash, receipts and credit lines go; what stays is overdue."""
+        """Pay the arrears as far as cash, receipts and credit lines go; what stays is overdue.
+
+        Where everybody can pay in full, everybody does; the clearing proper runs in the other replications only.
+        """
         books = self.books
+        tables = ((books.loans, books.loans.arrears), (books.orders, books.orders.arrears), (books.leases, books.leases.arrears))
+        bills = books["operating_arrears"]
+        owed, received = bills.copy(), np.zeros_like(bills)
+        received[books.outside] += ledger.sum(bills)[0]
+        for table, arrears in tables:
+            owed += table.by_debtor(arrears)
+            received += books.by_owner(table, arrears)
+        short = (books["cash"] + self._unlimited + received < owed * (1.0 + 1e-12)).any(axis=0)
+        flow = received - owed
+        unpaid = {}
+        overdue = np.zeros_like(owed)
+        if short.any():
+            with Part(books, ledger, short) as part:
+                flow[:, part.index], overdue[:, part.index], unpaid = self._clear_short(part.books, part.ledger)
+        ledger.move_cash(flow)
+        for place, (_, arrears) in enumerate((*tables, (None, bills))):
+            arrears[...] = 0.0
+            if unpaid:
+                arrears[:, np.flatnonzero(short)] = unpaid[place]
+        is_overdue = overdue > 1e-9 * (owed + 1.0)
+        ledger.set_column("months_in_arrears", np.where(is_overdue, books["months_in_arrears"] + 1.0, 0.0))
+
+    def _clear_short(self, books: Books, ledger: Ledger) -> tuple[Array, Array, dict[int, Array]]:
+        """The clearing of replications in which somebody is short: cash flows ``(N, R)``, what stays overdue ``(N, R)``, and it by table."""
         loans, orders, leases = books.loans, books.orders, books.leases
         end = self._ends
-        dues = self._dues
+        dues = np.zeros((int(end[-1]), books.replications))
         dues[: end[0]] = loans.arrears
         dues[end[0] : end[1]] = orders.arrears
         dues[end[1] : end[2]] = leases.arrears
         dues[end[2] : end[3]] = np.take(books["operating_arrears"], self.payers, axis=0)
-        self._lines[end[3] :] = loans.undrawn[self.lines]
-        cleared = self.network.clear(dues, books["cash"] + self._unlimited, lines=self._lines if len(self.lines) else None)
+        lines = None
+        if len(self.lines):
+            lines = np.zeros_like(dues)
+            lines[end[3] :] = loans.undrawn[self.lines]
+        cleared = self.network.clear(dues, books["cash"] + self._unlimited, lines=lines)
         books.converged &= cleared.converged
         paid = cleared.paid
-        if cleared.drawn is not None and len(self.lines):
-            drawn = cleared.drawn[end[3] :]
+        if len(self.lines):
             funded = np.minimum(paid[end[3] :], loans.undrawn[self.lines])
-            if drawn.any():
-                new_loans = np.zeros_like(loans.principal)
-                new_loans[self.lines] = funded
-                loans.undrawn[self.lines] -= funded
-                ledger.lend(new_loans)
-                books.repayments.draw(new_loans, books.tick)
+            new_loans = np.zeros_like(loans.principal)
+            new_loans[self.lines] = funded
+            loans.undrawn[self.lines] -= funded
+            ledger.lend(new_loans)
+            books.repayments.draw(new_loans, books.tick)
         flow = books.net(loans, paid[: end[0]])
         flow += books.net(orders, paid[end[0] : end[1]])
         flow += books.net(leases, paid[end[1] : end[2]])
         bills = paid[end[2] : end[3]]
         flow[self.payers] -= bills
         flow[books.outside] += ledger.sum(bills)[0]
-        ledger.move_cash(flow)
-        loans.arrears[...] -= paid[: end[0]]
-        orders.arrears[...] -= paid[end[0] : end[1]]
-        leases.arrears[...] -= paid[end[1] : end[2]]
-        books["operating_arrears"][self.payers] -= bills
-        overdue = loans.by_debtor(loans.arrears) + orders.by_debtor(orders.arrears) + leases.by_debtor(leases.arrears)
-        overdue += books["operating_arrears"]
-        scale = cleared.owed + 1.0
-        is_overdue = overdue > 1e-9 * scale
-        ledger.set_column("months_in_arrears", np.where(is_overdue, books["months_in_arrears"] + 1.0, 0.0))
+        left = [dues[: end[0]] - paid[: end[0]], dues[end[0] : end[1]] - paid[end[0] : end[1]], dues[end[1] : end[2]] - paid[end[1] : end[2]]]
+        operating = np.zeros_like(flow)
+        operating[self.payers] = dues[end[2] : end[3]] - bills
+        overdue = loans.by_debtor(left[0]) + orders.by_debtor(left[1]) + leases.by_debtor(left[2]) + operating
+        return flow, overdue, dict(enumerate([*left, operating]))

@@ -1,0 +1,166 @@
+"""Side by side: one Mesa agent at a time, cohorts of a batch, and plain Python floats. Run: python benchmarks/side_by_side.py
+
+First the two steppings must give the same bits and the plain port the same answers; then they are timed. One line
+``name value unit`` a figure; README.md of this folder says what each means. Exit code 1 when something differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.plain_float import PlainModel, RecordedModel, TimedModel
+from simulator.engine.inputs import opened
+from simulator.engine.model import ContagionModel
+from simulator.errors import InputError
+
+TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
+
+
+def report(name: str, value: float, unit: str) -> None:
+    """Print a figure."""
+    print(f"{name} {value:.4g} {unit}", flush=True)
+
+
+def state_of(model: ContagionModel, number: int) -> dict[str, NDArray[Any]]:
+    """Everything that replication ``number`` has come to: columns, states of contracts, series now and by tick, losses."""
+    position, width = model.replications.index(number), len(model.replications)
+
+    def one(values: NDArray[Any]) -> NDArray[Any]:
+        return np.ascontiguousarray(values[..., position if values.shape[-1] == width else 0])
+
+    books, ledger = model.books, model.ledger
+    found = {f"column {name}": one(values) for name, values in books.columns.items()}
+    for table in TABLES:
+        found |= {f"{table} {name}": one(values) for name, values in getattr(books, table).state.items()}
+    found |= {f"series {name}": one(values) for name, values in books.series.items()}
+    found |= {f"recorded series {name}": one(values) for name, values in model.recorder.series.items()}
+    return found | {f"losses {name}": one(values) for name, values in ledger.loss_by_tag.items()}
+
+
+def differing(ours: dict[str, NDArray[Any]], theirs: dict[str, NDArray[Any]]) -> list[str]:
+    """Names of what is missing on one side or not the same to the bit."""
+    names = sorted(ours.keys() ^ theirs.keys())
+    return names + [name for name in ours if name in theirs and ours[name].tobytes() != theirs[name].tobytes()]
+
+
+def gate(economy: Any, replications: int, options: dict[str, Any]) -> tuple[int, list[str]]:
+    """Compare the two steppings after the whole horizon, for the first, middle and last replication of a batch.
+
+    Returns how many arrays were compared, and a line for each that differs.
+    """
+    batch = ContagionModel(economy, replications=range(replications), mesa_agents=False, stepping="cohorts", **options).run()
+    compared, found = 0, []
+    for number in sorted({0, replications // 2, replications - 1}):
+        alone = ContagionModel(economy, replications=(number,), stepping="agents", **options).run()
+        ours, theirs = state_of(batch, number), state_of(alone, number)
+        compared += len(ours)
+        found += [f"replication {number}: {name} differs between cohorts and one agent at a time" for name in differing(ours, theirs)]
+    return compared, found
+
+
+def median_seconds(call: Callable[[int], object], repeats: int) -> float:
+    """Median time of ``call(repeat)``, garbage collected before each."""
+    times = []
+    for repeat in range(repeats):
+        gc.collect()
+        start = time.perf_counter()
+        call(repeat)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def time_steppings(economy: Any, replications: int, repeats: int, options: dict[str, Any]) -> None:
+    """Whole runs, from the opened economy to the end of the horizon; each Mesa repeat is another replication."""
+    batch = range(replications)
+    mesa = median_seconds(lambda repeat: ContagionModel(economy, replications=(repeat,), stepping="agents", **options).run(), repeats)
+    batched = median_seconds(lambda _: ContagionModel(economy, replications=batch, mesa_agents=False, **options).run(), repeats) / replications
+    report("mesa_seconds_per_replication", mesa, "seconds")
+    report("batched_seconds_per_replication", batched, "seconds")
+    report("batched_over_mesa_ratio", mesa / batched, "times")
+
+
+def time_rules(economy: Any, plain: PlainModel, replications: int, repeats: int, options: dict[str, Any]) -> None:
+    """The rules of two kinds alone: plain floats, our Mesa agents one at a time, and cohorts of a batch."""
+
+    def in_rules(**how: Any) -> float:
+        times = []
+        for _ in range(repeats):
+            gc.collect()
+            model = TimedModel(economy, **how, **options)
+            model.run()
+            times.append(model.rule_seconds / replications if len(model.replications) > 1 else model.rule_seconds)
+        return statistics.median(times)
+
+    floats = statistics.median(plain.seconds() for _ in range(repeats))
+    mesa = in_rules(replications=(0,), stepping="agents")
+    batched = in_rules(replications=range(replications), mesa_agents=False)
+    report("plain_float_seconds_per_replication", floats, "seconds")
+    report("mesa_rules_seconds_per_replication", mesa, "seconds")
+    report("batched_rules_seconds_per_replication", batched, "seconds")
+    report("batched_rules_over_plain_float_ratio", floats / batched, "times")
+    report("batched_rules_over_mesa_rules_ratio", mesa / batched, "times")
+    report("plain_float_over_mesa_rules_ratio", mesa / floats, "times")
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check, time and print; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Time one Mesa agent at a time, cohorts of a batch, and plain Python floats side by side.")
+    parser.add_argument("--replications", type=at_least_one, default=512, help="replications of the batch (default 512)")
+    parser.add_argument("--repeats", type=at_least_one, default=3, help="repeats of each timing, of which the median is told (default 3)")
+    parser.add_argument("--ticks", type=at_least_one, default=60, help="months (default 60)")
+    parser.add_argument("--economy", default="us_ai_2025", help="name or folder of an economy (default us_ai_2025)")
+    parser.add_argument("--shock", nargs="*", default=[], help="shocks by name (default none)")
+    given = parser.parse_args(arguments)
+    options = {"horizon_months": given.ticks, "shock": tuple(given.shock)}
+    try:
+        economy = opened(given.economy)
+        with threadpool_limits(limits=1):
+            return _side_by_side(economy, given.replications, given.repeats, options)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _side_by_side(economy: Any, replications: int, repeats: int, options: dict[str, Any]) -> int:
+    compared, found = gate(economy, replications, options)  # runs first: it also prepares the quiet world, which is kept per economy
+    if not found:
+        recorded = RecordedModel(economy, **options)
+        recorded.run()
+        plain = PlainModel(recorded.asked)
+        found = [f"plain float port: {line}" for line in plain.differences()]
+    if found:
+        for line in found:
+            print(line, file=sys.stderr)
+        return 1
+    report("agents", len(economy.ids), "agents")
+    report("ticks", options["horizon_months"], "ticks")
+    report("batch", replications, "replications")
+    report("arrays_with_same_bits", compared, "arrays")
+    report("plain_float_answers_checked", sum(len(question.answers) for question in plain.asked), "answers")
+    time_steppings(economy, replications, repeats, options)
+    time_rules(economy, plain, replications, repeats, options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
