@@ -18,6 +18,7 @@ class AILab(Firm):
     """Buys compute under contract, earns from users, and fills the difference with new shares."""
 
     kind = "ai_lab"
+    automates = True
 
     runway_target_months = Parameter("months", "months of burn that the lab wants to hold in cash")
     equity_supply = Flow("share", "part of a wanted round that investors are ready to fund")

@@ -17,6 +17,7 @@ class CloudProvider(Firm):
     """Borrows against its accelerators to build what its contracts need; lets what lies idle at the spot price."""
 
     kind = "cloud"
+    automates = True
 
     resale_value = Stock("share", "resale value of its accelerators per unit of book value")
 

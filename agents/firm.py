@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from agents.base import Array, Flow, Parameter, Stock
@@ -21,6 +23,8 @@ LIQUID_MONTHS = 12.0  # cash beyond the buffer that a firm is willing to spend w
 
 class Firm(Issuer):
     """A firm: earns from customers outside the model and from contracts, invests, borrows, and may fail."""
+
+    automates: ClassVar[bool] = False  # whether the robot tax falls on the firm's revenue
 
     operating_arrears = Stock("USD bn", "overdue wages, taxes and bills")
     demand = Stock("index, 1 at the start", "level of outside demand")
@@ -163,10 +167,14 @@ class Firm(Issuer):
 
     @rule("USD bn")
     def tax(self) -> Array:
-        """Tax on the profit of the tick, USD bn, (n, R). Rule: a flat effective rate on positive profit after interest and wear."""
+        """Tax on the profit of the tick, USD bn, (n, R). 
+
+        Rule: a flat effective rate on positive profit after interest and wear, and the robot tax on the revenue of firms that sell automation.
+        """
         profit = self.revenue * self.years_per_tick - self.operating_bill - self.interest_due - self.order_bills - self.rent_bills
         profit = profit - self.capacity * self.depreciation_rate * self.years_per_tick
-        return self.tax_rate * np.maximum(profit, 0.0)
+        robot_tax = self.lever("government.robot_tax_rate") * self.revenue * self.years_per_tick if self.automates else 0.0
+        return self.tax_rate * np.maximum(profit, 0.0) + robot_tax
 
     @property
     def cash_floor(self) -> Array:

@@ -1,8 +1,8 @@
 """Two kinds of agents in plain Python: what the rules cost when an agent is an ordinary ``mesa.Agent`` with float attributes.
 
-A port of the rules that the tick asks of hyperscalers and cloud providers. It is driven with inputs recorded from a run of the model and must
-give the model's answers before it is timed. It stands here for side_by_side.py, so that a slow baseline can't flatter the batch:
-no arrays, no descriptors, conditionals rather than calls of ``max``, and the time of loading inputs is not counted.
+A port of the rules that the tick asks of hyperscalers and cloud providers. It is driven with inputs recorded from a run of the model and
+must give the model's answers before it is timed. It stands here for side_by_side.py, so that a slow baseline can't flatter the batch: no
+arrays, no descriptors, conditionals rather than calls of ``max``, and the time of setting the inputs is not counted.
 """
 
 from __future__ import annotations
@@ -10,82 +10,50 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import mesa
 
-from agents import cloud_provider, firm
-from simulator.engine.model import ContagionModel
+from agents import cloud_provider, firm, issuer
 
 YEARS_PER_TICK = 1.0 / 12.0
+ROOT_OF_TICK = math.sqrt(YEARS_PER_TICK)
+ROOT_OF_HALF = math.sqrt(0.5)
+ROOT_OF_MERTON_YEARS = math.sqrt(issuer.MERTON_YEARS)
 OWN_PART = math.sqrt(1.0 - firm.COMMON_DEMAND**2)
 TOLERANCE = 1e-12
 """Largest relative difference of an answer of the port from the model's (``math.exp`` and ``numpy.exp`` differ in the last bit)."""
 
 
-class PlainFirm(mesa.Agent):
-    """A firm with float attributes; each method is the rule of the same name in agents/firm.py.
+def bounded(value: float, low: float, high: float) -> float:
+    """``numpy.clip`` of a float."""
+    return low if value < low else high if value > high else value
 
-    ``step`` is the rule whose turn it is; attributes are named as the model's columns, levers end in ``_lever``, draws in ``_draw``,
-    system series in ``_series``.
+
+def logistic(odds: float) -> float:
+    """``scipy.special.expit`` of a float."""
+    if odds >= 0.0:
+        return 1.0 / (1.0 + math.exp(-odds))
+    power = math.exp(odds)
+    return power / (1.0 + power)
+
+
+class PlainFirm(mesa.Agent):
+    """A firm with float attributes; each method is the rule of the same name in agents/firm.py or agents/issuer.py.
+
+    ``step`` is the rule whose turn it is. Attributes are named as the model's columns; levers end in ``_lever``, draws in ``_draw``, system
+    series in ``_series``, numbers of macro.csv in ``_macro``, and columns as an amplifier lets others see them in ``_seen``.
     """
 
     step: Callable[[], float]
-    tick: int
-    cash: float
-    capacity: float
-    construction: float
-    alive: float
-    debt: float
-    book_net_worth: float
-    demand: float
-    expected_growth: float
-    sales_trend: float
-    share_price: float
-    shares: float
-    contracted_now: float
-    contracted_next: float
-    chip_sales: float
-    interest_due: float
-    principal_due: float
-    order_bills: float
-    rent_bills: float
-    receipts_due: float
-    planned_investment: float
-    operating_bill: float
-    tax_bill: float
-    outside_sales: float
-    power_bill: float
-    supplier_bill: float
-    delivery: float
-    committed_chips: float
-    outside_revenue_at_start: float
-    contracted_at_start: float
-    outside_growth: float
-    long_run_growth: float
-    growth_decay: float
-    revenue_volatility: float
-    cost_share: float
-    fixed_cost: float
-    tax_rate: float
-    depreciation_rate: float
-    cash_floor_months: float
-    payout_share: float
-    capex_at_start: float
-    capacity_at_start: float
-    construction_at_start: float
-    market_value_at_start: float
-    plan_at_start: float
-    demand_lever: float
-    expectation_news_lever: float
-    common_demand_draw: float
-    own_demand_draw: float
-    ai_return_year_series: float
-    household_demand_series: float
 
-    def path_growth_at(self, tick: int) -> float:
+    if TYPE_CHECKING:  # all other attributes are set from the recording, and are floats
+
+        def __getattr__(self, name: str) -> float: ...
+
+    def path_growth_at(self, tick: float) -> float:
         years = (tick + 1) * YEARS_PER_TICK
         return self.long_run_growth + (self.outside_growth - self.long_run_growth) * math.exp(-self.growth_decay * years)
 
@@ -98,7 +66,7 @@ class PlainFirm(mesa.Agent):
 
     def new_demand(self) -> float:
         shock = firm.COMMON_DEMAND * self.common_demand_draw + OWN_PART * self.own_demand_draw
-        spread = self.revenue_volatility * math.sqrt(YEARS_PER_TICK)
+        spread = self.revenue_volatility * ROOT_OF_TICK
         return self.demand * math.exp(self.path_growth_at(self.tick) * YEARS_PER_TICK + spread * shock - 0.5 * spread * spread)
 
     def delivered_share(self) -> float:
@@ -180,6 +148,91 @@ class PlainFirm(mesa.Agent):
     def is_insolvent(self) -> float:
         return 1.0 if self.book_net_worth < 0.0 and self.shares * self.share_price < firm.EQUITY_BARRIER * self.debt else 0.0
 
+    def power_wanted(self) -> float:
+        return self.capacity * self.power_needed_per_capacity * (self.power_price * self.power_price_lever) * YEARS_PER_TICK
+
+    def purchases_of_parts(self) -> float:
+        return self.cost_share * self.revenue() * YEARS_PER_TICK
+
+    def wear(self) -> float:
+        worn = self.capacity * self.depreciation_rate * YEARS_PER_TICK
+        return worn if worn < self.capacity else self.capacity
+
+    def finished_building(self) -> float:
+        return self.construction / firm.BUILD_MONTHS
+
+    def market_value(self) -> float:
+        return self.shares * self.share_price
+
+    def gearing(self) -> float:
+        value = self.market_value()
+        gearing = 1.0 + self.debt / (value if value > 1e-6 else 1e-6)
+        return gearing if gearing < issuer.GEARING_MAX else issuer.GEARING_MAX
+
+    def return_by_luck(self) -> float:
+        market, ai = self.market_beta * issuer.MARKET_VOLATILITY, self.ai_beta * issuer.AI_VOLATILITY
+        common = market * market + ai * ai
+        rest = self.equity_volatility**2 - common
+        own = math.sqrt(rest if rest > 0.01 else 0.01)
+        noise = market * self.market_draw + ai * self.ai_draw + own * self.own_return_draw
+        drift = (self.policy_rate_macro + issuer.RISK_PREMIUM - 0.5 * (common + own * own)) * YEARS_PER_TICK
+        news = self.gearing() * (issuer.NEWS_TO_REVENUE * self.demand_luck + issuer.NEWS_TO_GROWTH * self.growth_news_seen)
+        return ROOT_OF_TICK * noise + drift + bounded(news, -issuer.NEWS_MAX, issuer.NEWS_MAX)
+
+    def return_by_shock(self) -> float:
+        news = bounded(self.gearing() * issuer.NEWS_TO_REVENUE * self.lever_news, -issuer.NEWS_MAX, issuer.NEWS_MAX)
+        return (news - issuer.RATE_DURATION * self.rate_news_series * self.market_beta) * self.is_issuer
+
+    def return_by_others(self) -> float:
+        rest = self.revenue_surprise - self.demand_luck - self.lever_news
+        return bounded(self.gearing() * issuer.NEWS_TO_REVENUE * rest, -issuer.NEWS_MAX, issuer.NEWS_MAX)
+
+    def credit_standing(self) -> float:
+        if self.months_in_arrears >= 1.0 or self.margin_breached >= 1.0:
+            return 0.0
+        covered = self.contracted_next / (self.debt if self.debt > 1e-6 else 1e-6)
+        covered = covered if covered < 1.0 else 1.0
+        odds = issuer.ACCEPTANCE_AT_ZERO + issuer.COVERED_BY_CONTRACT * covered - self.cds_seen / issuer.CDS_HALF
+        excess = self.leverage_seen - issuer.LEVERAGE_COMFORT
+        if excess > 0.0:
+            odds -= issuer.LEVERAGE_SLOPE * excess
+        return logistic(odds) * self.alive
+
+    def external_finance_premium(self) -> float:
+        leverage, most = self.leverage_seen, 1.0 - 1.0 / issuer.LEVERAGE_MAX
+        return -issuer.PREMIUM_ELASTICITY * math.log1p(-(leverage if leverage < most else most))
+
+    def market_leverage(self) -> float:
+        equity = self.market_value() if self.is_issuer > 0.0 else self.book_net_worth if self.book_net_worth > 0.0 else 0.0
+        total = self.debt + equity
+        return self.debt / (total if total > 1e-6 else 1e-6)
+
+    def structural_spread(self) -> float:
+        total = self.debt + self.market_value()
+        leverage = bounded(self.debt / (total if total > 1e-6 else 1e-6), issuer.LEVERAGE_FLOOR, 0.999)
+        volatility = self.equity_volatility * (1.0 - leverage) + 0.12 * leverage + 0.02
+        distance = -math.log(leverage) + (0.02 - 0.5 * volatility * volatility) * issuer.MERTON_YEARS
+        survival = 0.5 * math.erfc(-distance / (volatility * ROOT_OF_MERTON_YEARS) * ROOT_OF_HALF)
+        return -math.log(survival if survival > 0.02 else 0.02) / issuer.MERTON_YEARS * (1.0 - self.recovery_unsecured_macro)
+
+    def cds_premium(self) -> float:
+        if self.alive <= 0.0:
+            return self.cds
+        start = self.cds_index_at_start_series
+        ratio = self.cds_index_series / (start if start > 1e-6 else 1e-6)
+        stress = issuer.STRESS_SHARE * self.cds_at_start * bounded(ratio - issuer.STRESS_FROM, 0.0, 4.0)
+        least = 0.5 * (self.cds_at_start if self.cds_at_start < 0.01 else 0.01)
+        own = self.structural_spread() + self.cds_constant
+        premium = (own if own > least else least) + stress + self.cds_premium_lever
+        return premium if premium < 1.0 else 1.0
+
+    def funded_share_of_round(self) -> float:
+        growth = self.expected_growth / (self.outside_growth if self.outside_growth > 0.05 else 0.05)
+        recent = self.ai_return_year_series + bounded(12.0 * self.value_trend, -1.5, 1.5)
+        odds = issuer.SUPPLY_AT_START + issuer.SUPPLY_TO_RETURN * recent + issuer.SUPPLY_TO_GROWTH * bounded(growth - 1.0, -1.5, 1.0)
+        share = logistic(odds) * self.ai_lab_tranche_share_lever
+        return share if share < 1.0 else 1.0
+
 
 class PlainHyperscaler(PlainFirm):
     """Port of agents/hyperscaler.py."""
@@ -190,10 +243,6 @@ class PlainHyperscaler(PlainFirm):
 
 class PlainCloudProvider(PlainFirm):
     """Port of agents/cloud_provider.py."""
-
-    resale_value: float
-    planned_borrowing: float
-    new_credit: float
 
     def served(self) -> float:
         return self.delivery
@@ -228,7 +277,8 @@ PORTS: dict[str, type[PlainFirm]] = {"hyperscaler": PlainHyperscaler, "cloud": P
 """The port of each kind."""
 
 
-# ---------------------------------------------------------------------- what the model asks, recorded or timed
+# ---------------------------------------------------------------------- driven by what was recorded
+
 
 
 @dataclass(frozen=True)
@@ -242,108 +292,6 @@ class Asked:
     answers: list[float]
 
 
-class _Watched(Mapping[str, Any]):
-    """A mapping of arrays that notes what is read from it."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values_by_name, self.read = values, set[str]()
-
-    def __getitem__(self, name: str) -> Any:
-        self.read.add(name)
-        return self.values_by_name[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.values_by_name)
-
-    def __len__(self) -> int:
-        return len(self.values_by_name)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.values_by_name
-
-
-class _WatchedBooks:
-    """Books that note the columns, levers, draws and series that are read."""
-
-    def __init__(self, books: Any) -> None:
-        self.books = books
-        self.columns, self.levers = _Watched(books.columns), _Watched(books.levers)
-        self.draws, self.series = _Watched(books.draws), _Watched(books.series)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.books, name)
-
-    def read_by(self, kind: str, rows: slice) -> dict[str, list[float]]:
-        """What was read, by the name of the port's attribute, a float per agent."""
-        named = {name: self.books.columns[name] for name in self.columns.read}
-        for name in self.levers.read:
-            named[f"{name.removeprefix(f'{kind}.').replace('.', '_')}_lever"] = self.books.levers[name]
-        named |= {f"{name}_draw": self.books.draws[name] for name in self.draws.read}
-        named |= {f"{name}_series": self.books.series[name] for name in self.series.read}
-        count = rows.stop - rows.start
-        found = {}
-        for name, values in named.items():
-            column = (values if len(values) == 1 else values[rows])[:, 0].tolist()
-            found[name] = column * count if len(column) == 1 else column
-        return found
-
-
-class _Actor:
-    """Stands in for a cohort (``actor``): passes a rule's question on through ``ask(actor, rule)``."""
-
-    def __init__(self, actor: Any, ask: Callable[[Any, str], Any]) -> None:
-        self.actor, self.ask, self.rows = actor, ask, actor.rows
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda: self.ask(self.actor, name)
-
-
-class _ListeningModel(ContagionModel):
-    """A model whose hyperscalers and cloud providers are asked through :meth:`ask`."""
-
-    def ask(self, actor: Any, rule: str) -> Any:
-        raise NotImplementedError
-
-    def actors(self, *arguments: Any, **options: Any) -> Iterable[Any]:
-        actors = super().actors(*arguments, **options)
-        return [_Actor(actor, self.ask) if actor.kind in PORTS else actor for actor in actors]
-
-
-class RecordedModel(_ListeningModel):
-    """One replication that keeps every question to the two kinds in ``asked``."""
-
-    def __init__(self, economy: Any, **options: Any) -> None:
-        super().__init__(economy, **{"mesa_agents": False, **options})
-        if self.books.replications != 1:
-            raise ValueError("one replication is recorded at a time")
-        self.asked: list[Asked] = []
-
-    def ask(self, actor: Any, rule: str) -> Any:
-        books = _WatchedBooks(actor.books)
-        cohort = type(actor).cohort_of(books, actor.rows)
-        answer = getattr(cohort, rule)()
-        count = actor.rows.stop - actor.rows.start
-        answers = answer[:, 0].tolist() * (1 if len(answer) == count else count)
-        self.asked.append(Asked(actor.kind, rule, books.tick, books.read_by(actor.kind, actor.rows), answers))
-        return answer
-
-
-class TimedModel(_ListeningModel):
-    """Any batch and stepping; ``rule_seconds`` is the time spent in the rules of the two kinds."""
-
-    rule_seconds = 0.0
-
-    def ask(self, actor: Any, rule: str) -> Any:
-        method = getattr(actor, rule)
-        start = time.perf_counter()
-        answer = method()
-        self.rule_seconds += time.perf_counter() - start
-        return answer
-
-
-# ---------------------------------------------------------------------- the port, driven by what was recorded
-
-
 class PlainModel(mesa.Model):
     """The plain agents of a recorded run; they are asked what the model's agents were asked, in the same order."""
 
@@ -352,8 +300,6 @@ class PlainModel(mesa.Model):
         self.asked = list(asked)
         self.firms: dict[str, list[PlainFirm]] = {}
         for question in self.asked:
-            if not hasattr(PORTS[question.kind], question.rule):
-                raise AttributeError(f"plain_float.py: {PORTS[question.kind].__name__} lacks the rule {question.rule}, which the tick asks")
             if question.kind not in self.firms:
                 self.firms[question.kind] = [PORTS[question.kind](self) for _ in question.answers]
 
@@ -361,15 +307,17 @@ class PlainModel(mesa.Model):
         """The agents asked, their attributes set to what the rule read in the model."""
         firms = self.firms[question.kind]
         for row, one in enumerate(firms):
-            one.tick = question.tick
             for name, values in question.inputs.items():
                 setattr(one, name, values[row])
             one.step = getattr(one, question.rule)
         return firms
 
     def differences(self) -> list[str]:
-        """Answers that differ from the model's by more than ``TOLERANCE``, a line each; empty when the port agrees."""
-        found = []
+        """Rules that the port lacks, or else answers that differ from the model's by more than ``TOLERANCE``, a line each; empty when it agrees."""
+        asked = dict.fromkeys((PORTS[question.kind], question.rule) for question in self.asked)
+        found = [f"{port.__name__} lacks the rule {rule}, which the tick asks" for port, rule in asked if not hasattr(port, rule)]
+        if found:
+            return found
         for question in self.asked:
             for row, (one, expected) in enumerate(zip(self.prepare(question), question.answers, strict=True)):
                 answer = one.step()

@@ -11,7 +11,7 @@ import gc
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,131 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.plain_float import PlainModel, RecordedModel, TimedModel
+from benchmarks.plain_float import PORTS, Asked, PlainModel
 from simulator.engine.inputs import opened
 from simulator.engine.model import ContagionModel
 from simulator.errors import InputError
 
 TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
+
+
+# ---------------------------------------------------------------------- the model, listened to
+
+
+class _Watched(Mapping[str, Any]):
+    """A mapping of arrays that notes what is read from it."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values_by_name, self.read = values, set[str]()
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return self.values_by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_name)
+
+    def __len__(self) -> int:
+        return len(self.values_by_name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.values_by_name
+
+
+class _WatchedBooks:
+    """Books that note the columns, levers, draws and series that are read."""
+
+    def __init__(self, books: Any) -> None:
+        self.books = books
+        self.columns, self.levers = _Watched(books.columns), _Watched(books.levers)
+        self.draws, self.series, self.macro = _Watched(books.draws), _Watched(books.series), _Watched(books.macro)
+        self.others: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.books, name)
+        if isinstance(value, int | float):
+            self.others[name] = value
+        return value
+
+    def through(self, channel: str, name: str) -> Any:
+        """A column as an amplifier lets others see it."""
+        self.others[f"{name}_seen"] = self.books.through(channel, name)
+        return self.others[f"{name}_seen"]
+
+    def read_by(self, kind: str, rows: slice) -> dict[str, list[float]]:
+        """What was read, by the name of the port's attribute, a float per agent."""
+        named = {name: self.books.columns[name] for name in self.columns.read} | self.others
+        named |= {f"{name.removeprefix(f'{kind}.').replace('.', '_')}_lever": self.books.levers[name] for name in self.levers.read}
+        for sort, watched in (("draw", self.draws), ("series", self.series), ("macro", self.macro)):
+            named |= {f"{name}_{sort}": watched.values_by_name[name] for name in watched.read}
+        count = rows.stop - rows.start
+        found = {}
+        for name, values in named.items():
+            if isinstance(values, int | float):
+                found[name] = [values] * count
+            else:
+                found[name] = values[rows, 0].tolist() if len(values) > 1 else values[:, 0].tolist() * count
+        return found
+
+
+class _Actor:
+    """Stands in for a cohort (``actor``): passes a rule's question on through ``ask(actor, rule)``."""
+
+    def __init__(self, actor: Any, ask: Callable[[Any, str], Any]) -> None:
+        self.actor, self.ask, self.rows = actor, ask, actor.rows
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda: self.ask(self.actor, name)
+
+
+class _ListeningModel(ContagionModel):
+    """A model whose hyperscalers and cloud providers are asked through :meth:`ask`."""
+
+    def ask(self, actor: Any, rule: str) -> Any:
+        raise NotImplementedError
+
+    def actors(self, *arguments: Any, **options: Any) -> Iterable[Any]:
+        actors = super().actors(*arguments, **options)
+        return [_Actor(actor, self.ask) if actor.kind in PORTS else actor for actor in actors]
+
+    def issuers(self) -> Iterable[Any]:
+        """By kind, to tell the two apart; the model asks adjacent kinds together, which gives the same bits."""
+        return self.actors()
+
+
+class RecordedModel(_ListeningModel):
+    """One replication that keeps every question to the two kinds in ``asked``."""
+
+    def __init__(self, economy: Any, **options: Any) -> None:
+        super().__init__(economy, **{"mesa_agents": False, **options})
+        if self.books.replications != 1:
+            raise ValueError("one replication is recorded at a time")
+        self.asked: list[Asked] = []
+
+    def ask(self, actor: Any, rule: str) -> Any:
+        books = _WatchedBooks(actor.books)
+        cohort = type(actor).cohort_of(books, actor.rows)
+        answer = getattr(cohort, rule)()
+        count = actor.rows.stop - actor.rows.start
+        answers = answer[:, 0].tolist() * (1 if len(answer) == count else count)
+        self.asked.append(Asked(actor.kind, rule, books.tick, books.read_by(actor.kind, actor.rows), answers))
+        return answer
+
+
+class TimedModel(_ListeningModel):
+    """Any batch and stepping; ``rule_seconds`` is the time spent in the rules of the two kinds."""
+
+    rule_seconds = 0.0
+
+    def ask(self, actor: Any, rule: str) -> Any:
+        method = getattr(actor, rule)
+        start = time.perf_counter()
+        answer = method()
+        self.rule_seconds += time.perf_counter() - start
+        return answer
+
+
+# ---------------------------------------------------------------------- checks and timings
 
 
 def report(name: str, value: float, unit: str) -> None:
@@ -86,7 +205,8 @@ def time_steppings(economy: Any, replications: int, repeats: int, options: dict[
     """Whole runs, from the opened economy to the end of the horizon; each Mesa repeat is another replication."""
     batch = range(replications)
     mesa = median_seconds(lambda repeat: ContagionModel(economy, replications=(repeat,), stepping="agents", **options).run(), repeats)
-    batched = median_seconds(lambda _: ContagionModel(economy, replications=batch, mesa_agents=False, **options).run(), repeats) / replications
+    together = median_seconds(lambda _: ContagionModel(economy, replications=batch, mesa_agents=False, **options).run(), repeats)
+    batched = together / replications
     report("mesa_seconds_per_replication", mesa, "seconds")
     report("batched_seconds_per_replication", batched, "seconds")
     report("batched_over_mesa_ratio", mesa / batched, "times")
@@ -101,7 +221,7 @@ def time_rules(economy: Any, plain: PlainModel, replications: int, repeats: int,
             gc.collect()
             model = TimedModel(economy, **how, **options)
             model.run()
-            times.append(model.rule_seconds / replications if len(model.replications) > 1 else model.rule_seconds)
+            times.append(model.rule_seconds / len(model.replications))
         return statistics.median(times)
 
     floats = statistics.median(plain.seconds() for _ in range(repeats))

@@ -23,6 +23,7 @@ from simulator.results.provenance import provenance
 from simulator.settings import Settings, baseline_label, bibliography_keys, open_economy, resolve_scenarios
 
 if TYPE_CHECKING:
+    from scenarios.changes import Scenario
     from scenarios.economy import Economy
 
 __all__ = [
@@ -120,12 +121,32 @@ def run_settings(settings: Settings, economy: Economy | None = None, progress: b
     config["economy"] = opened.name if economy is not None else config["economy"]
     story = provenance(
         config, opened.name, facts=opened.facts, sources=opened.sources, citations=sorted(cited), seed=plan.seed, wall_time=wall_time,
-        assumptions=list({item["name"]: item for item in assumptions}.values()),
+        assumptions=list({item["name"]: item for item in assumptions}.values()), command=command_of(settings),
+        titles={scenario.label: title_of(scenario) for scenario in scenarios},
     )  # fmt: skip
     return Run(
         tables["replications"], tables["defaults"], tables["losses"], tables["ticks"], tables.get("agents"), network=opening_network(opened),
         scenarios=tuple(scenario.label for scenario in scenarios), reference=baseline_label(settings), config=config, provenance=story,
     )  # fmt: skip
+
+
+def title_of(scenario: Scenario) -> str:
+    """A scenario in words: ``no shock``, ``rate hold + collateral devaluation``, ``rate hike, with rate cut``."""
+    shock = " + ".join(name.replace("_", " ") for name in scenario.shocks if name != "none") or "no shock"
+    policy = " + ".join(name.replace("_", " ") for name in scenario.policies if name != "current_rules")
+    return f"{shock}, with {policy}" if policy else shock
+
+
+def command_of(settings: Settings) -> str:
+    """The command that runs the same experiment again."""
+    words = [f"economy={settings.economy.name}"] if settings.economy.path is None else ["economy=folder", f"economy.path={settings.economy.path}"]
+    words += [f"'{group}=[{','.join(names)}]'" for group, names in (("shock", settings.shock), ("policy", settings.policy))]
+    words.append(f"experiment={settings.experiment.kind}")
+    plain = {"replications": settings.montecarlo.replications, "seed": settings.montecarlo.seed, "chunk": settings.montecarlo.chunk}
+    words += [f"montecarlo.{key}={value}" for key, value in plain.items()]
+    words += [f"horizon_months={settings.horizon_months}", f"record={settings.record.level}"]
+    words += [f"channels.{name}=false" for name, is_on in settings.channel_switches().items() if not is_on]
+    return "capital-loop " + " ".join(words)
 
 
 def run_experiment(settings: Settings, progress: bool = True) -> ExperimentResult:
@@ -156,9 +177,19 @@ def report_again(folder: str | Path, other: str | Path | None = None) -> Path:
     if other is None:
         run.report(Path(folder) / "report.html")
         return Path(folder) / "report.html"
+    second = load(other)
     target = Path(folder) / f"comparison_with_{Path(other).name}.txt"
-    target.write_text(str(compare(run, load(other))) + "\n", encoding="utf-8")
+    blocks = [
+        f"{run.title(label)}  less  {second.title(against)}\n{compare(run, second, label, against)}\n"
+        for label, against in zip(_told_of(run), _told_of(second), strict=False)
+    ]
+    target.write_text("\n".join(blocks), encoding="utf-8")
     return target
+
+
+def _told_of(run: Run) -> list[str]:
+    """The scenarios that a run is about: all but its reference, or that one where it stands alone."""
+    return [label for label in run.scenarios if label != run.reference] or list(run.scenarios)
 
 
 def opening_network(economy: Economy) -> dict[str, pd.DataFrame]:

@@ -15,6 +15,7 @@ from agents.issuer import Issuer
 from agents.registry import AGENT_CLASSES, FIRM_KINDS
 from scenarios.changes import Change
 from scenarios.levers import LeverSchedule
+from simulator.engine.facility import with_facility
 from simulator.engine.opening import open_memory
 from simulator.engine.randomness import Draws, Quiet
 from simulator.engine.recorder import Recorder
@@ -64,6 +65,8 @@ class ContagionModel(mesa.Model):
         self.replications = tuple(int(number) for number in replications)
         self.horizon_months, self.stepping = horizon_months, stepping
         self.changes = (*changes, *named_changes(self.economy, shock, policy, horizon_months))
+        plain_economy = self.economy
+        self.economy = with_facility(self.economy, self.changes)
         width = len(self.replications)
         switches = {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (1, width)) for name, value in (channels or {}).items()}
         self.books = Books(self.economy, width, horizon_months, switches)
@@ -87,7 +90,7 @@ class ContagionModel(mesa.Model):
         self.margin_desk = MarginDesk(self.books)
         open_memory(self)
         self.sales_by_tick: list[Array] = []
-        self.foreseen = foreseen if foreseen is not None else foreseen_sales(self.economy, horizon_months, isinstance(draws, Quiet))
+        self.foreseen = foreseen if foreseen is not None else foreseen_sales(plain_economy, horizon_months, isinstance(draws, Quiet))
         self.ledger = Ledger(self.books)
         self.debt_at_start = self.books["debt"][self.books.can_default, 0].copy()
         self.ai_value_at_start = float(self.books.series["ai_market_value"][0, 0])
@@ -99,7 +102,7 @@ class ContagionModel(mesa.Model):
         self.twin: ContagionModel | None = None
         if any(not np.all(self.books.switches[name]) for name in AMPLIFIER_CHANNELS):
             self.twin = ContagionModel(
-                self.economy, rng=rng, replications=self.replications, horizon_months=horizon_months, mesa_agents=False, draws=self.draws,
+                plain_economy, rng=rng, replications=self.replications, horizon_months=horizon_months, mesa_agents=False, draws=self.draws,
                 channels=dict.fromkeys(CHANNELS, 1.0), foreseen=self.foreseen,
             )  # fmt: skip
             self.books.twin = self.twin.books

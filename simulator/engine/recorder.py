@@ -186,8 +186,10 @@ class Recorder:
         frame["cascade_size"] = where.map((defaults["wave"] > 0).groupby(defaults["replication"]).sum()).fillna(0).astype(np.int64)
         frame["waves"] = where.map(by["wave"].max()).fillna(0).astype(np.int64)
         modelled_debt = float(np.cumsum(model.debt_at_start)[-1])
-        systemic = {number: _is_systemic(rows, rule, modelled_debt) for number, rows in by}
-        frame["systemic"] = [systemic.get(number, False) for number in model.replications]
+        for name, factor in (("systemic", 1.0), ("systemic_at_half", 0.5), ("systemic_at_double", 2.0)):
+            limits = {**rule, "debt_share": rule["debt_share"] * factor}
+            systemic = {number: _is_systemic(rows, limits, modelled_debt) for number, rows in by}
+            frame[name] = [systemic.get(number, False) for number in model.replications]
         total = np.zeros(width)
         for tag in ("direct", *LOSS_CHANNELS):
             total += ledger.loss_by_tag[tag][0]

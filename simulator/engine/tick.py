@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from agents.issuer import MARKET_VOLATILITY, Issuer
 from agents.registry import FIRM_KINDS
-from simulator.engine import defaults
+from simulator.engine import defaults, facility
 from simulator.ledger import identities
 from simulator.ledger.batches import Part
 from simulator.markets import accounts, collateral, credit, shares
@@ -95,6 +95,7 @@ def refresh(model: ContagionModel) -> None:
     c["receipts_due"][...] = receipts
     c["committed_funds"][...] = loans.by_debtor(loans.undrawn * (1.0 - model.credit.is_line))
     c["secured_room"][...] = collateral.secured_room(books)
+    facility.open_lines(books)
     c["months_to_lease"][...] = np.maximum(model.first_lease - month, 1.0)
 
 

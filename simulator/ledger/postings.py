@@ -146,7 +146,7 @@ class Ledger:
         With the channel switched off the loss is made good by Outside, in cash, as a booked indemnity: it is then ordinary.
         """
         contracts: Contracts = getattr(self.books, table)
-        switch = self.mute.get(channel)
+        switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
         self._account(table, channel, contracts)[...] += booked
         self._count(channel, nature, total(booked))
@@ -159,7 +159,7 @@ class Ledger:
     def cost_debtors(self, table: str, channel: str, amounts: Array) -> None:
         """Debtors of contracts bear an extra cost ``amounts (C, R)`` through a channel that the holders earn, as a dearer renewal."""
         contracts: Contracts = getattr(self.books, table)
-        switch = self.mute.get(channel)
+        switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
         self._account(table, channel, contracts)[...] += booked
         self._count(channel, "credit", total(booked))
@@ -176,7 +176,7 @@ class Ledger:
 
     def lose_own(self, channel: str, amounts: Array, nature: str) -> None:
         """Agents lose ``amounts (N, R)`` by their own sales or by the shock itself, with nobody's contract behind it."""
-        switch = self.mute.get(channel)
+        switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
         if channel not in self.own_losses:
             self.own_losses[channel] = np.zeros_like(self.flows)
@@ -188,7 +188,7 @@ class Ledger:
 
     def lose_on_estate(self, amounts: Array, creditor: int) -> None:
         """Unpaid bills ``amounts (N, R)`` of estates are lost by one ``creditor``; the estates are freed of them."""
-        switch = self.mute.get("counterparty")
+        switch = self._muted("counterparty")
         booked = amounts if switch is None else amounts * switch
         lost = total(booked)
         self.losses_on_estates += booked
@@ -222,6 +222,10 @@ class Ledger:
             return
         self.lose("stakes", tag, np.maximum(-change, 0.0), "mark_to_market")
         self.post(tag, self.books.stakes.by_holder(np.maximum(change, 0.0)))
+
+    def _muted(self, channel: str) -> Array | None:
+        """The switch of a channel that is off in some replication, ``(1, R)``; None where it is on in all."""
+        return self.mute[channel] if channel in self.mute else None
 
     def _count(self, channel: str, nature: str, amount: Array) -> None:
         self.loss_by_tag[channel] += amount

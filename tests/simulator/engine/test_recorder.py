@@ -1,0 +1,152 @@
+"""The recorder: tables, cascades as a tree of causes, and what counts as systemic."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scenarios.changes import Change
+from simulator.engine.model import ContagionModel
+from simulator.engine.recorder import COUNTED_KINDS, SERIES, _is_systemic, month_name
+from simulator.ledger.names import LOSS_CHANNELS
+from simulator.ledger.resolution import CAUSES
+
+DEFAULTS = ["scenario", "replication", "tick", "date", "wave", "agent", "kind", "cause", "triggered_by", "debt", "recovery_share",
+            "loss_given_default", "cds_before"]  # fmt: skip
+RULE = {"months": 12, "kinds": 3, "debt_share": 0.10}
+
+
+@pytest.fixture(scope="module")
+def model() -> ContagionModel:
+    fail = Change("failures", "agent.failure", "set_to", 1.0, 4, agents=("coreweave", "openai", "oracle", "softbank"))
+    return ContagionModel("us_ai_2025", replications=(3, 8), horizon_months=18, mesa_agents=False, record="agents", changes=(fail,)).run()
+
+
+@pytest.fixture(scope="module")
+def tables(model: ContagionModel) -> dict[str, pd.DataFrame]:
+    return model.recorder.tables("run")
+
+
+def test_the_defaults_table_has_its_columns_and_closed_vocabularies(tables: dict[str, pd.DataFrame], model: ContagionModel) -> None:
+    table = tables["defaults"]
+    assert list(table.columns) == DEFAULTS
+    assert len(table) >= 8
+    assert set(table["cause"]) <= set(CAUSES)
+    assert set(table["triggered_by"]) <= {"shock", "own_business", *model.books.ids}
+    assert set(table["replication"]) == {3, 8}
+    assert table["recovery_share"].between(0.0, 1.0).all()
+    assert (table["debt"] >= 0.0).all()
+    assert np.allclose(table["loss_given_default"], table["debt"] * (1.0 - table["recovery_share"]))
+    assert (table["date"] == [month_name("2025-12", tick) for tick in table["tick"]]).all()
+
+
+def test_a_table_without_defaults_has_the_same_columns() -> None:
+    empty = ContagionModel("three_firms", horizon_months=1, mesa_agents=False).run().recorder.tables("run")["defaults"]
+    assert list(empty.columns) == DEFAULTS
+    assert len(empty) == 0
+
+
+def test_an_agent_defaults_at_most_once(tables: dict[str, pd.DataFrame]) -> None:
+    assert not tables["defaults"].duplicated(["replication", "agent"]).any()
+
+
+def test_agents_made_to_fail_are_triggered_by_the_shock_in_its_month(tables: dict[str, pd.DataFrame]) -> None:
+    table = tables["defaults"]
+    shocked = table[table["agent"].isin(["coreweave", "openai", "oracle"])]
+    assert set(shocked["triggered_by"]) == {"shock"}
+    assert set(shocked["tick"]) == {3}
+    assert set(shocked["date"]) == {"2026-04"}
+    assert set(shocked["wave"]) == {0}
+
+
+def test_a_wave_is_one_more_than_that_of_who_caused_it(tables: dict[str, pd.DataFrame]) -> None:
+    for _, rows in tables["defaults"].groupby("replication"):
+        waves = dict(zip(rows["agent"], rows["wave"], strict=True))
+        for wave, trigger in zip(rows["wave"], rows["triggered_by"], strict=True):
+            assert wave == (waves[trigger] + 1 if trigger in waves else 0)
+
+
+def test_who_caused_a_default_failed_before_it_or_in_the_same_month(tables: dict[str, pd.DataFrame]) -> None:
+    for _, rows in tables["defaults"].groupby("replication"):
+        when = dict(zip(rows["agent"], rows["tick"], strict=True))
+        for tick, trigger in zip(rows["tick"], rows["triggered_by"], strict=True):
+            assert trigger not in when or when[trigger] <= tick
+
+
+def test_cascade_size_and_waves_are_counted_from_the_tree_of_causes(tables: dict[str, pd.DataFrame]) -> None:
+    runs = tables["replications"].set_index("replication")
+    for number, rows in tables["defaults"].groupby("replication"):
+        assert runs.loc[number, "defaults"] == len(rows)
+        assert runs.loc[number, "cascade_size"] == (~rows["triggered_by"].isin(["shock", "own_business"])).sum()
+        assert runs.loc[number, "waves"] == rows["wave"].max()
+        assert runs.loc[number, "first_default_tick"] == rows["tick"].min()
+        assert runs.loc[number, "defaulted_debt"] == pytest.approx(rows["debt"].sum())
+        for kind in COUNTED_KINDS:
+            assert runs.loc[number, f"{kind}_defaults"] == (rows["kind"] == kind).sum()
+
+
+def test_the_table_of_replications_has_the_losses_by_channel(tables: dict[str, pd.DataFrame]) -> None:
+    table = tables["replications"]
+    assert table["replication"].tolist() == [3, 8]
+    parts = table[[f"loss_{tag}" for tag in ("direct", *LOSS_CHANNELS)]]
+    assert np.allclose(parts.sum(axis=1), table["total_loss"])
+    assert (parts >= -1e-9).all(axis=None)
+    assert table["amplification"].isna().all()
+    assert table["converged"].all()
+    assert (table["market_value_min_share"] <= 1.5).all()
+    for kind in COUNTED_KINDS:
+        assert table[f"{kind}_alive_share"].between(0.0, 1.0).all()
+
+
+def test_losses_name_who_caused_and_who_bore_them(tables: dict[str, pd.DataFrame], model: ContagionModel) -> None:
+    table = tables["losses"]
+    assert list(table.columns) == ["scenario", "replication", "tick", "wave", "from_agent", "to_agent", "channel", "amount"]
+    assert (table["amount"] > 0.0).all()
+    assert set(table["channel"]) <= {"direct", *LOSS_CHANNELS}
+    assert set(table["from_agent"]) | set(table["to_agent"]) <= set(model.books.ids)
+    openai = table[(table["from_agent"] == "openai") & (table["channel"] == "equity")]
+    assert len(openai)
+    assert {"microsoft", "softbank"} & set(openai["to_agent"])
+
+
+def test_the_table_of_ticks_has_every_series_of_every_month(tables: dict[str, pd.DataFrame]) -> None:
+    table = tables["ticks"]
+    assert len(table) == 2 * 18
+    assert set(SERIES) <= set(table.columns)
+    assert table.loc[0, "date"] == "2026-01"
+    assert not table[list(SERIES)].isna().any(axis=None)
+    for _, rows in table.groupby("replication"):
+        assert rows["defaults_to_date"].is_monotonic_increasing
+        assert (rows["loss_to_date"].diff().dropna() >= -1e-9).all()
+
+
+def test_the_panel_has_every_agent_in_every_month(tables: dict[str, pd.DataFrame], model: ContagionModel) -> None:
+    panel = tables["agents"]
+    assert len(panel) == 2 * 18 * len(model.books.ids)
+    last = panel[(panel["tick"] == 17) & (panel["replication"] == 8)].set_index("agent")
+    assert last.loc["openai", "alive"] == 0.0
+    np.testing.assert_array_equal(last["cash"].to_numpy(), model.books["cash"][:, 1])
+
+
+def events(*rows: tuple[int, str, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["tick", "kind", "debt"])
+
+
+def test_a_run_is_systemic_when_enough_kinds_and_debt_fail_within_the_window() -> None:
+    kinds = events((5, "cloud", 4.0), (9, "ai_lab", 3.0), (16, "lender", 3.0))
+    assert _is_systemic(kinds, RULE, 100.0)
+    assert not _is_systemic(kinds, RULE, 101.0)  # 10 of 101 is less than a tenth
+    assert not _is_systemic(kinds, {**RULE, "kinds": 4}, 100.0)
+    assert not _is_systemic(kinds, {**RULE, "months": 11}, 100.0)  # months 5 to 15
+    assert not _is_systemic(events((5, "cloud", 50.0), (6, "cloud", 50.0), (7, "ai_lab", 50.0)), RULE, 100.0)
+    assert not _is_systemic(events(), RULE, 100.0)
+
+
+def test_the_window_of_the_systemic_rule_may_open_at_any_default() -> None:
+    late = events((0, "cloud", 1.0), (30, "cloud", 5.0), (33, "ai_lab", 5.0), (41, "lender", 5.0))
+    assert _is_systemic(late, RULE, 100.0)
+
+
+def test_months_have_names() -> None:
+    assert [month_name("2025-12", tick) for tick in (0, 11, 12, 59)] == ["2026-01", "2026-12", "2027-01", "2030-12"]
