@@ -9,7 +9,7 @@ from agents.firm import PLANNING_YEARS, Q_RESPONSE, Firm
 from simulator.ledger.columns import Stock, rule
 
 ISSUE_SHARE_MAX = 0.015  # largest share issue a month as a share of market value (at-the-market programmes; assumption, 0.005-0.03)
-CAPITAL_PER_SALES = 2.2  # own capacity per unit of yearly sales once it bills (a five-year contract pays a machine back in about half of its term; assumption, 1.5-3)
+CAPITAL_PER_SALES = 2.2  # capacity per unit of yearly sales once it bills; a contract pays a machine back in half its term (assumption, 1.5-3)
 SPOT_DISCOUNT = 0.5  # price of capacity let by the hour against the contract price when machines are new (assumption, 0.3-0.7)
 
 
@@ -59,7 +59,8 @@ class CloudProvider(Firm):
     def wanted_round(self) -> Array:
         """New shares that the firm wants to sell this tick, USD bn, (n, R).
 
-        Rule: last in the pecking order: what lenders did not grant of the borrowing wanted, a small part of market value at most. Source: [myers1984].
+        Rule: last in the pecking order: what lenders did not grant of the borrowing wanted, a small part of market value at most.
+        Source: [myers1984].
         """
         unmet = np.maximum(self.planned_borrowing - self.new_credit, 0.0)
         return np.minimum(unmet, ISSUE_SHARE_MAX * self.shares * self.share_price) * self.alive

@@ -113,7 +113,10 @@ class Firm(Issuer):
 
     @rule("USD bn")
     def finished_building(self) -> Array:
-        """Construction that could be switched on this tick, USD bn, (n, R). Rule: a part each month, so that building takes BUILD_MONTHS on average."""
+        """Construction that could be switched on this tick, USD bn, (n, R).
+
+        Rule: a part each month, so that building takes BUILD_MONTHS on average.
+        """
         return self.construction / BUILD_MONTHS
 
     power_needed_per_capacity = Parameter("GW per USD bn", "power that capacity draws")
@@ -167,7 +170,7 @@ class Firm(Issuer):
 
     @rule("USD bn")
     def tax(self) -> Array:
-        """Tax on the profit of the tick, USD bn, (n, R). 
+        """Tax on the profit of the tick, USD bn, (n, R).
 
         Rule: a flat effective rate on positive profit after interest and wear, and the robot tax on the revenue of firms that sell automation.
         """
@@ -185,7 +188,8 @@ class Firm(Issuer):
     def cash_flow(self) -> Array:
         """Cash expected this tick before investment and principal, USD bn, ``(n, R)``."""
         earned = self.outside_sales + self.receipts_due + self.chip_sales * self.years_per_tick
-        return earned - self.operating_bill - self.tax_bill - self.power_bill - self.supplier_bill - self.interest_due - self.order_bills - self.rent_bills
+        paid = self.operating_bill + self.tax_bill + self.power_bill + self.supplier_bill
+        return earned - paid - self.interest_due - self.order_bills - self.rent_bills
 
     @property
     def relative_q(self) -> Array:

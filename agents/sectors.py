@@ -53,7 +53,10 @@ class Government(EconomicAgent):
 
     @rule("USD bn")
     def transfers(self) -> Array:
-        """Benefits to displaced workers this tick, USD bn, (1, R). Rule: a quarter of the average wage for each displaced worker (benefits end after half a year)."""
+        """Benefits to displaced workers this tick, USD bn, (1, R).
+
+        Rule: a quarter of the average wage for each displaced worker: benefits replace a half, and end after half a year.
+        """
         wage_bill = self.macro("labour_share") * self.macro("gdp") * self.years_per_tick
         return 0.25 * wage_bill * self.series("displaced")
 

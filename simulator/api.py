@@ -208,14 +208,10 @@ def opening_network(economy: Economy) -> dict[str, pd.DataFrame]:
         (economy.leases, "lease", "lessee", "lessor", "rent"),
         (economy.guarantees, "guarantee", "guarantor", "beneficiary", "notional"),
     ):
-        frames.append(
-            pd.DataFrame({
-                "from_agent": ids[table.columns[source]], "to_agent": ids[table.columns[target]], "type": kind,
-                "amount": table.columns[amount].astype(float),
-            })  # fmt: skip
-        )
+        parties = {"from_agent": ids[table.columns[source]], "to_agent": ids[table.columns[target]]}
+        frames.append(pd.DataFrame({**parties, "type": kind, "amount": table.columns[amount].astype(float)}))
     ties = pd.concat(frames, ignore_index=True)
-    ties = ties[ties["amount"] > 0.0].groupby(["from_agent", "to_agent", "type"], as_index=False)["amount"].sum()
+    ties = ties[ties["amount"] > 0.0].groupby(["from_agent", "to_agent", "type"])[["amount"]].sum().reset_index()
     return {"nodes": nodes, "ties": ties}
 
 

@@ -30,7 +30,7 @@ def resolve(model: ContagionModel) -> None:
     books, ledger = model.books, model.ledger
     _bail_out(books, ledger)
     first = _first_wave(model)
-    active = (first >= 0).any(axis=0)
+    active = np.any(first >= 0, axis=0)
     if not active.any():
         return
     with Part(books, ledger, active) as part:

@@ -28,7 +28,10 @@ def with_facility(economy: Economy, changes: Iterable[Change]) -> Economy:
     central_bank = economy.rows("central_bank").start
     kinds = ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "investor", "lender", "utility")
     borrowers = np.array([row for row, kind in enumerate(economy.kinds) if kind in kinds], dtype=np.int64)
-    words = {"kind": "facility", "rate_type": "floating", "repayment": "bullet", "seniority": "secured", "collateral": "receivables", "status": "signed"}
+    words = {
+        "kind": "facility", "rate_type": "floating", "repayment": "bullet", "seniority": "secured", "collateral": "receivables",
+        "status": "signed",
+    }  # fmt: skip
     numbers: dict[str, Any] = {
         "lender": central_bank, "borrower": borrowers, "rate": PENALTY_SPREAD, "maturity": 0, "pledged_stake": -1, "ltv_call": np.inf,
         "ltv_close_out": np.inf, "recourse": True, "new_lending": False, "new_term_months": NO_DATE,

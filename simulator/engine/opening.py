@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from simulator.engine.model import ContagionModel
 
 FLOWS = (
-    "debt", "book_net_worth", "contracted_now", "contracted_next", "chip_sales", "interest_due", "principal_due", "order_bills", "rent_bills",
-    "receipts_due", "planned_investment", "planned_borrowing", "operating_bill", "tax_bill", "outside_sales", "power_bill", "supplier_bill",
-    "stake_value", "secured_room", "new_credit", "delivery", "committed_funds", "months_to_lease", "equity_supply", "last_burn", "tranches_due",
-    "total_assets", "recent_loss", "lending_room", "renewal_room", "redemptions_wanted", "newly_connected", "order_share_taken", "payout_flow",
-    "wanted_round", "free_cash_flow", "growth_news", "revenue_surprise", "deviation", "short_pressure", "opening_cash", "power_spending",
-    "parts_spending", "committed_chips", "credit_standing", "finance_premium", "return_by_luck", "return_by_shock", "return_by_others", "wear", "finished_building", "demand_luck", "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent",
+    "debt", "book_net_worth", "contracted_now", "contracted_next", "chip_sales", "interest_due", "principal_due", "order_bills",
+    "rent_bills", "receipts_due", "planned_investment", "planned_borrowing", "operating_bill", "tax_bill", "outside_sales",
+    "power_bill", "supplier_bill", "stake_value", "secured_room", "new_credit", "delivery", "committed_funds", "months_to_lease",
+    "equity_supply", "last_burn", "tranches_due", "total_assets", "recent_loss", "lending_room", "renewal_room", "redemptions_wanted",
+    "newly_connected", "order_share_taken", "payout_flow", "wanted_round", "free_cash_flow", "growth_news", "revenue_surprise",
+    "deviation", "short_pressure", "opening_cash", "power_spending", "parts_spending", "committed_chips", "credit_standing",
+    "finance_premium", "return_by_luck", "return_by_shock", "return_by_others", "wear", "finished_building", "demand_luck",
+    "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent",
 )  # fmt: skip
 
 

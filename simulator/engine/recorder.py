@@ -235,7 +235,7 @@ class Recorder:
         frames.append(self._loss_frame(-1, ids[rows], outside, "counterparty", ledger.losses_on_estates[rows, columns], columns))
         table = pd.concat(frames, ignore_index=True)
         keys = ["replication", "tick", "wave", "from_agent", "to_agent", "channel"]
-        return table.groupby(keys, as_index=False, sort=True)["amount"].sum()
+        return table.groupby(keys, sort=True)[["amount"]].sum().reset_index()
 
     def _loss_rows(self, key: tuple[str, str], amounts: Array, tick: int) -> list[pd.DataFrame]:
         books = self.model.books
@@ -243,9 +243,7 @@ class Recorder:
         contracts = getattr(books, table)
         ids = np.array(books.ids, dtype=object)
         source, target = contracts.debtor, contracts.holder
-        if channel == "funding":
-            source, target = contracts.holder, contracts.debtor
-        elif channel == "guarantee":
+        if channel == "funding" or channel == "guarantee":
             source, target = contracts.holder, contracts.debtor
         rows, columns = np.nonzero(amounts > 1e-3)
         return [self._loss_frame(tick, ids[source[rows]], ids[target[rows]], channel, amounts[rows, columns], columns)]

@@ -7,7 +7,7 @@ that is active, which changes no bit: every operation works column by column.
 from __future__ import annotations
 
 import copy
-from collections.abc import ItemsView, Iterator
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -47,10 +47,10 @@ class _Cut(dict[Any, Array]):
     def __iter__(self) -> Iterator[Any]:
         return iter({**self.whole, **dict(super().items())})
 
-    def items(self) -> ItemsView[Any, Array]:
+    def items(self) -> Any:
         """Every array, cut."""
         for key in self.whole:
-            self[key]  # noqa: B018 - asks for it
+            self[key]
         return super().items()
 
     def write_back(self, names: frozenset[str] | None = None) -> None:

@@ -32,12 +32,20 @@ class Books:
     ``switches`` has one array ``(1, R)`` of 0 or 1 for every channel; ``ticks_per_year`` is 12.
     """
 
+    # Constants of the opening, set by simulator.engine.opening and the markets.
+    money_at_start: float  # cash less deposits over all agents, USD bn
+    power_price: float  # USD bn per GW-year
+    sells_securities: Array  # (N, 1): 1 for lenders and investors, who sell liquid assets when dues exceed cash
+    lease_weight: Array  # (L, 1): each lease's part of its lessor's rents
+    is_circular: Array  # (O, 1): 1 where the seller holds shares or loans of the buyer
+    unpledged: Array  # (S, 1): 0 for stakes behind a margin loan
+
     def __init__(self, economy: Any, replications: int, ticks: int, switches: Mapping[str, Array] | None = None) -> None:
         self.economy = economy
         self.ids: tuple[str, ...] = economy.ids
         self.agents, self.replications, self.ticks = len(economy.ids), replications, ticks
         self.ticks_per_year, self.years_per_tick = 12, 1.0 / 12.0
-        self.macro = dict(economy.macro)
+        self.macro: dict[str, float] = dict(economy.macro)
         self.rows: dict[str, slice] = {kind: economy.rows(kind) for kind in KINDS}
         ones = np.ones((1, replications))
         self.switches = {name: np.asarray((switches or {}).get(name, ones), dtype=np.float64) * ones for name in CHANNELS}
@@ -127,8 +135,8 @@ class Books:
         for name in (
             "policy_rate", "projected_rate", "cds_index", "cds_index_at_start", "sentiment", "ai_return_year", "unemployment", "gdp",
             "gdp_gap", "inflation", "power_share", "power_queue", "fiscal_cost", "household_demand", "gpu_resale_value", "investment",
-            "circular_revenue_share", "capital_raised", "displaced", "new_credit", "government_spending", "outside_income", "wages_paid", "taxes_paid", "wealth",
-            "investment_at_start", "displaced_at_start", "wealth_at_start", "growth_contribution",
+            "circular_revenue_share", "capital_raised", "displaced", "new_credit", "government_spending", "outside_income", "wages_paid",
+            "taxes_paid", "wealth", "investment_at_start", "displaced_at_start", "wealth_at_start", "growth_contribution",
         ):  # fmt: skip
             self.series[name] = np.full((1, self.replications), start.get(name, 0.0))
         for name in ("household_demand", "gpu_resale_value", "power_share"):

@@ -52,15 +52,16 @@ class Contracts:
 
     def by_holder(self, amounts: Array) -> Array:
         """Sum amounts ``(C, R)`` by holder: ``(N, R)``."""
-        return self.holder_matrix @ amounts  # type: ignore[no-any-return]
+        return self.holder_matrix @ amounts
 
     def by_debtor(self, amounts: Array) -> Array:
         """Sum amounts ``(C, R)`` by debtor: ``(N, R)``."""
-        return self.debtor_matrix @ amounts  # type: ignore[no-any-return]
+        return self.debtor_matrix @ amounts
 
     def net(self, amounts: Array) -> Array:
         """Amounts ``(C, R)`` added for the holder and taken from the debtor: ``(N, R)``; sums to zero over agents."""
-        return self.net_matrix @ amounts  # type: ignore[no-any-return]
+        change: Array = self.net_matrix @ amounts
+        return change
 
     def rows_of_holders(self, rows: NDArray[np.int64]) -> Any:
         """The rows of the matrix that sums by holder, kept until other rows are asked for."""

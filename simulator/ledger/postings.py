@@ -225,7 +225,9 @@ class Ledger:
 
     def _muted(self, channel: str) -> Array | None:
         """The switch of a channel that is off in some replication, ``(1, R)``; None where it is on in all."""
-        return self.mute[channel] if channel in self.mute else None
+        if channel not in self.mute:  # not .get: in a part of a batch, asking is what cuts the array
+            return None
+        return self.mute[channel]
 
     def _count(self, channel: str, nature: str, amount: Array) -> None:
         self.loss_by_tag[channel] += amount

@@ -87,7 +87,7 @@ class Resolution:
     def provisional_losses(self, books: Books, failing: Array) -> Array:
         """Loss that creditors and shareholders of ``failing (N, R)`` must expect, at the reference recoveries, USD bn, ``(N, R)``."""
         loans = books.loans
-        recovery = np.where(self.is_secured, books.macro["recovery_secured"], books.macro["recovery_unsecured"])
+        recovery: Array = np.where(self.is_secured, books.macro["recovery_secured"], books.macro["recovery_unsecured"])
         loss = books.by_owner(loans, (loans.principal + loans.arrears) * (1.0 - recovery) * loans.of_debtor(failing))
         loss += books.stakes.by_holder(books.stake_values() * books.stakes.of_debtor(failing))
         weight = 1.0 - books.macro["recovery_unsecured"]
@@ -100,8 +100,9 @@ class Resolution:
     def settle(self, ledger: Ledger, failed: Array, resale: Array) -> Array:
         """Settle the estates of ``failed (N, R)`` (0 or 1); returns each estate's recovery share of all claims, ``(N, R)``.
 
-        Works on the ledger's books, which may be a part of the batch. Posts, in this order: damages for broken contracts, deposit insurance, sale of assets to Outside, the clearing with its costs,
-        write-offs, guarantees, the end of the shares and of the agent. ``resale (N, R)``: resale value of a unit of capacity.
+        Works on the ledger's books, which may be a part of the batch. Posts, in this order: damages for broken contracts, deposit insurance,
+        sale of assets to Outside, the clearing with its costs, write-offs, guarantees, the end of the shares and of the agent.
+        ``resale (N, R)``: resale value of a unit of capacity.
         """
         self.books = books = ledger.books
         fixed, other, _, _ = self.realisable(resale)
@@ -237,7 +238,8 @@ class Resolution:
         """What the estates leave unpaid is lost by its owners; guarantors and the government make good what they promised."""
         books = self.books
         lost: dict[str, Array] = {}
-        for name, table, channel in (("loans", books.loans, "counterparty"), ("orders", books.orders, "orders"), ("leases", books.leases, "counterparty")):
+        for name, channel in (("loans", "counterparty"), ("orders", "orders"), ("leases", "counterparty")):
+            table: Contracts = getattr(books, name)
             owed = table.principal + table.arrears if name == "loans" else table.arrears
             lost[name] = np.maximum(owed * table.of_debtor(failed), 0.0)
             left = 1.0 - table.of_debtor(failed)

@@ -94,7 +94,8 @@ class RepaymentSchedule:
             return due
         self.due_rows = np.flatnonzero(self.is_amortising | (bullets > 0.0).any(axis=1))
         due = self.instalment + bullets
-        return np.minimum(due, self.loans.principal, out=due)
+        np.minimum(due, self.loans.principal, out=due)
+        return due
 
     def part(self, loans: Contracts, columns: NDArray[np.int64]) -> RepaymentSchedule:
         """The schedule of some replications; months are cut only when :meth:`scale` asks for them."""
@@ -135,7 +136,8 @@ class DeliverySchedule:
     def due(self, tick: int, remaining: Array) -> Array:
         """Deliveries due in ``tick``, USD bn, ``(C, R)``: the plan, and a part of what has slipped, at most what remains."""
         slipped = np.maximum(remaining - self.left_by_plan[tick], 0.0)
-        return np.minimum(self.planned[tick] + slipped / SLIP_MONTHS, remaining)
+        due: Array = np.minimum(self.planned[tick] + slipped / SLIP_MONTHS, remaining)
+        return due
 
     def next_year(self, tick: int) -> Array:
         """Deliveries planned for the twelve months after ``tick``, USD bn, ``(C, 1)``."""

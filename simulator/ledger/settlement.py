@@ -87,9 +87,9 @@ class Settlement:
         for table, arrears in tables:
             owed += table.by_debtor(arrears)
             received += books.by_owner(table, arrears)
-        short = (books["cash"] + self._unlimited + received < owed * (1.0 + 1e-12)).any(axis=0)
+        short = np.any(books["cash"] + self._unlimited + received < owed * (1.0 + 1e-12), axis=0)
         flow = received - owed
-        unpaid = {}
+        unpaid: dict[int, Array] = {}
         overdue = np.zeros_like(owed)
         if short.any():
             with Part(books, ledger, short) as part:

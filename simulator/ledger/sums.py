@@ -32,4 +32,4 @@ def total(amounts: Array) -> Array:
     """Sum of ``amounts (n, R)`` over the first axis: ``(1, R)``."""
     if amounts.shape[0] == 0:
         return np.zeros((1, amounts.shape[1]))
-    return _ones(amounts.shape[0]) @ amounts  # type: ignore[no-any-return]
+    return _ones(amounts.shape[0]) @ amounts

@@ -60,7 +60,8 @@ class MarginDesk:
         """Value of the pledged shares behind each margin loan after the haircut lever, USD bn, ``(M, R)``."""
         issuer = books.stakes.debtor[self.stake]
         value = books.stakes.shares[self.stake] * books["share_price"][issuer] * self._share_of_pledge
-        return value * (1.0 - np.clip(books.levers["collateral.haircut"], 0.0, 0.9))
+        value *= 1.0 - np.clip(books.levers["collateral.haircut"], 0.0, 0.9)
+        return value  # type: ignore[no-any-return]
 
     def is_called(self, books: Books) -> NDArray[np.bool_]:
         """Replications in which some loan stands above its call level, ``(R,)``."""

@@ -71,7 +71,8 @@ class ComputeMarket:
         power = orders.of_debtor(books["power_spending"])
         ties = (self.is_chip_tie * (chips + parts) + self.is_power_tie * power) * self.supply_share
         alive = orders.of_holder(books["alive"]) * orders.of_debtor(books["alive"])
-        return planned * called * served + ties * alive
+        invoiced: Array = planned * called * served + ties * alive
+        return invoiced
 
     def build(self, books: Books, ledger: Ledger) -> None:
         """Switch on what is built, as far as power is connected; wear and new chip generations take their part."""
@@ -79,7 +80,8 @@ class ComputeMarket:
         ready = columns["finished_building"]
         need = columns["power_needed_per_capacity"]
         utilities = books.rows["utility"]
-        connected = ledger.sum(columns["newly_connected"][utilities]) if utilities.stop > utilities.start else np.full_like(books.series["power_queue"], 1e9)
+        has_grid = utilities.stop > utilities.start
+        connected = ledger.sum(columns["newly_connected"][utilities]) if has_grid else np.full_like(books.series["power_queue"], 1e9)
         spare = books.series["power_spare"] + connected
         wanted = ledger.sum(ready * need) + 0.0 * spare
         share = np.minimum(1.0, spare / np.maximum(wanted, 1e-9))

@@ -117,7 +117,7 @@ class CreditMarket:
     def _draw_commitments(self, books: Books) -> Array:
         """Draws on committed loans as the borrower builds, ``(C, R)``."""
         loans = books.loans
-        drawn = np.zeros_like(loans.undrawn)
+        drawn: Array = np.zeros_like(loans.undrawn)
         rows = self.committed_rows
         if len(rows):
             wanted = np.maximum(books["planned_borrowing"], books["planned_investment"])

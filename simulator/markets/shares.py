@@ -99,10 +99,10 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     """Move every issuer's price in a fixed order, each part booked on its own.
 
     First luck (market, AI and own noise, own demand and what it makes expect, trend followers and the return to fair value: ``ordinary``),
-    then surprises of the policy rate and demand levers (``direct``: only shocks and policies make them), then news of sales that others'
-    decisions move, and short sellers (``equity``). Listed shares: ``log P = log F + m``: fair value F follows noise and news, levered by debt, mispricing m follows trend
-    and short sellers and reverts. Unlisted: F moves the same way, marks close the gap slowly.
-    Sources: [brock_hommes1998] for trend followers; discounted-earnings news in flow form, so that the opening value is exact.
+    then surprises of the policy rate and of demand levers (``direct``: only shocks and policies make them), then news of sales that others'
+    decisions move, and short sellers (``equity``). Listed shares: ``log P = log F + m``: fair value F follows luck and news, mispricing m
+    follows trend and short sellers and reverts. Unlisted: F moves the same way, marks close the gap slowly.
+    Source: [brock_hommes1998] for trend followers.
     """
     luck, direct, others = books["return_by_luck"], books["return_by_shock"], books["return_by_others"]
     trend = TREND_FOLLOWING * books["price_trend"] - MEAN_REVERSION * books["mispricing"]
@@ -131,7 +131,7 @@ def forced_sale(books: Books, ledger: Ledger, sold: Array, seller_tag: str) -> N
     the mark-down of what others keep is a fire-sale loss. Source: [cont_schaanning2017], exponential impact.
     """
     stakes = books.stakes
-    impact = np.where(books["is_listed"] > 0.0, books.macro["price_impact_listed"], books.macro["price_impact_unlisted"])
+    impact: Array = np.where(books["is_listed"] > 0.0, books.macro["price_impact_listed"], books.macro["price_impact_unlisted"])
     part = stakes.by_debtor(sold) / np.maximum(books["shares"], 1e-9)
     factor = np.exp(-impact * part)
     old = books["share_price"]
