@@ -8,6 +8,7 @@ from agents.base import Array, EconomicAgent
 from simulator.ledger.columns import rule
 
 WEALTH_EFFECT = 0.03  # consumption per dollar of wealth ([case_quigley_shiller2005]: 0.02-0.05)
+WEALTH_GROWTH = 0.055  # yearly growth of share wealth that households take for granted: the median path (assumption, 0.04-0.08)
 REHIRE_SPEED = 1.0  # per year; displaced workers find new work in about a year ([jacobson_lalonde_sullivan1993])
 SHORT_PRESSURE = 0.03  # price pressure a month on a fully targeted share (assumption, 0.01-0.05)
 CDS_ALARM = 2.0  # multiple of the opening CDS index at which the stress rule cuts
@@ -81,11 +82,12 @@ class Household(EconomicAgent):
     def demand_index(self) -> Array:
         """What households spend on AI-using services relative to the start, (1, R).
 
-        Rule: income lost to displacement, half replaced, and a wealth effect of share prices. Source: model.md stage 11.
+        Rule: income lost to displacement, half replaced, and a wealth effect of share prices above or under their normal path. Source: model.md stage 11.
         """
         income = 1.0 - 0.5 * self.macro("labour_share") * (self.series("displaced") - self.series("displaced_at_start"))
         consumption = self.macro("consumption_share") * self.macro("gdp")
-        wealth = WEALTH_EFFECT * (self.series("wealth") - self.series("wealth_at_start")) / consumption
+        expected = self.series("wealth_at_start") * np.exp(WEALTH_GROWTH * (self.books.tick + 1) * self.years_per_tick)
+        wealth = WEALTH_EFFECT * (self.series("wealth") - expected) / consumption
         return np.clip(income + wealth, 0.5, 1.5)
 
 

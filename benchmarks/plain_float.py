@@ -40,7 +40,7 @@ def logistic(odds: float) -> float:
     return power / (1.0 + power)
 
 
-class PlainFirm(mesa.Agent):
+class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
     """A firm with float attributes; each method is the rule of the same name in agents/firm.py or agents/issuer.py.
 
     ``step`` is the rule whose turn it is. Attributes are named as the model's columns; levers end in ``_lever``, draws in ``_draw``, system
@@ -292,7 +292,7 @@ class Asked:
     answers: list[float]
 
 
-class PlainModel(mesa.Model):
+class PlainModel(mesa.Model):  # type: ignore[misc]  # Mesa ships no types
     """The plain agents of a recorded run; they are asked what the model's agents were asked, in the same order."""
 
     def __init__(self, asked: Iterable[Asked]) -> None:
@@ -313,7 +313,7 @@ class PlainModel(mesa.Model):
         return firms
 
     def differences(self) -> list[str]:
-        """Rules that the port lacks, or else answers that differ from the model's by more than ``TOLERANCE``, a line each; empty when it agrees."""
+        """Rules that the port lacks, else answers further than ``TOLERANCE`` from the model's, a line each; empty when it agrees."""
         asked = dict.fromkeys((PORTS[question.kind], question.rule) for question in self.asked)
         found = [f"{port.__name__} lacks the rule {rule}, which the tick asks" for port, rule in asked if not hasattr(port, rule)]
         if found:

@@ -11,6 +11,8 @@ from simulator.markets import credit
 if TYPE_CHECKING:
     from simulator.engine.model import ContagionModel
 
+SPARE_POWER = 0.05  # part of the power online that is free at the start (assumption, 0-0.1)
+
 FLOWS = (
     "debt", "book_net_worth", "contracted_now", "contracted_next", "chip_sales", "interest_due", "principal_due", "order_bills",
     "rent_bills", "receipts_due", "planned_investment", "planned_borrowing", "operating_bill", "tax_bill", "outside_sales",
@@ -56,9 +58,8 @@ def open_memory(model: ContagionModel) -> None:
     model.credit.calibrate(books)
     capacity = c["capacity"][:, :1] * model.owns_accelerators
     books.series["capacity_at_start"] = np.full((1, books.replications), float(np.cumsum(capacity[:, 0])[-1]))
-    need = float(np.cumsum(c["capacity"][:, 0] * c["power_needed_per_capacity"][:, 0])[-1])
     online = float(np.cumsum(c["power_online_at_start"][:, 0])[-1])
-    books.series["power_spare"][...] = max(online - need, 0.0)
+    books.series["power_spare"][...] = SPARE_POWER * online  # what the firms of the model do not draw, other data centres do
     market = c["market_value_at_start"][:, 0]
     ai = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "ai_lab"))
     ai_value = float(np.cumsum(market * ai)[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -169,7 +170,7 @@ def test_standing_with_lenders_falls_with_risk_and_rises_with_contracts(ask: Ask
 def test_the_finance_premium_rises_with_leverage(ask: Ask) -> None:
     answers = [ask("cloud", "external_finance_premium", leverage=value) for value in (0.0, 0.3, 0.6, 0.9, 0.999)]
     assert (answers[0] == 0.0).all()
-    assert all((low < high).all() for low, high in zip(answers, answers[1:], strict=False))
+    assert all((low < high).all() for low, high in pairwise(answers))
 
 
 def test_rounds_are_funded_in_good_times(ask: Ask) -> None:

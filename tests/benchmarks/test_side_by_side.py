@@ -13,18 +13,22 @@ from benchmarks import side_by_side
 from benchmarks.plain_float import PORTS, PlainHyperscaler, PlainModel
 from benchmarks.side_by_side import RecordedModel, TimedModel, gate, state_of
 from scenarios.changes import Change
+from simulator.engine.inputs import opened
 from simulator.engine.model import ContagionModel
 from simulator.ledger.columns import rule
 
 MONTHS = 5
-FAILURE = (Change("failure", "agent.failure", "set_to", 1.0, 1, agents=("coreweave",)),)
-"""A cloud provider fails in the second month, so that the rules are also asked of a dead firm."""
+CHANGES = (
+    Change("failure", "agent.failure", "set_to", 1.0, 1, agents=("coreweave",)),
+    Change("slump", "hyperscaler.demand", "multiply_by", 0.8, 2),
+)
+"""A cloud provider fails in the second month, so that the rules are also asked of a dead firm; then a demand lever moves."""
 SMALL = ("--replications", "2", "--repeats", "1", "--ticks", "2")
 
 
 @pytest.fixture(scope="module")
 def recorded() -> RecordedModel:
-    model = RecordedModel("us_ai_2025", horizon_months=MONTHS, changes=FAILURE, shock="collateral_devaluation", replications=(3,))
+    model = RecordedModel("us_ai_2025", horizon_months=MONTHS, changes=CHANGES, replications=(3,))
     model.run()
     return model
 
@@ -38,12 +42,12 @@ def test_every_rule_is_recorded_every_month_for_both_kinds(recorded: RecordedMod
         rows = recorded.books.rows[kind]
         asked = [question for question in recorded.asked if question.kind == kind]
         assert all(len(question.answers) == rows.stop - rows.start for question in asked)
-        for name in ("new_demand", "delivered_share", "sales_to_outside", "wanted_investment", "affordable_investment", "payout", "is_insolvent"):
+        for name in ("new_demand", "delivered_share", "sales_to_outside", "wanted_investment", "payout", "is_insolvent"):
             assert [question.tick for question in asked if question.rule == name] == list(range(MONTHS)), name
 
 
 def test_recording_and_timing_change_no_bit(recorded: RecordedModel) -> None:
-    options: dict[str, Any] = {"horizon_months": MONTHS, "changes": FAILURE, "shock": "collateral_devaluation", "replications": (3,)}
+    options: dict[str, Any] = {"horizon_months": MONTHS, "changes": CHANGES, "replications": (3,)}
     plain = state_of(ContagionModel("us_ai_2025", **options).run(), 3)
     for model in (recorded, TimedModel("us_ai_2025", **options).run()):
         assert side_by_side.differing(plain, state_of(model, 3)) == []
@@ -63,7 +67,7 @@ def test_a_rule_without_a_port_is_told(recorded: RecordedModel, monkeypatch: pyt
 
 
 def test_the_gate_is_open_when_bits_are_the_same() -> None:
-    compared, found = gate(side_by_side.opened("us_ai_2025"), 3, {"horizon_months": 3, "changes": FAILURE})
+    compared, found = gate(opened("us_ai_2025"), 3, {"horizon_months": 3, "changes": CHANGES})
     assert compared > 300
     assert found == []
 

@@ -208,9 +208,7 @@ def test_the_books_balance_when_a_large_agent_fails(agent: str) -> None:
 def test_the_books_balance_with_channels_switched_off(channel: str) -> None:
     names = CHANNELS if channel == "all" else (channel,)
     changes = (Change("failures", "agent.failure", "set_to", 1.0, 5, agents=("coreweave", "openai", "softbank")),)
-    off = audited_tables(
-        "us_ai_2025", range(2), months=24, shock="collateral_devaluation", changes=changes, channels=dict.fromkeys(names, False)
-    )
+    off = audited_tables("us_ai_2025", range(2), months=24, shock="collateral_devaluation", changes=changes, channels=dict.fromkeys(names, False))
     for name in set(names) & set(LOSS_CHANNELS):
         assert not off.ledger.loss_by_tag[name].any()
 

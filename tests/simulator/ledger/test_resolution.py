@@ -128,9 +128,7 @@ def test_what_an_estate_has_left_goes_to_its_shareholders(small_model: Build) ->
 
 
 def test_shares_of_the_failed_are_worth_nothing_to_their_holders(small_model: Build) -> None:
-    model = estate(
-        small_model, more={"holder": {"kind": "investor", "cash": 5.0}}, stakes=[{"holder": "holder", "issuer": "cloud", "value": 12.0}]
-    )
+    model = estate(small_model, more={"holder": {"kind": "investor", "cash": 5.0}}, stakes=[{"holder": "holder", "issuer": "cloud", "value": 12.0}])
     settle(model, "cloud")
     assert lost(model, "equity") == pytest.approx(12.0)
     assert model.books.stakes.shares[0, 0] == 0.0

@@ -25,9 +25,7 @@ def dues(model: ContagionModel, table: str, amounts: list[float]) -> np.ndarray:
     return np.array(amounts)[:, None] * np.ones((1, model.books.replications))
 
 
-def settle(
-    model: ContagionModel, *, interest: Any = (), principal: Any = (), invoices: Any = (), rents: Any = (), bills: Any = None
-) -> None:
+def settle(model: ContagionModel, *, interest: Any = (), principal: Any = (), invoices: Any = (), rents: Any = (), bills: Any = None) -> None:
     """Accrue what falls due and clear it; the books must balance afterwards."""
     books = model.books
     loans = [*interest] or [0.0] * books.loans.count
@@ -179,9 +177,7 @@ def test_cost_of_the_one_is_income_of_the_other_whether_or_not_it_is_paid(small_
 
 
 def test_a_bank_pays_by_creating_deposits(small_model: Build) -> None:
-    model = small_model(
-        {"a": firm("cloud", 3.0)}, loans=[{"lender": "a", "borrower": "main_bank", "principal": 50.0, "seniority": "senior"}]
-    )
+    model = small_model({"a": firm("cloud", 3.0)}, loans=[{"lender": "a", "borrower": "main_bank", "principal": 50.0, "seniority": "senior"}])
     deposits = of(model, "deposits", "main_bank")
     settle(model, principal=[20.0])
     assert of(model, "cash", "a") == pytest.approx(23.0)
