@@ -7,6 +7,7 @@ import numpy as np
 from agents.base import Array, EconomicAgent
 from simulator.ledger.columns import rule
 
+DISPLACEMENT = 0.0025  # workers displaced a year per unit of deployment: 6.5 % in ten years if deployment averages 2.6 times its start
 WEALTH_EFFECT = 0.03  # consumption per dollar of wealth ([case_quigley_shiller2005]: 0.02-0.05)
 WEALTH_GROWTH = 0.055  # yearly growth of share wealth that households take for granted: the median path (assumption, 0.04-0.08)
 REHIRE_SPEED = 1.0  # per year; displaced workers find new work in about a year ([jacobson_lalonde_sullivan1993])
@@ -74,7 +75,7 @@ class Household(EconomicAgent):
         Rule: deployed AI capacity displaces workers in proportion, who are re-absorbed over time. Source: calibration, 6.5 % of workers in
         ten years; [acemoglu_restrepo2020] for the form.
         """
-        pace = 0.0065 * self.lever("household.displacement") * self.series("deployment") * self.years_per_tick
+        pace = DISPLACEMENT * self.lever("household.displacement") * self.series("deployment") * self.years_per_tick
         back = REHIRE_SPEED * self.years_per_tick * self.series("displaced")
         return np.clip(self.series("displaced") + pace - back, 0.0, 0.5)
 

@@ -110,11 +110,11 @@ def test_replication_7_alone_equals_replication_7_in_a_batch_in_any_order() -> N
         assert_same_bits(state(run(batch, SHOCK), 7), alone)
 
 
-def sorted_tables(replications: int, chunk: int, months: int, record: str = "ticks") -> dict[str, pd.DataFrame]:
+def sorted_tables(replications: int, chunk: int, months: int, record: str = "ticks", workers: int = 1) -> dict[str, pd.DataFrame]:
     economy = load_economy(ECONOMY)
     shocked = Scenario("shocked", SHOCK, (), (*FAILURES, *named_changes(economy, SHOCK, (), months)), {})
     scenarios = (Scenario("calm", (), (), (), {}), shocked)
-    tables = run_scenarios(economy, scenarios, Plan(replications, 1, chunk, months, record))
+    tables = run_scenarios(economy, scenarios, Plan(replications, 1, chunk, months, record, workers=workers))
     keys = {**KEYS, "agents": ["scenario", "replication", "tick", "agent"]}
     return {name: table.sort_values(keys[name], ignore_index=True) for name, table in tables.items()}
 
@@ -137,6 +137,11 @@ def test_chunks_of_any_size_give_the_same_tables_in_many_replications() -> None:
     whole = sorted_tables(130, 512, 60)
     for chunk in (1, 7, 64):
         assert_same_tables(sorted_tables(130, chunk, 60), whole)
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_tables_as_one() -> None:
+    assert_same_tables(sorted_tables(9, 2, 15, workers=2), sorted_tables(9, 64, 15))
 
 
 def test_chunks_of_any_size_give_the_same_panel_of_agents() -> None:
