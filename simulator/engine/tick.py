@@ -17,6 +17,7 @@ from agents.registry import FIRM_KINDS
 from simulator.engine import defaults, facility
 from simulator.ledger import identities
 from simulator.ledger.batches import Part
+from simulator.ledger.names import LOSS_CHANNELS
 from simulator.markets import accounts, collateral, credit, shares
 
 if TYPE_CHECKING:
@@ -257,11 +258,11 @@ def account(model: ContagionModel) -> None:
     books.series["household_demand"] = books.series_through("household", "household_demand_now")
     accounts.macroeconomy(books, ledger, model.investment)
     books.series["gpu_resale_value"] = model.gpu_resale_value()
-    losses = [ledger.posted[tag] for tag in ("counterparty", "equity", "fire_sale", "funding", "margin", "guarantee")]
-    fall = np.zeros_like(books["cash"])
-    for posting in losses:
-        fall += np.maximum(-posting, 0.0)
-    books["recent_loss"][...] = fall
+    lenders = rows["lender"]
+    books["recent_loss"][lenders] = 0.0
+    for channel in LOSS_CHANNELS:
+        if channel in ledger.touched:
+            books["recent_loss"][lenders] -= np.minimum(ledger.posted[channel][lenders], 0.0)
     identities.check(books, ledger)
     model.recorder.record(model)
 

@@ -15,7 +15,7 @@ from simulator.ledger.columns import Columns
 from simulator.ledger.contracts import Contracts
 from simulator.ledger.names import AMPLIFIER_CHANNELS, CHANNELS, KINDS
 from simulator.ledger.schedules import DeliverySchedule, RepaymentSchedule
-from simulator.ledger.sums import total
+from simulator.ledger.sums import incidence, total
 
 Array = NDArray[np.float64]
 
@@ -113,6 +113,9 @@ class Books:
         self.loans.static["rate_at_start"] = self.loans.rate[:, :1].copy()
         self.loans.static["has_opening_rate"] = (self.loans.rate_at_start != 0.0).astype(np.float64)
         self.loans.add("arrears")
+        rows = np.flatnonzero(np.isin(self.loans.static["collateral"], ("accelerators", "data_centre")))
+        self.loans.static["rows_on_capacity"] = rows
+        self.debtors_on_capacity = incidence(self.loans.debtor[rows], size)
         self.repayments = RepaymentSchedule(self.loans, self.ticks)
         self.stakes = Contracts(economy.stakes, "holder", "issuer", size, width)
         self.stakes.add("shares", self.stakes.static["value"])

@@ -55,14 +55,14 @@ def _check_flow_of_funds(books: Books, ledger: Ledger) -> None:
     closing = books.net_worth()
     ledger.closing = closing
     expected = ledger.opening.copy()
-    for posting in ledger.posted.values():
+    for posting in ledger.postings():
         expected += posting
     error = np.abs(closing - expected)
     turnover = ledger.flows
     bad = ~(error <= TOLERANCE * np.maximum(turnover, 1.0))
     if bad.any():  # flows alone are the stricter scale; gross positions and postings are summed only where it is not enough
         turnover = turnover + books.gross_positions()
-        for posting in ledger.posted.values():
+        for posting in ledger.postings():
             turnover += np.abs(posting)
         bad = ~(error <= TOLERANCE * np.maximum(turnover, 1.0))
     if bad.any():
@@ -81,10 +81,10 @@ def _check_signs(books: Books) -> None:
         "shares": (books.stakes.shares, books.stakes),
     }  # fmt: skip
     for name, values in columns.items():
-        if values.min() < -TOLERANCE * max(float(np.abs(values).max()), 1.0):
+        if values.min() < 0.0 and values.min() < -TOLERANCE * max(float(np.abs(values).max()), 1.0):
             agent, column = np.unravel_index(int(np.argmin(values)), values.shape)
             raise IdentityError(f"tick {books.tick}, agent {books.ids[int(agent)]}, column {int(column)}: {name} is {values[agent, column]:.6g}")
     for name, (values, table) in contracts.items():
-        if values.size and values.min() < -TOLERANCE * max(float(np.abs(values).max()), 1.0):
+        if values.size and values.min() < 0.0 and values.min() < -TOLERANCE * max(float(np.abs(values).max()), 1.0):
             row, column = np.unravel_index(int(np.argmin(values)), values.shape)
             raise IdentityError(f"tick {books.tick}, contract {table.ids[int(row)]}, column {int(column)}: {name} is {values[row, column]:.6g}")

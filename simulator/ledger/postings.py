@@ -28,6 +28,7 @@ class Ledger:
         self.books = books
         size, width = books.agents, books.replications
         self.posted: dict[str, Array] = {tag: np.zeros((size, width)) for tag in TAGS}
+        self.touched: set[str] = set()  # tags posted to in this tick; shared by the parts of a batch
         self.opening = books.net_worth()
         self.closing = self.opening
         self.flows = np.zeros((size, width))
@@ -42,16 +43,21 @@ class Ledger:
     def begin_tick(self) -> None:
         """Open the account of a tick: it opens at the net worth at which the last one was found to close."""
         self.opening = self.closing
-        for account in self.posted.values():
-            account[...] = 0.0
+        for tag in self.touched:
+            self.posted[tag][...] = 0.0
+        self.touched.clear()
         self.flows[...] = 0.0
 
     def worth_so_far(self) -> Array:
         """Net worth now, USD bn, ``(N, R)``: the opening and what has been posted since."""
         worth = self.opening.copy()
-        for posting in self.posted.values():
+        for posting in self.postings():
             worth += posting
         return worth
+
+    def postings(self) -> list[Array]:
+        """The postings of this tick, one array ``(N, R)`` a tag that has any, in the order of ``TAGS``."""
+        return [self.posted[tag] for tag in TAGS if tag in self.touched]
 
     @staticmethod
     def sum(amounts: Array) -> Array:
@@ -76,6 +82,7 @@ class Ledger:
 
     def post(self, tag: str, change: Array) -> None:
         """Enter a change of net worth ``(N, R)`` under a tag."""
+        self.touched.add(tag)
         self.posted[tag] += change
 
     def pay(self, change: Array, tag: str = "ordinary") -> None:
@@ -193,6 +200,7 @@ class Ledger:
         lost = total(booked)
         self.losses_on_estates += booked
         self._count("counterparty", "credit", lost)
+        self.touched.update(("counterparty", "ordinary"))
         self.posted["counterparty"] += booked
         self.posted["counterparty"][creditor] -= lost[0]
         if switch is not None:  # Outside would indemnify itself, so the loss is simply ordinary

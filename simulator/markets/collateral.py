@@ -23,10 +23,13 @@ ROUNDS_MAX = 50
 def secured_room(books: Books) -> Array:
     """Haircut value of capacity less the debt it already secures, USD bn, ``(N, R)``."""
     loans = books.loans
-    backed = np.isin(loans.static["collateral"], ("accelerators", "data_centre"))[:, None]
+    rows = loans.static["rows_on_capacity"]
     haircut = np.clip(HAIRCUT["accelerators"] + books.levers["collateral.haircut"], 0.0, 0.95)
-    value = (books["capacity"] + books["construction"]) * resale_fraction(books)
-    return (1.0 - haircut) * value - loans.by_debtor((loans.principal + loans.arrears) * backed)
+    room = books["capacity"] + books["construction"]
+    room *= resale_fraction(books)
+    room *= 1.0 - haircut
+    room -= books.debtors_on_capacity @ (loans.principal[rows] + loans.arrears[rows])
+    return room
 
 
 class MarginDesk:

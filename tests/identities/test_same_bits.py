@@ -126,10 +126,10 @@ def assert_same_tables(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFra
 
 
 def test_chunks_of_any_size_give_the_same_tables() -> None:
-    whole = sorted_tables(9, 64, 15)
+    whole = sorted_tables(8, 64, 11)
     assert len(whole["defaults"])
     for chunk in (1, 7, 512):
-        assert_same_tables(sorted_tables(9, chunk, 15), whole)
+        assert_same_tables(sorted_tables(8, chunk, 11), whole)
 
 
 @pytest.mark.slow
@@ -141,7 +141,7 @@ def test_chunks_of_any_size_give_the_same_tables_in_many_replications() -> None:
 
 @pytest.mark.slow
 def test_two_processes_give_the_same_tables_as_one() -> None:
-    assert_same_tables(sorted_tables(9, 2, 15, workers=2), sorted_tables(9, 64, 15))
+    assert_same_tables(sorted_tables(8, 2, 11, workers=2), sorted_tables(8, 64, 11))
 
 
 def test_chunks_of_any_size_give_the_same_panel_of_agents() -> None:
