@@ -18,6 +18,7 @@ LEVERAGE_MAX = 20.0  # assets over equity above which the premium rises no more 
 LEVERAGE_FLOOR = 0.1  # a young firm's first loans do not make it riskier: below a tenth, leverage says nothing (assumption, 0.05-0.2)
 MARKET_VOLATILITY = 0.16  # yearly, of the market factor (long-run average of US shares; 0.12-0.2)
 AI_VOLATILITY = 0.15  # yearly, of the AI factor beyond the market (assumption, 0.1-0.25)
+DEBT_VOLATILITY = 0.12  # yearly, of corporate debt, for the asset volatility (assumption, 0.05-0.15)
 MERTON_YEARS = 5.0  # horizon of the distance to default: the tenor of the CDS
 STRESS_SHARE = 0.25  # part of a name's opening premium that market stress adds, per unit of the index over its start (assumption, 0.1-0.5)
 STRESS_FROM = 1.25  # index over its start from which the market is in stress (assumption, 1.1-1.5)
@@ -47,6 +48,7 @@ class Issuer(EconomicAgent):
     outside_growth = Parameter("per year", "expected growth at the start")
     cds_at_start = Parameter("per year", "sourced CDS premium at the start")
     cds_constant = Parameter("per year", "sourced premium less the model's at the start: liquidity and jump risk")
+    asset_volatility = Parameter("per year", "volatility of the firm's assets: of equity and debt, weighted by the opening leverage")
     equity_volatility = Parameter("per year", "standard deviation of the share return")
     demand_luck = Flow("log points", "part of this month's surprise in sales that is the firm's own luck")
     lever_news = Flow("log points", "part of it that a demand lever made: the shock itself")
@@ -122,11 +124,11 @@ class Issuer(EconomicAgent):
     def structural_spread(self) -> Array:
         """Spread that pays for expected loss over five years, per year, (n, R).
 
-        Rule: hazard from Merton's distance to default, with asset volatility that falls with leverage to that of debt, times loss given
-        default. Source: [merton1974].
+        Rule: hazard from Merton's distance to default at the firm's own asset volatility (so that equity volatility rises with leverage),
+        times loss given default. Source: [merton1974].
         """
         leverage = np.clip(self.debt / np.maximum(self.debt + self.market_value, 1e-6), LEVERAGE_FLOOR, 0.999)
-        volatility = self.equity_volatility * (1.0 - leverage) + 0.12 * leverage + 0.02
+        volatility = self.asset_volatility
         distance = -np.log(leverage) + (0.02 - 0.5 * volatility * volatility) * MERTON_YEARS
         survival = np.maximum(ndtr(distance / (volatility * np.sqrt(MERTON_YEARS))), 0.02)
         return -np.log(survival) / MERTON_YEARS * (1.0 - self.macro("recovery_unsecured"))

@@ -83,7 +83,8 @@ class Household(EconomicAgent):
     def demand_index(self) -> Array:
         """What households spend on AI-using services relative to the start, (1, R).
 
-        Rule: income lost to displacement, half replaced, and a wealth effect of share prices above or under their normal path. Source: model.md stage 11.
+        Rule: income lost to displacement, half replaced, and a wealth effect of share prices above or under their normal path.
+        Source: model.md stage 11.
         """
         income = 1.0 - 0.5 * self.macro("labour_share") * (self.series("displaced") - self.series("displaced_at_start"))
         consumption = self.macro("consumption_share") * self.macro("gdp")

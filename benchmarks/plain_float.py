@@ -210,7 +210,7 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
     def structural_spread(self) -> float:
         total = self.debt + self.market_value()
         leverage = bounded(self.debt / (total if total > 1e-6 else 1e-6), issuer.LEVERAGE_FLOOR, 0.999)
-        volatility = self.equity_volatility * (1.0 - leverage) + 0.12 * leverage + 0.02
+        volatility = self.asset_volatility
         distance = -math.log(leverage) + (0.02 - 0.5 * volatility * volatility) * issuer.MERTON_YEARS
         survival = 0.5 * math.erfc(-distance / (volatility * ROOT_OF_MERTON_YEARS) * ROOT_OF_HALF)
         return -math.log(survival if survival > 0.02 else 0.02) / issuer.MERTON_YEARS * (1.0 - self.recovery_unsecured_macro)

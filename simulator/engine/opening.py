@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agents.issuer import DEBT_VOLATILITY, LEVERAGE_FLOOR
 from simulator.markets import credit
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ def _open_spreads(model: ContagionModel) -> None:
     books = model.books
     c = books.columns
     c.add("cds_constant", 0.0, "parameter")
+    debt, equity = c["debt"][:, :1], c["market_value_at_start"]
+    leverage = np.clip(debt / np.maximum(debt + equity, 1e-6), LEVERAGE_FLOOR, 0.999)
+    c.add("asset_volatility", (c["equity_volatility"] * (1.0 - leverage) + DEBT_VOLATILITY * leverage)[:, 0], "parameter")
     for actor in model.cohorts_on(books):
         c["leverage"][actor.rows] = actor.market_leverage()
         c["cds_constant"][actor.rows] = c["cds_at_start"][actor.rows] - actor.structural_spread()[:, :1]

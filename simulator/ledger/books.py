@@ -79,6 +79,7 @@ class Books:
         kinds = np.array(economy.kinds)
         is_bank = np.array([kind == "lender" and sort == "bank" for kind, sort in zip(economy.kinds, economy.lender_types, strict=True)])
         columns.add("is_bank", is_bank.astype(np.float64), "parameter")
+        columns.add("issues_money", np.isin(np.arange(self.agents), np.flatnonzero(is_bank | (kinds == "central_bank"))).astype(np.float64))
         columns.add("is_fund", np.isin(economy.lender_types, ("fund", "private_credit")).astype(np.float64), "parameter")
         columns.add("is_issuer", (economy.values["market_value"] > 0).astype(np.float64), "parameter")
         columns.add("is_listed", economy.listed.astype(np.float64), "parameter")
@@ -115,7 +116,7 @@ class Books:
         self.loans.add("arrears")
         rows = np.flatnonzero(np.isin(self.loans.static["collateral"], ("accelerators", "data_centre")))
         self.loans.static["rows_on_capacity"] = rows
-        self.debtors_on_capacity = incidence(self.loans.debtor[rows], size)
+        self.capacity_debtor_matrix = incidence(self.loans.debtor[rows], size)
         self.repayments = RepaymentSchedule(self.loans, self.ticks)
         self.stakes = Contracts(economy.stakes, "holder", "issuer", size, width)
         self.stakes.add("shares", self.stakes.static["value"])

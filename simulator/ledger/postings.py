@@ -71,7 +71,7 @@ class Ledger:
         books = self.books
         issuers = books.money_issuers
         cash, deposits = books["cash"], books["deposits"]
-        created = change[issuers]
+        created = change[issuers] * books["issues_money"][issuers]  # a bank in resolution pays with what cash it has
         cash += change
         cash[issuers] -= created
         owed = deposits[issuers] - created
@@ -125,6 +125,19 @@ class Ledger:
         books["other_assets"][books.outside] += sold
         change[books.outside] -= sold
         self.move_cash(change)
+
+    def lend_to_outside(self) -> None:
+        """The central bank lends Outside what it lacks to buy the assets of estates: only a failed banking sector is that large."""
+        books = self.books
+        lacking = np.maximum(-books["cash"][books.outside], 0.0)
+        if not lacking.any():
+            return
+        books["cash"][books.outside] += lacking
+        books["other_liabilities"][books.outside] += lacking
+        books["deposits"][books.central_bank] += lacking
+        books["other_assets"][books.central_bank] += lacking
+        self.flows[books.outside] += lacking
+        self.flows[books.central_bank] += lacking
 
     def set_column(self, name: str, values: Array) -> None:
         """Write a column that carries no value of its own (a decision, a price memo, an index)."""

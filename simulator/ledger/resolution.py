@@ -142,6 +142,7 @@ class Resolution:
         books = self.books
         owed = np.zeros_like(failed)
         owed[self.banks] = books["deposits"][self.banks] * failed[self.banks]
+        books["issues_money"][...] *= 1.0 - failed
         if not owed.any():
             return
         amount = ledger.sum(owed)[0]
@@ -166,6 +167,7 @@ class Resolution:
         flow = proceeds.copy()
         flow[books.outside] -= ledger.sum(proceeds)[0]
         ledger.move_cash(flow)
+        ledger.lend_to_outside()
         for name in ("capacity", "construction", "other_assets"):
             books[name][...] *= 1.0 - failed
         books["other_assets"][books.outside] += ledger.sum(things)[0]

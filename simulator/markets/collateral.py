@@ -28,7 +28,7 @@ def secured_room(books: Books) -> Array:
     room = books["capacity"] + books["construction"]
     room *= resale_fraction(books)
     room *= 1.0 - haircut
-    room -= books.debtors_on_capacity @ (loans.principal[rows] + loans.arrears[rows])
+    room -= books.capacity_debtor_matrix @ (loans.principal[rows] + loans.arrears[rows])
     return room
 
 

@@ -229,7 +229,6 @@ def test_deposits_of_a_failed_bank_are_made_good_and_the_government_claims_on_it
     assert of(model, "insured_deposits", "bank") == 0.0
 
 
-@pytest.mark.xfail(strict=True, reason="a failed bank pays by creating deposits, and its cash then goes to Outside a second time")
 @pytest.mark.parametrize("assets", [60.0, 160.0])
 def test_the_estate_of_a_bank_ends_empty_and_its_shareholders_get_what_is_left(small_model: Build, assets: float) -> None:
     model = bank_run(small_model, assets)

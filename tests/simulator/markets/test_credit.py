@@ -193,9 +193,6 @@ def test_premiums_rise_as_share_prices_fall_and_stay_where_nothing_moves(opened:
     assert books.series["cds_index"][0, 0] > books.series["cds_index_at_start"][0, 0]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="asset volatility is worked out anew from the fixed equity volatility, so leverage lowers it faster than distance falls"
-)
 def test_the_premium_of_every_indebted_issuer_rises_as_its_share_price_falls(opened: ContagionModel) -> None:
     books = opened.books
     indebted = (books["is_issuer"] > 0.0)[:, 0] & (books["debt"][:, 0] > 0.2 * books["market_value_at_start"][:, 0])
