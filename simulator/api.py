@@ -69,21 +69,26 @@ def simulate(
     channels: Mapping[str, bool] | None = None,
     record: str = "summary",
     chunk: int = 256,
+    workers: int = 1,
     config_dir: str | Path | None = None,
 ) -> Run:
     """Simulate one scenario and return its :class:`Run`.
 
     ``economy``: a name of :func:`economies`, a folder of tables, or an ``Economy``. ``shock``, ``policy``: a name of the menu or several.
     ``replications``: their number; the same number has the same luck in every scenario with the same ``seed``. ``channels``: switches by name.
-    ``record``: ``summary``, ``ticks`` or ``agents``. Raises InputError, one line, for anything that is not on the menu or out of range.
+    ``record``: ``summary``, ``ticks`` or ``agents``. ``workers``: processes; a script that asks for more than one needs the usual
+    ``if __name__ == "__main__":``. Raises InputError, one line, for anything that is not on the menu or out of range.
     """
     from scenarios.economy import Economy as EconomyClass
 
     given = economy if isinstance(economy, EconomyClass) else None
     choices: dict[str, str | Sequence[str]] = {"shock": shock, "policy": policy, "experiment": "single", "record": record}
+    choices["execution"] = "serial" if workers == 1 else "local"
     values: dict[str, Any] = {
         "montecarlo.replications": replications, "montecarlo.seed": seed, "montecarlo.chunk": chunk, "horizon_months": horizon_months,
     }  # fmt: skip
+    if workers != 1:
+        values["execution.workers"] = workers
     if given is None:
         if Path(str(economy)).is_dir():
             choices["economy"] = "folder"

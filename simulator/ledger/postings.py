@@ -127,7 +127,7 @@ class Ledger:
         self.move_cash(change)
 
     def lend_to_outside(self) -> None:
-        """The central bank lends Outside what it lacks to buy the assets of estates: only a failed banking sector is that large."""
+        """The central bank lends Outside what it lacks: to buy the estates of a banking sector, or in tables that give it little cash."""
         books = self.books
         lacking = np.maximum(-books["cash"][books.outside], 0.0)
         if not lacking.any():

@@ -30,7 +30,8 @@ def market_values(books: Books, ledger: Ledger, history: list[Array]) -> None:
     rows = ai_rows(books)
     value = ledger.sum(np.take(books.market_value(), rows, axis=0))
     books.series["ai_market_value"] = value
-    others = max(books.macro["total_market_value"] - float(np.cumsum(books["market_value_at_start"][rows, 0])[-1]), 0.0)
+    opening = float(ledger.sum(books["market_value_at_start"][rows])[0, 0])
+    others = max(books.macro["total_market_value"] - opening, 0.0)
     books.series["other_market_value"] = others * books.series["market_index"]
     books.series["total_market_value"] = value + books.series["other_market_value"]
     index = ledger.sum(np.take(books["market_value_at_start"] * books["share_price"], rows, axis=0))
@@ -78,6 +79,7 @@ def circulate(books: Books, ledger: Ledger, wages: Array, taxes: Array) -> None:
     change[books.outside] += lent
     change[books.household] -= lent
     ledger.pay(change)
+    ledger.lend_to_outside()
     ledger.flows[books.household] += 2.0 * wages[0]
     ledger.flows[books.government] += 2.0 * taxes[0]
     books.series["wages_paid"], books.series["taxes_paid"] = wages, taxes

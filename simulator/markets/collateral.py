@@ -177,7 +177,7 @@ def sell_stakes_to_pay(books: Books, ledger: Ledger) -> None:
 
 def redeem(books: Books, ledger: Ledger, wanted: Array) -> None:
     """Fund investors take back ``wanted (N, R)``: paid in cash, then by selling other assets at a discount (a funding loss)."""
-    cash = np.minimum(wanted, 0.5 * books["cash"])
+    cash = np.minimum(wanted, 0.5 * np.maximum(books["cash"], 0.0))
     rest = wanted - cash
     sold = np.minimum(rest / (1.0 - 0.03), books["other_assets"])
     sold[books.outside] = 0.0
