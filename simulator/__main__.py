@@ -49,7 +49,7 @@ EXAMPLES = """examples
 """
 
 VALUES = """other keys (default)
-  montecarlo.replications=1000  montecarlo.seed=1  montecarlo.chunk=256  horizon_months=60  output=DIR
+  montecarlo.replications=1000  montecarlo.seed=1  montecarlo.chunk=500  horizon_months=60  output=DIR
   channels.NAME=true|false      counterparty orders equity margin fire_sale funding guarantee | spread expectation power household short
   economy.path=DIR  economy.include=[announced,conditional]  economy.contracts.ID=true|false  systemic.{months,kinds,debt_share}
 """

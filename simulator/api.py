@@ -68,7 +68,7 @@ def simulate(
     horizon_months: int = 60,
     channels: Mapping[str, bool] | None = None,
     record: str = "summary",
-    chunk: int = 256,
+    chunk: int = 500,
     workers: int = 1,
     config_dir: str | Path | None = None,
 ) -> Run:

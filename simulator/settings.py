@@ -88,7 +88,7 @@ class MonteCarloSettings(_Group):
 
     replications: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1
-    chunk: Annotated[int, Field(ge=1, le=100_000)] = 256
+    chunk: Annotated[int, Field(ge=1, le=100_000)] = 500
 
 
 class RecordSettings(_Group):

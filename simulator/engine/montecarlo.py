@@ -34,7 +34,7 @@ class Plan:
 
     replications: int = 1000
     seed: int = 1
-    chunk: int = 256
+    chunk: int = 500
     horizon_months: int = 60
     record: str = "summary"
     systemic: dict[str, float] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -186,10 +187,10 @@ class Recorder:
         frame["cascade_size"] = where.map((defaults["wave"] > 0).groupby(defaults["replication"]).sum()).fillna(0).astype(np.int64)
         frame["waves"] = where.map(by["wave"].max()).fillna(0).astype(np.int64)
         modelled_debt = float(np.cumsum(model.debt_at_start)[-1])
+        worst = _worst_year(defaults, rule)
+        largest = np.array([worst.get(number, -1.0) for number in model.replications])
         for name, factor in (("systemic", 1.0), ("systemic_at_half", 0.5), ("systemic_at_double", 2.0)):
-            limits = {**rule, "debt_share": rule["debt_share"] * factor}
-            systemic = {number: _is_systemic(rows, limits, modelled_debt) for number, rows in by}
-            frame[name] = [systemic.get(number, False) for number in model.replications]
+            frame[name] = (largest >= 0.0) & (largest >= factor * rule["debt_share"] * modelled_debt)
         total = np.zeros(width)
         for tag in ("direct", *LOSS_CHANNELS):
             total += ledger.loss_by_tag[tag][0]
@@ -271,11 +272,16 @@ class Recorder:
         return frame
 
 
-def _is_systemic(rows: pd.DataFrame, rule: dict[str, float], modelled_debt: float) -> bool:
-    """Whether within some window of months agents of enough kinds default with enough debt."""
-    ticks, kinds, debt = rows["tick"].to_numpy(), rows["kind"].to_numpy(), rows["debt"].to_numpy()
-    for first in ticks:
-        window = (ticks >= first) & (ticks < first + rule["months"])
-        if len(set(kinds[window])) >= rule["kinds"] and debt[window].sum() >= rule["debt_share"] * modelled_debt:
-            return True
-    return False
+def _worst_year(defaults: pd.DataFrame, rule: dict[str, float]) -> dict[int, float]:
+    """Most debt, USD bn, that defaults within the rule's months together with enough kinds of agents, by replication; only where enough kinds do."""
+    numbers, ticks, debt = (defaults[name].to_numpy() for name in ("replication", "tick", "debt"))
+    kinds = defaults["kind"].to_numpy()
+    edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1), len(numbers)] if len(numbers) else [0]
+    worst: dict[int, float] = {}
+    for first, last in itertools.pairwise(edges):
+        for start in range(first, last):
+            window = [row for row in range(start, last) if ticks[row] < ticks[start] + rule["months"]]
+            if len({kinds[row] for row in window}) >= rule["kinds"]:
+                number = int(numbers[start])
+                worst[number] = max(worst.get(number, -1.0), sum(float(debt[row]) for row in window))
+    return worst

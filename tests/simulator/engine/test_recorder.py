@@ -8,7 +8,7 @@ import pytest
 
 from scenarios.changes import Change
 from simulator.engine.model import ContagionModel
-from simulator.engine.recorder import COUNTED_KINDS, SERIES, _is_systemic, month_name
+from simulator.engine.recorder import COUNTED_KINDS, SERIES, _worst_year, month_name
 from simulator.ledger.names import LOSS_CHANNELS
 from simulator.ledger.resolution import CAUSES
 
@@ -129,24 +129,34 @@ def test_the_panel_has_every_agent_in_every_month(tables: dict[str, pd.DataFrame
     np.testing.assert_array_equal(last["cash"].to_numpy(), model.books["cash"][:, 1])
 
 
-def events(*rows: tuple[int, str, float]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["tick", "kind", "debt"])
+def events(*rows: tuple[int, str, float], replication: int = 4) -> pd.DataFrame:
+    return pd.DataFrame([(replication, *row) for row in rows], columns=["replication", "tick", "kind", "debt"])
 
 
-def test_a_run_is_systemic_when_enough_kinds_and_debt_fail_within_the_window() -> None:
+def worst(table: pd.DataFrame, **changes: float) -> float | None:
+    return _worst_year(table, {**RULE, **changes}).get(4)
+
+
+def test_the_worst_year_counts_the_debt_that_fails_with_enough_kinds_in_the_window() -> None:
     kinds = events((5, "cloud", 4.0), (9, "ai_lab", 3.0), (16, "lender", 3.0))
-    assert _is_systemic(kinds, RULE, 100.0)
-    assert not _is_systemic(kinds, RULE, 101.0)  # 10 of 101 is less than a tenth
-    assert not _is_systemic(kinds, {**RULE, "kinds": 4}, 100.0)
-    assert not _is_systemic(kinds, {**RULE, "months": 11}, 100.0)  # months 5 to 15
-    assert not _is_systemic(events((5, "cloud", 50.0), (6, "cloud", 50.0), (7, "ai_lab", 50.0)), RULE, 100.0)
-    assert not _is_systemic(events(), RULE, 100.0)
+    assert worst(kinds) == 10.0
+    assert worst(kinds, kinds=4) is None
+    assert worst(kinds, months=11) is None  # months 5 to 15
+    assert worst(events((5, "cloud", 50.0), (6, "cloud", 50.0), (7, "ai_lab", 50.0))) is None
+    assert worst(events()) is None
 
 
 def test_the_window_of_the_systemic_rule_may_open_at_any_default() -> None:
     late = events((0, "cloud", 1.0), (30, "cloud", 5.0), (33, "ai_lab", 5.0), (41, "lender", 5.0))
-    assert _is_systemic(late, RULE, 100.0)
+    assert worst(late) == 15.0
 
 
-def test_months_have_names() -> None:
-    assert [month_name("2025-12", tick) for tick in (0, 11, 12, 59)] == ["2026-01", "2026-12", "2027-01", "2030-12"]
+def test_replications_do_not_mix_in_the_systemic_rule() -> None:
+    table = pd.concat([events((5, "cloud", 4.0), (6, "ai_lab", 4.0), replication=3), events((7, "lender", 4.0))])
+    assert _worst_year(table, RULE) == {}
+
+
+def test_the_systemic_columns_are_nested(tables: dict[str, pd.DataFrame]) -> None:
+    table = tables["replications"]
+    assert (table["systemic_at_double"] <= table["systemic"]).all()
+    assert (table["systemic"] <= table["systemic_at_half"]).all()
