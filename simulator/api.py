@@ -95,8 +95,12 @@ def simulate(
             values["economy.path"] = str(economy)
         else:
             choices["economy"] = str(economy)
+    if channels is not None and not isinstance(channels, Mapping):
+        raise InputError(f"channels: {channels!r} is not a mapping of switches, such as {{'margin': False}}")
     for name, value in (channels or {}).items():
-        values[f"channels.{name}"] = bool(value)
+        if not isinstance(value, bool):
+            raise InputError(f"channels.{name}: {value!r} is not a switch (allowed: True, False)")
+        values[f"channels.{name}"] = value
     settings = assemble(choices, values, Path(config_dir) if config_dir is not None else None)
     return run_settings(settings, given)
 
@@ -159,17 +163,26 @@ def run_experiment(settings: Settings, progress: bool = True) -> ExperimentResul
 
     A folder that holds an earlier run is replaced only when the new one is complete.
     """
-    run = run_settings(settings, progress=progress)
     folder = Path(settings.output or "runs/run")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = folder.with_name(folder.name + ".writing")
-    if fresh.exists():
+    made = [parent for parent in folder.parents if not parent.exists()]
+    try:  # before the work, not after it
+        fresh.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(fresh)
+    except OSError as error:
+        raise InputError(f"output: {str(folder)!r} cannot be written ({error.strerror}); give a folder that you may write to") from None
     try:
+        run = run_settings(settings, progress=progress)
         run.save(fresh)
     except OSError as error:
         shutil.rmtree(fresh, ignore_errors=True)
-        raise InputError(f"output: {folder} cannot be written ({error.strerror}); nothing was left there") from None
+        raise InputError(f"output: {str(folder)!r} cannot be written ({error.strerror}); nothing was left there") from None
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        for parent in made:
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+        raise
     if folder.exists():
         shutil.rmtree(folder)
     fresh.rename(folder)

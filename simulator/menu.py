@@ -260,6 +260,8 @@ def _hydra_compose(words: Iterable[str], config_dir: Path | None) -> dict[str, A
 def _completed(config: dict[str, Any], config_dir: Path | None) -> dict[str, Any]:
     """The contents of the policies that an experiment compares, and a user's citation keys, are part of the settings."""
     experiment = config.get("experiment")
+    if isinstance(experiment, dict) and experiment.get("policies"):
+        raise InputError("experiment.policies: name the policies in experiment.compare, such as 'experiment.compare=[rate_cut]'")
     if isinstance(experiment, dict) and experiment.get("compare"):
         names = _names("experiment.compare", experiment["compare"])
         experiment["policies"] = {name: load_file("policy", name, config_dir) for name in names}

@@ -306,11 +306,18 @@ def _limits(where: Sequence[str]) -> dict[str, float]:
         for name in ("ge", "gt", "le"):
             if hasattr(rule, name):
                 found[name] = getattr(rule, name)
+    if not found:  # a limit inside an optional number, Annotated[int, Field(ge=…)] | None
+        annotation = _model_at(where[:-1]).model_fields[where[-1]].annotation
+        for choice in get_args(annotation):
+            for rule in getattr(next(iter(getattr(choice, "__metadata__", ())), None), "metadata", ()):
+                found |= {name: getattr(rule, name) for name in ("ge", "gt", "le") if hasattr(rule, name)}
     return found
 
 
 def _range(where: Sequence[str]) -> str:
     limits = _limits(where)
+    if "le" not in limits:
+        return "a number of the kind shown by --cfg job"
     low = f"{_shown(limits['ge'])}" if "ge" in limits else f"above {_shown(limits['gt'])}"
     return f"{low} to {_shown(limits['le'])}"
 

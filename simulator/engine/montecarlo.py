@@ -100,6 +100,8 @@ def _computed(
             for future in as_completed(waiting):
                 yield future.result()
         except BaseException:
+            for process in list((pool._processes or {}).values()):  # a worker in the middle of a chunk would keep the user waiting
+                process.terminate()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

@@ -263,6 +263,7 @@ def account(model: ContagionModel) -> None:
     for channel in LOSS_CHANNELS:
         if channel in ledger.touched:
             books["recent_loss"][lenders] -= np.minimum(ledger.posted[channel][lenders], 0.0)
+    ledger.lend_to_outside()
     identities.check(books, ledger)
     model.recorder.record(model)
 

@@ -159,7 +159,10 @@ def cascade_sizes(run: Run) -> Figure:
     else:
         limits = f"(95 % interval {number(some.low, 'share', bare=True)} to {number(some.high, 'share', bare=True)})"
         title = f"Contagion in {number(some.value, 'share')} of replications {limits} under '{run.title(run.focus)}'"
-        title += f"; the largest causes {int(main.max())} defaults"
+        if run.reference != run.focus:
+            before = run.scenario(run.reference).replications["cascade_size"]
+            share = number(float((before > 0).mean()), "share")
+            title += f", in {share} under '{run.title(run.reference)}'"
     height = 4.3
     figure, top = style.new_figure(
         title, "Cascade size: defaults whose largest loss came from another agent. Bars: 95 % intervals.", height=height
@@ -204,7 +207,7 @@ def loss_by_channel(run: Run) -> Figure:
     words = CHANNEL_WORDS[top_name]
     title = f"{words[0].upper() + words[1:]} carry the largest part of the loss under '{run.title(run.focus)}': {share}"
     if top_name == "direct":
-        title = f"The shock itself is the largest part of the loss under '{run.title(run.focus)}': {share}; contagion adds the rest"
+        title = f"The shock itself is the largest part of the loss under '{run.title(run.focus)}': {share}"
     if not main["value"].sum() > 0:
         title = f"No losses under '{run.title(run.focus)}'"
     height = 1.6 + len(channels) * max(0.42, 0.2 * len(labels))
@@ -340,7 +343,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "system_series": system_series,
 }
 READINGS = {
-    "default_probability_by_kind": "The further right the dot, the more often such an agent defaults; bars that lie apart are no chance.",
+    "default_probability_by_kind": "The further right the dot, the more often such an agent defaults; the bar is what luck leaves open.",
     "default_probability_over_time": "A steep stretch of the line is when the defaults of that kind happen.",
     "cascade_sizes": "The bar at 0 is the share of replications without contagion; the bars to its right are the tail that matters.",
     "loss_by_channel": "Each bar is an account of who passed a loss to whom; it does not say what would have happened without the channel.",

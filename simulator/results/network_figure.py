@@ -121,7 +121,8 @@ def _moment(run: Run, label: str, replication: int | None, systemic: bool) -> tu
     month = worst_month(rows)
     dead = rows[rows["tick"] <= month].sort_values(["tick", "wave"]).drop_duplicates("agent")
     flows = losses[(losses["scenario"] == label) & (losses["replication"] == replication) & (losses["tick"] <= month)]
-    flows = flows[flows["from_agent"].isin(dead["agent"]) & (flows["from_agent"] != flows["to_agent"])]
+    flows = flows[flows["from_agent"].isin(dead["agent"]) & (flows["from_agent"] != flows["to_agent"]) & (flows["channel"] != "direct")]
+    is_dated = bool((flows["tick"] >= 0).any())
     summed = flows.groupby(["from_agent", "to_agent"])["amount"].sum().reset_index()
     flows = pd.DataFrame(summed).sort_values("amount", ascending=False)
     date = style.month_words(run, month + 1)
@@ -137,7 +138,7 @@ def _moment(run: Run, label: str, replication: int | None, systemic: bool) -> tu
     if len(flows):
         total = number(float(flows["amount"].sum()), "money")
         many = f"the {FLOWS_SHOWN} largest of {len(flows)}" if len(flows) > FLOWS_SHOWN else "all"
-        note += f" Arrows: losses passed on by failed agents, {total} USD bn; {many} shown."
+        note += f" Arrows: losses that they passed on {'until then' if is_dated else 'in the whole run'}, {total} USD bn; {many} shown."
     return dead, flows.head(FLOWS_SHOWN), title, note
 
 
