@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from typing import Any
 
 import numpy as np
@@ -94,16 +97,32 @@ def _computed(
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["simulator.engine.montecarlo"])
+    with _undisturbed():  # the server of workers and what it starts inherit that Ctrl-C is not for them
+        forkserver.ensure_running()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_remember, initargs=(economy, plan, foreseen)) as pool:
         waiting = [pool.submit(_work, [scenario], chunk) for chunk in numbers for scenario in scenarios]
         try:
             for future in as_completed(waiting):
                 yield future.result()
         except BaseException:
-            for process in list((pool._processes or {}).values()):  # a worker in the middle of a chunk would keep the user waiting
-                process.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
+            with _undisturbed():
+                for process in list((pool._processes or {}).values()):  # a worker in the middle of a chunk would keep the user waiting
+                    process.terminate()
+                pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore further interrupts while workers are put away; only the main thread may, others go on as they are."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 _shared: dict[str, Any] = {}
