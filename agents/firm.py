@@ -17,6 +17,7 @@ PLANNING_YEARS = 1.0  # a gap in capacity is closed over about a year, the time 
 CATCH_UP_YEARS = 3.0  # the build-out beyond present demand is worked off over about three years (assumption, 2-5)
 Q_RESPONSE = 0.03  # share of capacity per unit of relative q (Hayashi estimates 0.02-0.1)
 BUILD_MONTHS = 9.0  # from delivered chips to capacity in service (assumption, 6-15)
+SLACK = 1.25  # sales per unit of capacity at full use, against those at the start (assumption, 1.1-1.5)
 EQUITY_BARRIER = 0.03  # market value under this part of debt is no equity (assumption, 0.01-0.1)
 LIQUID_MONTHS = 12.0  # cash beyond the buffer that a firm is willing to spend within a year
 
@@ -125,12 +126,12 @@ class Firm(Issuer):
     def delivered_share(self) -> Array:
         """Share of what is contracted and demanded that the capacity in service can serve, in [0, 1], (n, R).
 
-        Rule: revenue per unit of capacity may rise to ``1 + SLACK`` times its start, beyond that customers wait.
+        Rule: revenue per unit of capacity may rise to ``SLACK`` times its start, beyond that customers wait.
         """
         start = self.outside_revenue_at_start + self.contracted_at_start
         wanted = self.outside_revenue_at_start * self.demand * self.demand_lever + self.contracted_now
         needed = self.capacity_at_start * wanted / np.maximum(start, 1e-9)
-        return np.where(needed > 0.0, np.minimum(1.0, 1.25 * self.capacity / np.maximum(needed, 1e-9)), 1.0)
+        return np.where(needed > 0.0, np.minimum(1.0, SLACK * self.capacity / np.maximum(needed, 1e-9)), 1.0)
 
     @property
     def demand_lever(self) -> Array:

@@ -8,8 +8,6 @@ from agents.base import Array
 from agents.firm import Firm
 from simulator.ledger.columns import Flow, Parameter, rule
 
-RENEWAL_MONTHS = 12.0
-
 
 class Lender(Firm):
     """Funds the gap: lends out of capital and funding, renews or refuses, and fails when its capital is gone."""

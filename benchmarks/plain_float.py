@@ -75,7 +75,7 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         needed = self.capacity_at_start * wanted / (start if start > 1e-9 else 1e-9)
         if needed <= 0.0:
             return 1.0
-        share = 1.25 * self.capacity / (needed if needed > 1e-9 else 1e-9)
+        share = firm.SLACK * self.capacity / (needed if needed > 1e-9 else 1e-9)
         return share if share < 1.0 else 1.0
 
     def served(self) -> float:

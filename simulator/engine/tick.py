@@ -172,7 +172,6 @@ def trade(model: ContagionModel) -> None:
     compute.note_sales(books, ledger, model.invoices)
     decide(model, "payout", "payout_flow", EARNERS)
     ledger.pay(model.from_outside(-np.minimum(c["payout_flow"], 0.5 * c["cash"])))
-    books.series["government_spending"] = ledger.sum(grant)
 
 
 def settle(model: ContagionModel) -> None:

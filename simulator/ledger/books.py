@@ -80,7 +80,6 @@ class Books:
         is_bank = np.array([kind == "lender" and sort == "bank" for kind, sort in zip(economy.kinds, economy.lender_types, strict=True)])
         columns.add("is_bank", is_bank.astype(np.float64), "parameter")
         columns.add("issues_money", np.isin(np.arange(self.agents), np.flatnonzero(is_bank | (kinds == "central_bank"))).astype(np.float64))
-        columns.add("is_fund", np.isin(economy.lender_types, ("fund", "private_credit")).astype(np.float64), "parameter")
         columns.add("is_issuer", (economy.values["market_value"] > 0).astype(np.float64), "parameter")
         columns.add("is_listed", economy.listed.astype(np.float64), "parameter")
         self.money_issuers = np.flatnonzero(is_bank | (kinds == "central_bank"))
@@ -139,8 +138,8 @@ class Books:
         for name in (
             "policy_rate", "projected_rate", "cds_index", "cds_index_at_start", "sentiment", "ai_return_year", "unemployment", "gdp",
             "gdp_gap", "inflation", "power_share", "power_queue", "fiscal_cost", "household_demand", "gpu_resale_value", "investment",
-            "circular_revenue_share", "capital_raised", "displaced", "new_credit", "government_spending", "outside_income", "wages_paid",
-            "taxes_paid", "wealth", "investment_at_start", "displaced_at_start", "wealth_at_start", "growth_contribution",
+            "circular_revenue_share", "capital_raised", "displaced", "new_credit",
+            "wealth", "investment_at_start", "displaced_at_start", "wealth_at_start",
         ):  # fmt: skip
             self.series[name] = np.full((1, self.replications), start.get(name, 0.0))
         for name in ("household_demand", "gpu_resale_value", "power_share"):

@@ -72,17 +72,14 @@ class Resolution:
 
     # ------------------------------------------------------------------ values of an estate
 
-    def realisable(self, resale: Array) -> tuple[Array, Array, Array, Array]:
-        """What an agent's capacity, other assets, claims and stakes would fetch in an estate, USD bn, four arrays ``(N, R)``."""
+    def realisable(self, resale: Array) -> tuple[Array, Array]:
+        """What an agent's capacity and other assets would fetch in an estate, USD bn, two arrays ``(N, R)``."""
         books = self.books
         is_lender = np.zeros((books.agents, 1))
         is_lender[books.rows["lender"]] = 1.0
         capacity = (books["capacity"] + books["construction"]) * resale * (1.0 - RESALE_DISCOUNT)
         other = books["other_assets"] * (1.0 - np.where(is_lender > 0, OTHER_DISCOUNT_LENDER, OTHER_DISCOUNT_FIRM))
-        claims = books.loans_given() + books.by_owner(books.orders, books.orders.arrears) + books.by_owner(books.leases, books.leases.arrears)
-        discount = np.where(books.stakes.of_debtor(books["is_listed"]) > 0, STAKE_DISCOUNT_LISTED, STAKE_DISCOUNT_UNLISTED)
-        stakes = books.stakes.by_holder(books.stake_values() * (1.0 - discount))
-        return capacity, other, claims, stakes
+        return capacity, other
 
     def provisional_losses(self, books: Books, failing: Array) -> Array:
         """Loss that creditors and shareholders of ``failing (N, R)`` must expect, at the reference recoveries, USD bn, ``(N, R)``."""
@@ -105,7 +102,7 @@ class Resolution:
         ``resale (N, R)``: resale value of a unit of capacity.
         """
         self.books = books = ledger.books
-        fixed, other, _, _ = self.realisable(resale)
+        fixed, other = self.realisable(resale)
         discount = np.where(books.stakes.of_debtor(books["is_listed"]) > 0, STAKE_DISCOUNT_LISTED, STAKE_DISCOUNT_UNLISTED)
         stakes = books.stake_values() * (1.0 - discount)
         self._recognise_damages(ledger, failed)

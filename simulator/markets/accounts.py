@@ -80,9 +80,9 @@ def circulate(books: Books, ledger: Ledger, wages: Array, taxes: Array) -> None:
     change[books.household] -= lent
     ledger.pay(change)
     ledger.lend_to_outside()
-    ledger.flows[books.household] += 2.0 * wages[0]
-    ledger.flows[books.government] += 2.0 * taxes[0]
-    books.series["wages_paid"], books.series["taxes_paid"] = wages, taxes
+    for receiver, amount in ((books.household, wages), (books.government, taxes)):
+        ledger.pay_between(books.outside, receiver, amount)
+        ledger.pay_between(receiver, books.outside, amount)
 
 
 def concentration(books: Books, ledger: Ledger) -> Array:

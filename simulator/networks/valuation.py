@@ -108,7 +108,8 @@ def _log_distance(equity: FloatArray, assets: FloatArray) -> FloatArray:
 
 def _normal(top: FloatArray, sigma: FloatArray) -> FloatArray:
     """N(top / sigma), a step at 0 without volatility."""
-    return np.where(sigma > 0, ndtr(top / np.where(sigma > 0, sigma, 1.0)), (top > 0) * 1.0)
+    with np.errstate(over="ignore"):  # a tiny volatility sends the quotient to infinity, where N is 0 or 1
+        return np.where(sigma > 0, ndtr(top / np.where(sigma > 0, sigma, 1.0)), (top > 0) * 1.0)
 
 
 def _default_probability(equity: FloatArray, assets: FloatArray, sigma: FloatArray) -> FloatArray:

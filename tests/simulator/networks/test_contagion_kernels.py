@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
@@ -109,6 +109,9 @@ def test_valuation_and_clearing_agree_on_equity(seed: int, costs: tuple[float, f
     np.testing.assert_allclose(valued.equity, cleared.equity, atol=1e-8)
 
 
+@example("merton", 0.0, 0.0, 2.2250738585e-313)
+@example("furfine_merton", -1.0, 0.5, 1e-320)
+@example("black_cox", 0.5, 0.0, 5e-324)
 @settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["eisenberg_noe", "furfine", "linear_debt_rank", "merton", "furfine_merton", "black_cox"]),
