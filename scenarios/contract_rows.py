@@ -79,6 +79,8 @@ def _check_dates(row: Row) -> None:
     last, amount = {"loans": ("maturity", "principal"), "stakes": ("tranche_end", "tranche_remaining"), "orders": ("end", "amount")}.get(
         row.table.name, ("", "")
     )
+    if row.table.name == "loans" and row["principal"] > 0.0 and not row.raw["maturity"]:
+        row.fault("maturity", f"is blank, but the principal is {row['principal']:g}; a drawn loan needs the month when it falls due")
     if last and row[last] <= 0.0 < row[amount]:
         row.fault(last, f"is not after the start of the economy, but the {amount} is {row[amount]:g}")
 

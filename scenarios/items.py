@@ -104,7 +104,7 @@ _MACRO_ITEMS = (
     Item("policy_rate", _YEAR, 0.0363, -0.02, 1.0, "effective policy rate at the start", 0.0350, 0.0375),
     Item("long_run_policy_rate", _YEAR, 0.03, -0.02, 1.0, "policy rate to which the projection returns", 0.025, 0.035),
     Item("policy_rate_cut_2026", _YEAR, 0.0025, -0.1, 0.1, "fall of the policy rate projected for the first year", 0.0, 0.015),
-    Item("gdp", _BN_YEAR, 30000.0, 0.0, inf, "gross domestic product", 29500.0, 31500.0),
+    Item("gdp", _BN_YEAR, 30000.0, 0.001, inf, "gross domestic product", 29500.0, 31500.0),
     Item("gdp_growth", _YEAR, 0.02, -0.3, 0.3, "real growth of gross domestic product on the reference path", 0.015, 0.025),
     Item("inflation", _YEAR, 0.028, -0.2, 1.0, "yearly inflation at the start", 0.025, 0.031),
     Item("inflation_target", _YEAR, 0.02, -0.1, 1.0, "inflation that the central bank wants", 0.02, 0.02),

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from scenarios.contract_rows import check_chosen, check_rows, choose_rows, contract_tables, held_outside
+from scenarios.contract_rows import as_commitment, check_chosen, check_rows, choose_rows, contract_tables, held_outside
 from scenarios.economy import Economy, Fact
 from scenarios.items import AGENT_ITEMS, MACRO_ITEMS, Item
 from scenarios.schema import CONTRACTS, TABLES
@@ -59,6 +59,7 @@ def load_economy(name_or_folder: str | Path, include: Sequence[str] = (), contra
     more_assets, more_liabilities = held_outside(tables, chosen, row_by_id)
     values["other_assets"] = values["other_assets"] + more_assets
     values["other_liabilities"] = values["other_liabilities"] + more_liabilities
+    _check_market_values(chosen["stakes"], values["market_value"], row_by_id)
     macro, macro_defaults = _macro(tables["macro"])
     facts = _facts(tables, chosen) + [_default_fact(item, about["start"]) for item in defaults + macro_defaults]
     published = values["equity_book"]
@@ -275,6 +276,17 @@ def _check_books(economy: Economy, published: NDArray[np.float64], figures: list
             f"is the published net worth of '{economy.ids[n]}', but the tables give {sheet['net_worth'][n]:.3f}"
             f" (total assets {sheet['total_assets'][n]:.3f}; the gap may be {BOOK_TOLERANCE:.1%} of them)",
         )
+
+
+def _check_market_values(stakes: list[Row], market_value: NDArray[np.float64], agents: Mapping[str, int]) -> None:
+    """The stakes in an issuer are worth no more than all its shares."""
+    held: dict[str, float] = {}
+    for row in stakes:
+        issuer = row["issuer"]
+        held[issuer] = held.get(issuer, 0.0) + as_commitment(row)["value"]
+        limit = float(market_value[agents[issuer]])
+        if held[issuer] > limit * (1.0 + 1e-9):
+            row.fault("value", f"takes the stakes in '{issuer}' to {held[issuer]:g}, above its market value {limit:g} in figures.csv")
 
 
 def check_cash(economy: Economy) -> None:

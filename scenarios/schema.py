@@ -119,6 +119,7 @@ TABLES: dict[str, Table] = {
                 *_TAIL,
             ),
             main="value",
+            needs_rows=True,
         ),
         Table(
             "parameters",
@@ -135,6 +136,7 @@ TABLES: dict[str, Table] = {
             "macro",
             (Column("item", "text", required=True), Column("value", "number", required=True), Column("unit", "text"), *_TAIL),
             main="value",
+            needs_rows=True,
         ),
         Table(
             "loans",
