@@ -101,8 +101,13 @@ class ContagionModel(mesa.Model):
         self.levers_of_last_tick: Mapping[str, Array] = self.schedule.neutral
         self.twin: ContagionModel | None = None
         if any(not np.all(self.books.switches[name]) for name in AMPLIFIER_CHANNELS):
+            # Columns with the same luck have the same unshocked world: the twin steps each number once.
+            single, numbers = self.draws, self.replications
+            if isinstance(self.draws, Draws) and self.draws.places is not None:
+                single, numbers = self.draws.without_repeats(), self.draws.numbers
+                self.books.twin_columns = self.draws.places
             self.twin = ContagionModel(
-                plain_economy, rng=rng, replications=self.replications, horizon_months=horizon_months, mesa_agents=False, draws=self.draws,
+                plain_economy, rng=rng, replications=numbers, horizon_months=horizon_months, mesa_agents=False, draws=single,
                 channels=dict.fromkeys(CHANNELS, 1.0), foreseen=self.foreseen,
             )  # fmt: skip
             self.books.twin = self.twin.books

@@ -97,7 +97,7 @@ def _computed(
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["simulator.engine.montecarlo"])
-    with _undisturbed():  # the server of workers and what it starts inherit that Ctrl-C is not for them
+    with undisturbed():  # the server of workers and what it starts inherit that Ctrl-C is not for them
         forkserver.ensure_running()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_remember, initargs=(economy, plan, foreseen)) as pool:
         waiting = [pool.submit(_work, [scenario], chunk) for chunk in numbers for scenario in scenarios]
@@ -105,7 +105,7 @@ def _computed(
             for future in as_completed(waiting):
                 yield future.result()
         except BaseException:
-            with _undisturbed():
+            with undisturbed():
                 for process in list((pool._processes or {}).values()):  # a worker in the middle of a chunk would keep the user waiting
                     process.terminate()
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -113,7 +113,7 @@ def _computed(
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Ignore further interrupts while workers are put away; only the main thread may, others go on as they are."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -6,6 +6,7 @@ shorter horizon is a prefix of a longer one. So replication 7 is the same alone,
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 
@@ -29,20 +30,46 @@ def stream(seed: int, replication: int, purpose: str) -> np.random.Generator:
 
 
 class Draws:
-    """Standard normal draws of a batch, for all ticks: ``at(tick)[purpose]`` is ``(N, R)`` or ``(1, R)``."""
+    """Standard normal draws of a batch, for all ticks: ``at(tick)[purpose]`` is ``(N, R)`` or ``(1, R)``.
+
+    A number may stand in several columns, which then share their luck (coalitions of channels do); it is drawn once. ``numbers``: the
+    different ones in ascending order; ``places``: where each column's number stands among them, ``(R,)``, or None when none repeats.
+    """
 
     def __init__(self, seed: int, replications: Sequence[int], ticks: int, agents: int) -> None:
+        self.numbers: tuple[int, ...] = tuple(int(number) for number in replications)
+        self.places: NDArray[np.int64] | None = None
+        if len(set(self.numbers)) < len(self.numbers):
+            different, places = np.unique(np.array(self.numbers, dtype=np.int64), return_inverse=True)
+            self.numbers, self.places = tuple(different.tolist()), places.astype(np.int64)
         self._blocks: dict[str, Array] = {}
         for purpose in (*COMMON, *OWN):
             slots = 1 if purpose in COMMON else agents
-            block = np.empty((ticks, slots, len(replications)))
-            for column, replication in enumerate(replications):
+            block = np.empty((ticks, slots, len(self.numbers)))
+            for column, replication in enumerate(self.numbers):
                 block[:, :, column] = stream(seed, replication, purpose).standard_normal((ticks, slots))
             self._blocks[purpose] = block
 
     def at(self, tick: int) -> Mapping[str, Array]:
         """The draws of one tick by purpose."""
-        return {purpose: block[tick] for purpose, block in self._blocks.items()}
+        if self.places is None:
+            return {purpose: block[tick] for purpose, block in self._blocks.items()}
+        return {purpose: np.take(block[tick], self.places, axis=1) for purpose, block in self._blocks.items()}
+
+    def without_repeats(self) -> Draws:
+        """The same draws with one column a number."""
+        if self.places is None:
+            return self
+        single = copy.copy(self)
+        single.places = None
+        return single
+
+
+def permutations(seed: int, replication: int, players: int, number: int) -> NDArray[np.int64]:
+    """Random orders of ``players``, in antithetic pairs (an order, then its reverse), ``(2 number, players)``; a stream of their own."""
+    generator = stream(seed, replication, "permutations")
+    orders = [generator.permutation(players) for _ in range(number)]
+    return np.array([each for order in orders for each in (order, order[::-1])], dtype=np.int64).reshape(2 * number, players)
 
 
 class Quiet:

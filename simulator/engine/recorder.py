@@ -27,6 +27,9 @@ SERIES = (
 """System series of the table ``ticks``, one column each."""
 
 COUNTED_KINDS = ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "investor", "lender")
+SYSTEMIC: dict[str, float] = {"months": 12, "kinds": 3, "debt_share": 0.10}
+"""The definition of a systemic run where none is given."""
+
 PANEL = ("cash", "capacity", "construction", "other_assets", "debt", "book_net_worth", "share_price", "shares", "cds", "expected_growth",
          "outside_sales", "operating_bill", "planned_investment", "new_credit", "months_in_arrears", "alive")  # fmt: skip
 
@@ -131,7 +134,7 @@ class Recorder:
 
     def tables(self, label: str, systemic: dict[str, float] | None = None) -> dict[str, pd.DataFrame]:
         """The tables of the batch under the scenario's label; ``systemic`` holds months, kinds and debt_share of the definition."""
-        rule = {"months": 12, "kinds": 3, "debt_share": 0.10, **(systemic or {})}
+        rule = {**SYSTEMIC, **(systemic or {})}
         defaults = self.defaults_table()
         result = {
             "replications": self.replications_table(defaults, rule),
@@ -144,6 +147,10 @@ class Recorder:
         for frame in result.values():
             frame.insert(0, "scenario", label)
         return result
+
+    def outcomes(self, systemic: dict[str, float] | None = None) -> pd.DataFrame:
+        """The table ``replications`` alone, without the scenario's label: all that an experiment with many variants needs."""
+        return self.replications_table(self.defaults_table(), {**SYSTEMIC, **(systemic or {})})
 
     def defaults_table(self) -> pd.DataFrame:
         """One row a default."""

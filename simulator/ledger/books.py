@@ -53,6 +53,7 @@ class Books:
         self.levers: Mapping[str, Array] = {}
         self.dead_rows = np.zeros(0, dtype=np.int64)  # agents whose estate has been settled in at least one replication
         self.twin: Books | None = None  # the unshocked world with the same luck, stepped alongside when an amplifier is off
+        self.twin_columns: NDArray[np.int64] | None = None  # column of the twin with each column's luck; None: the same column
         self.held_channels = frozenset(name for name in AMPLIFIER_CHANNELS if not self.switches[name].all())
         self.converged = np.ones(replications, dtype=bool)
         self.draws: Mapping[str, Array] = {}
@@ -157,14 +158,17 @@ class Books:
         values = self.columns[name]
         if self.twin is None or channel not in self.held_channels:
             return values
-        return np.where(self.switches[channel] > 0.0, values, self.twin.columns[name])
+        return np.where(self.switches[channel] > 0.0, values, self._of_twin(self.twin.columns[name]))
 
     def series_through(self, channel: str, name: str) -> Array:
         """A system series as an amplifier sees it, ``(1, R)``."""
         values = self.series[name]
         if self.twin is None or channel not in self.held_channels:
             return values
-        return np.where(self.switches[channel] > 0.0, values, self.twin.series[name])
+        return np.where(self.switches[channel] > 0.0, values, self._of_twin(self.twin.series[name]))
+
+    def _of_twin(self, values: Array) -> Array:
+        return values if self.twin_columns is None or values.shape[1] == 1 else np.take(values, self.twin_columns, axis=1)
 
     def lever(self, name: str) -> Array:
         """The value of a lever in this tick, ``(N, 1)`` or ``(1, 1)``."""
