@@ -1,0 +1,138 @@
+"""The clearing vector is the greatest: on random networks, on hand-made ones where it is easy to get wrong, and in the engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scenarios.changes import Change
+from simulator.engine.model import ContagionModel
+from simulator.networks.clearing import EdgeClearing, EdgeNetwork
+from simulator.networks.greatest import check_greatest
+
+COSTS = st.sampled_from([(1.0, 1.0), (0.7, 1.0), (1.0, 0.6), (0.9, 0.95), (0.0, 0.0)])
+SCENARIOS = 5
+
+
+def random_network(seed: int, agents: int, edges: int) -> tuple[EdgeNetwork, np.ndarray, np.ndarray]:
+    """Edges in three classes, amounts and cash of five scenarios; whole numbers, so that ties and rings without leaks come up."""
+    rng = np.random.Generator(np.random.Philox(seed))
+    payer = rng.integers(0, agents, edges)
+    payee = (payer + rng.integers(1, agents, edges)) % agents
+    dues = rng.integers(0, 6, (edges, SCENARIOS)).astype(float)
+    cash = rng.integers(0, 4, (agents, SCENARIOS)) * (rng.random((agents, SCENARIOS)) < 0.5).astype(float)
+    return EdgeNetwork(payer, payee, rng.integers(0, 3, edges), agents), dues, cash
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 9), st.integers(1, 30), COSTS)
+def test_the_vector_of_a_random_network_is_the_greatest(seed: int, agents: int, edges: int, costs: tuple[float, float]) -> None:
+    network, dues, cash = random_network(seed, agents, edges)
+    found = network.clear(dues, cash, asset_recovery=costs[0], claim_recovery=costs[1])
+    verdict = check_greatest(network, dues, cash, found.paid, *costs)
+    assert verdict.is_greatest.all(), (verdict.residual, verdict.gap)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 7), st.integers(1, 20))
+def test_estates_of_named_agents_are_cleared_to_the_greatest_vector(seed: int, agents: int, edges: int) -> None:
+    network, dues, cash = random_network(seed, agents, edges)
+    failed = np.random.Generator(np.random.Philox(seed + 1)).random(cash.shape) < 0.5
+    dues = dues * np.take(failed, network.payer, axis=0)  # only estates owe in a resolution
+    found = network.clear(dues, cash, asset_recovery=0.9, claim_recovery=0.95, is_failed=failed)
+    assert check_greatest(network, dues, cash, found.paid, 0.9, 0.95, failed).is_greatest.all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 7), st.integers(1, 20))
+def test_with_credit_lines_the_vector_of_dues_and_draws_is_the_greatest(seed: int, agents: int, edges: int) -> None:
+    network, dues, cash = random_network(seed, agents, edges)
+    rng = np.random.Generator(np.random.Philox(seed + 2))
+    lines = rng.integers(0, 5, dues.shape) * (rng.random(dues.shape) < 0.3).astype(float)
+    found = network.clear(dues, cash, lines=lines)
+    assert found.drawn is not None
+    assert (found.drawn <= lines + 1e-12).all()
+    settled = found.converged
+    verdict = check_greatest(network, dues + found.drawn, cash, found.paid, tolerance=1e-8)
+    assert verdict.is_greatest[settled].all(), (verdict.residual, verdict.gap)
+
+
+def ring(cash: float = 0.0) -> tuple[EdgeNetwork, np.ndarray, np.ndarray]:
+    return EdgeNetwork([0, 1, 2], [1, 2, 0], [0, 0, 0], 3), np.full((3, 1), 5.0), np.full((3, 1), cash)
+
+
+@pytest.mark.parametrize("paid", [0.0, 2.0, 4.999])
+def test_a_ring_that_pays_less_than_all_clears_but_not_with_the_greatest_vector(paid: float) -> None:
+    network, dues, cash = ring()
+    verdict = check_greatest(network, dues, cash, np.full((3, 1), paid))
+    assert verdict.is_fixed_point.all()
+    assert not verdict.is_greatest.any()
+    assert verdict.closed.all()
+
+
+def test_the_whole_ring_paid_is_the_greatest() -> None:
+    network, dues, cash = ring()
+    assert check_greatest(network, dues, cash, dues).is_greatest.all()
+
+
+def test_a_vector_that_leaves_money_unspent_is_no_clearing_vector() -> None:
+    network, dues, cash = ring(cash=1.0)
+    verdict = check_greatest(network, dues, cash, np.full((3, 1), 2.0))
+    assert not verdict.is_fixed_point.any()
+    assert not verdict.is_greatest.any()
+
+
+def test_a_default_that_only_its_own_costs_bring_about_is_not_the_greatest() -> None:
+    """Two firms owe each other 10 and one of them a third party 1: with full payment both are solvent, with costs on claims a second,
+    smaller vector holds itself up (Rogers and Veraart 2013, example of multiple solutions)."""
+    network = EdgeNetwork([0, 1, 0], [1, 0, 2], [0, 0, 0], 3)
+    dues, cash = np.array([[10.0], [10.0], [1.0]]), np.array([[1.0], [0.0], [0.0]])
+    greatest = network.clear(dues, cash, asset_recovery=0.5, claim_recovery=0.5)
+    np.testing.assert_allclose(greatest.paid, dues)
+    low = np.zeros((3, 1))
+    for _ in range(200):  # the least vector: from below
+        received = np.array([low[1], low[0], low[2]])
+        first = 0.5 * cash[0] + 0.5 * received[0]
+        second = 0.5 * cash[1] + 0.5 * received[1]
+        low = np.array([first * 10 / 11, np.minimum(second, 10.0), first / 11])
+    verdict = check_greatest(network, dues, cash, low, 0.5, 0.5)
+    assert verdict.is_fixed_point.all()
+    assert not verdict.is_greatest.any()
+
+
+@pytest.fixture
+def every_clearing_is_checked(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """The engine's own clearings, each one put to the check."""
+    count = {"settlements": 0, "estates": 0, "drawn": 0}
+    clear = EdgeNetwork.clear
+
+    def checked(self: EdgeNetwork, dues: np.ndarray, cash: np.ndarray, **given: Any) -> EdgeClearing:
+        found = clear(self, dues, cash, **given)
+        drawn = np.zeros_like(found.paid) if found.drawn is None else found.drawn
+        options = {name: given[name] for name in ("asset_recovery", "claim_recovery", "is_failed") if name in given}
+        verdict = check_greatest(self, dues + drawn, cash, found.paid, tolerance=1e-8, **options)
+        assert verdict.is_greatest[found.converged].all(), (verdict.residual, verdict.gap)
+        count["estates" if options else "settlements"] += dues.shape[1]
+        count["drawn"] += int((drawn > 0.0).any(axis=0).sum())
+        return found
+
+    monkeypatch.setattr(EdgeNetwork, "clear", checked)
+    return count
+
+
+def test_every_clearing_of_the_engine_is_the_greatest(every_clearing_is_checked: dict[str, int]) -> None:
+    ContagionModel("three_firms", ("rate_hold", "collateral_devaluation"), replications=range(40), horizon_months=36, mesa_agents=False).run()
+    assert every_clearing_is_checked["settlements"] >= 5
+    assert every_clearing_is_checked["estates"] > 3
+
+
+@pytest.mark.slow
+def test_every_clearing_of_the_large_economy_is_the_greatest_with_the_facility_too(every_clearing_is_checked: dict[str, int]) -> None:
+    lever = Change("facility", "central_bank.facility_share", "set_to", 0.5, starts=1)
+    ContagionModel("us_ai_2025", ("funding_freeze",), replications=range(25), horizon_months=48, changes=[lever], mesa_agents=False).run()
+    assert every_clearing_is_checked["drawn"] > 50
+    assert every_clearing_is_checked["estates"] > 10
