@@ -132,18 +132,24 @@ def choose_rows(
 
 
 def check_chosen(chosen: Tables) -> None:
-    """Checks that need several loaded rows: pledges within the value of the stake, supply and round shares that add to 1 at most."""
-    pledged: dict[str, float] = {}
-    stakes = {row["id"]: row for row in chosen["stakes"]}
+    """Checks that need several loaded rows: no share pledged twice, supply and round shares that add to 1 at most."""
+    _check_pledges(chosen)
+    _check_shares(chosen["orders"], ("buyer", "good"), "supply_share")
+    _check_shares(chosen["stakes"], ("issuer",), "round_share")
+
+
+def _check_pledges(chosen: Tables) -> None:
+    """A share stands behind one loan: the parts of a stake that loans pledge (``pledged_share``; blank: all of it) add to 1 at most."""
+    stakes = {row["id"] for row in chosen["stakes"]}
+    pledges: dict[str, list[Row]] = {}
     for row in chosen["loans"]:
         stake = row["pledged_stake"]
         if stake in stakes:
-            is_second = stake in pledged
-            pledged[stake] = pledged.get(stake, 0.0) + row["principal"]
-            if is_second and pledged[stake] > stakes[stake]["value"]:
-                row.fault("pledged_stake", f"is pledged twice: loans of {pledged[stake]:g} against a value of {stakes[stake]['value']:g}")
-    _check_shares(chosen["orders"], ("buyer", "good"), "supply_share")
-    _check_shares(chosen["stakes"], ("issuer",), "round_share")
+            pledges.setdefault(stake, []).append(row)
+            total = float(np.cumsum([loan["pledged_share"] for loan in pledges[stake]])[-1])
+            if total > 1.0 + 1e-9:
+                rows = ", ".join(f"{loan['id']} (line {loan.line}, {loan['pledged_share']:g} of it)" for loan in pledges[stake])
+                row.fault("pledged_stake", f"is pledged twice: {rows}; the parts given in pledged_share must add to 1 at most")
 
 
 def _check_shares(rows: list[Row], keys: tuple[str, ...], share: str) -> None:

@@ -71,6 +71,7 @@ _AGENT_ITEMS = (
     Item("equity_volatility", _YEAR, 0.4, 0.0, 5.0, "standard deviation of the yearly share return", 0.25, 0.6),
     Item("ai_beta", "number", 1.0, -5.0, 10.0, "loading of the share return on the AI factor", 0.5, 1.8),
     Item("market_beta", "number", 1.0, -5.0, 10.0, "loading of the share return on the market factor", 0.6, 1.6),
+    Item("share_turnover", _YEAR, 0.0, 0.0, 100.0, "shares traded in a year / shares outstanding; 0: depth by price_impact_listed of macro.csv"),
     Item("cds", _YEAR, 0.01, 0.0, 1.0, "five-year credit default swap premium at the start", 0.003, 0.03),
     Item("value_margin", _SHARE, 0.2, -1.0, 1.0, "long-run earnings / revenue used in the fundamental value of the shares", 0.1, 0.3),
     Item("revenue_volatility", _YEAR, 0.1, 0.0, 5.0, "standard deviation of yearly outside revenue growth", 0.05, 0.2),
@@ -100,7 +101,7 @@ _AGENT_ITEMS = (
     Item("power_needed_per_capacity", "GW per USD bn", 0.02, 0.0, 1.0, "power that capacity of one USD bn draws", 0.015, 0.03),
 )
 
-_MACRO_ITEMS = (
+_MACRO_ITEMS: tuple[Item, ...] = (
     Item("policy_rate", _YEAR, 0.0363, -0.02, 1.0, "effective policy rate at the start", 0.0350, 0.0375),
     Item("long_run_policy_rate", _YEAR, 0.03, -0.02, 1.0, "policy rate to which the projection returns", 0.025, 0.035),
     Item("policy_rate_cut_2026", _YEAR, 0.0025, -0.1, 0.1, "fall of the policy rate projected for the first year", 0.0, 0.015),
@@ -117,6 +118,11 @@ _MACRO_ITEMS = (
     Item("labour_share", _SHARE, 0.6, 0.0, 1.0, "wages / gross domestic product", 0.55, 0.63),
     Item("recovery_secured", _SHARE, 0.6, 0.0, 1.0, "recovery of secured claims used in premiums before a default", 0.45, 0.75),
     Item("recovery_unsecured", _SHARE, 0.4, 0.0, 1.0, "recovery of unsecured claims used in premiums before a default", 0.25, 0.5),
+    Item("haircut_accelerators", _SHARE, 0.35, 0.0, 1.0, "haircut on accelerators in new secured lending", 0.25, 0.5),
+    Item("haircut_data_centre", _SHARE, 0.25, 0.0, 1.0, "haircut on data centres in new secured lending", 0.15, 0.4),
+    Item("haircut_receivables", _SHARE, 0.2, 0.0, 1.0, "haircut on receivables: one less the advance rate of a borrowing base", 0.1, 0.4),
+    Item("haircut_listed", _SHARE, 0.5, 0.0, 1.0, "haircut on listed shares in new margin loans (Regulation T: 0.5)", 0.4, 0.75),
+    Item("haircut_unlisted", _SHARE, 0.7, 0.0, 1.0, "haircut on unlisted shares in new margin loans", 0.6, 0.9),
     Item(
         "price_impact_listed",
         "number",
@@ -137,6 +143,11 @@ _MACRO_ITEMS = (
         1.0,
         5.0,
     ),
+)
+
+_MACRO_ITEMS += tuple(
+    Item(f"impact_linear_{name}", "0 or 1", 0.0, 0.0, 1.0, f"form of the price impact on {words}: 0 exponential, 1 linear")
+    for name, words in (("listed", "listed shares"), ("unlisted", "unlisted shares"), ("securities", "securities of lenders and investors"))
 )
 
 AGENT_ITEMS: dict[str, Item] = {item.name: item for item in _AGENT_ITEMS}

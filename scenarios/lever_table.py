@@ -126,10 +126,25 @@ _TABLE = (
         0.9,
         "added to every haircut on new secured lending and in the valuation for margin calls",
     ),
+    _global("collateral.unaudited_haircut", "add", 0.0, _SHARE, 0.0, 0.9, "added to the haircut on collateral that nobody has audited"),
     Lever("lab_shares.value", "agents", "multiply", 1.0, _FACTOR, 0.01, 3.0, "fair value and mark of an AI lab's shares", "ai_lab"),
     Lever("listed_shares.value", "agents", "multiply", 1.0, _FACTOR, 0.01, 3.0, "fair value of an issuer's listed shares"),
     _global("accelerators.resale_value", "multiply", 1.0, _FACTOR, 0.01, 2.0, "resale value of accelerators"),
+    _global(
+        "accelerators.new_generation",
+        "set",
+        0.0,
+        _SHARE,
+        0.0,
+        0.9,
+        "part of their resale value that the accelerators in service lose, once, when a new chip generation ships; later ones come at full value",
+    ),
+    _global("accelerators.ageing", "multiply", 1.0, _FACTOR, 0.0, 4.0, "ordinary yearly fall of the resale value of accelerators"),
     _global("data_centres.resale_value", "multiply", 1.0, _FACTOR, 0.01, 2.0, "resale value of data centres"),
+    # Depth of markets
+    _global("listed_shares.depth", "multiply", 1.0, _FACTOR, 0.02, 50.0, "depth of the market for listed shares: half of it doubles the impact"),
+    _global("unlisted_shares.depth", "multiply", 1.0, _FACTOR, 0.02, 50.0, "depth of the market for unlisted shares"),
+    _global("securities.depth", "multiply", 1.0, _FACTOR, 0.02, 50.0, "depth of the market for the securities that lenders and investors hold"),
     # Demand, capital and expectations
     Lever(
         "ai_lab.tranche_share",

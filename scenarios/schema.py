@@ -34,6 +34,7 @@ class Column:
     maximum: float = math.inf
     blank: Any = ""
     unit: str = ""
+    may_lack: bool = False  # whether a table may come without the column: every cell is then blank
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Table:
     def file(self) -> str:
         """Name of the file."""
         return f"{self.name}.csv"
+
+    def column(self, name: str) -> Column:
+        """The column of that name."""
+        return next(column for column in self.columns if column.name == name)
 
 
 def _money(name: str) -> Column:
@@ -167,9 +172,12 @@ TABLES: dict[str, Table] = {
                 _word("seniority", ("secured", "senior", "subordinated"), "senior"),
                 _word("collateral", ("none", "accelerators", "data_centre", "shares", "receivables"), "none"),
                 Column("pledged_stake", "text"),
+                Column("pledged_share", "number", minimum=0.0, maximum=1.0, blank=1.0, unit="share", may_lack=True),
                 Column("ltv_call", "number", minimum=0.0, maximum=10.0, blank=math.inf, unit="share"),
                 Column("ltv_close_out", "number", minimum=0.0, maximum=10.0, blank=math.inf, unit="share"),
+                Column("cure_months", "whole", minimum=0, maximum=600, blank=0, unit="months", may_lack=True),
                 Column("recourse", "yes_no", blank=True),
+                Column("audited", "yes_no", blank=True, may_lack=True),
                 Column("new_lending", "yes_no", blank=False),
                 _months("new_term_months"),
                 *_CONTRACT_TAIL,

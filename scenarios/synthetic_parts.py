@@ -62,7 +62,8 @@ LENDER_ITEMS: dict[str, dict[str, float]] = {
 
 _NEUTRAL: dict[str, Any] = {
     "repayment": "bullet", "seniority": "senior", "collateral": "none", "pledged_stake": -1, "ltv_call": np.inf, "ltv_close_out": np.inf,
-    "recourse": True, "tranche_trigger": "none", "vests_with": -1, "start": 0, "reference_row": -1, "reference_table": "",
+    "recourse": True, "audited": True, "pledged_share": 1.0,
+    "tranche_trigger": "none", "vests_with": -1, "start": 0, "reference_row": -1, "reference_table": "",
 }  # fmt: skip
 _STATUS = {"loans": "drawn", "stakes": "closed", "orders": "signed", "leases": "signed", "guarantees": "signed"}
 _WHOLE = ("pledged_stake", "vests_with", "reference_row")

@@ -65,7 +65,7 @@ def read_table(folder: Path, table: Table, start: int) -> list[Row]:
         if name in header[:position]:
             raise InputError(f"{table.file}, line {header_line}: column '{name}' appears twice")
     for name in names:
-        if name not in header:
+        if name not in header and not table.column(name).may_lack:
             raise InputError(f"{table.file}, line {header_line}: column '{name}' is missing; columns are {', '.join(names)}")
     if table.needs_rows and len(lines) == 1:
         raise InputError(f"{table.file}: has no rows; at least one is required")
@@ -77,7 +77,7 @@ def read_table(folder: Path, table: Table, start: int) -> list[Row]:
                 f"{table.file}, line {line}: too {many} cells: {len(texts)}, but the header has {len(header)}"
                 " (a comma in a text needs quotes)"
             )
-        rows.append(_read_row(table, line, dict(zip(header, texts, strict=True)), start))
+        rows.append(_read_row(table, line, dict.fromkeys(names, "") | dict(zip(header, texts, strict=True)), start))
     return rows
 
 

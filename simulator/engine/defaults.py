@@ -11,7 +11,7 @@ from simulator.ledger.batches import Part
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
 from simulator.ledger.resolution import CAUSES, DefaultEvents
-from simulator.markets.credit import resale_fraction
+from simulator.markets.pledges import resale_fraction
 
 if TYPE_CHECKING:
     from simulator.engine.model import ContagionModel

@@ -25,9 +25,9 @@ from simulator.ledger.names import AMPLIFIER_CHANNELS, CHANNELS
 from simulator.ledger.postings import Ledger
 from simulator.ledger.resolution import Resolution
 from simulator.ledger.settlement import Settlement
-from simulator.markets.collateral import MarginDesk
 from simulator.markets.compute import ComputeMarket
 from simulator.markets.credit import CreditMarket
+from simulator.markets.margin_desk import MarginDesk
 
 Array = NDArray[np.float64]
 

@@ -18,7 +18,8 @@ from simulator.engine import defaults, facility
 from simulator.ledger import identities
 from simulator.ledger.batches import Part
 from simulator.ledger.names import LOSS_CHANNELS
-from simulator.markets import accounts, collateral, credit, shares
+from simulator.markets import accounts, credit, liquidation, pledges, shares
+from simulator.markets.compute import ship_new_generation
 
 if TYPE_CHECKING:
     from simulator.engine.model import ContagionModel
@@ -46,6 +47,9 @@ def announce(model: ContagionModel) -> None:
     for name in ("lab_shares.value", "listed_shares.value"):
         if books.levers[name] is not before[name]:
             shares.shock_values(books, ledger, books.levers[name] / before[name])
+    generation = "accelerators.new_generation"
+    if books.levers[generation] is not before[generation]:
+        ship_new_generation(books, ledger, before[generation], books.levers[generation])
     model.levers_of_last_tick = books.levers
     bank = model.actor("central_bank")
     projected, rate = bank.projected_rate(), bank.policy_rate()
@@ -95,7 +99,7 @@ def refresh(model: ContagionModel) -> None:
     receipts = books.by_owner(loans, model.interest) + books.by_owner(books.orders, delivered) + books.by_owner(leases, model.rents)
     c["receipts_due"][...] = receipts
     c["committed_funds"][...] = loans.by_debtor(loans.undrawn * (1.0 - model.credit.is_line))
-    c["secured_room"][...] = collateral.secured_room(books)
+    c["secured_room"][...] = pledges.secured_room(books)
     facility.open_lines(books)
     c["months_to_lease"][...] = np.maximum(model.first_lease - month, 1.0)
 
@@ -233,10 +237,10 @@ def margin(model: ContagionModel) -> None:
     if active.any():
         with Part(books, ledger, active) as part:
             model.margin_desk.run(part.books, part.ledger)
-            collateral.sell_stakes_to_pay(part.books, part.ledger)
+            liquidation.sell_stakes_to_pay(part.books, part.ledger)
     decide(model, "redemptions", "redemptions_wanted", ("lender",))
     if books["redemptions_wanted"].any():
-        collateral.redeem(books, ledger, books["redemptions_wanted"])
+        liquidation.redeem(books, ledger, books["redemptions_wanted"])
 
 
 def default(model: ContagionModel) -> None:

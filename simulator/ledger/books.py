@@ -38,7 +38,8 @@ class Books:
     sells_securities: Array  # (N, 1): 1 for lenders and investors, who sell liquid assets when dues exceed cash
     lease_weight: Array  # (L, 1): each lease's part of its lessor's rents
     is_circular: Array  # (O, 1): 1 where the seller holds shares or loans of the buyer
-    unpledged: Array  # (S, 1): 0 for stakes behind a margin loan
+    pledge_rows: NDArray[np.int64]  # (P,): loans behind which a stake is pledged
+    pledge_stakes: NDArray[np.int64]  # (P,): the stake of each
 
     def __init__(self, economy: Any, replications: int, ticks: int, switches: Mapping[str, Array] | None = None) -> None:
         self.economy = economy
@@ -123,6 +124,7 @@ class Books:
         self.stakes.add("tranche_remaining", self.stakes.static.pop("tranche_remaining"))
         self.stakes.static["unvested_at_start"] = self.stakes.static.pop("unvested")
         self.stakes.add("unvested", self.stakes.static["unvested_at_start"])
+        self._open_pledges()
         self.orders = Contracts(economy.orders, "seller", "buyer", size, width)
         self.orders.add("remaining", self.orders.static["amount"])
         self.orders.add("arrears")
@@ -132,6 +134,19 @@ class Books:
         self.leases.add("in_force", 1.0)
         self.guarantees = Contracts(economy.guarantees, "beneficiary", "guarantor", size, width)
         self.guarantees.add("notional", self.guarantees.static.pop("notional"))
+
+    def _open_pledges(self) -> None:
+        """Shares pledged behind each loan, and the months for which each loan has been called."""
+        loans = self.loans
+        self.pledge_rows = np.flatnonzero(loans.static["pledged_stake"] >= 0)
+        self.pledge_stakes = loans.static["pledged_stake"][self.pledge_rows]
+        self.pledge_matrix = incidence(self.pledge_stakes, self.stakes.count)
+        loans.add("pledged")
+        loans.pledged[self.pledge_rows] = self.stakes.shares[self.pledge_stakes] * loans.static["pledged_share"][self.pledge_rows, None]
+        loans.add("months_called")
+        rows = np.flatnonzero((loans.static["collateral"] == "receivables") & (loans.static["kind"] != "facility"))
+        self.receivable_rows = rows
+        self.receivable_debtor_matrix = incidence(loans.debtor[rows], self.agents)
 
     def _open_series(self) -> None:
         start = {"policy_rate": self.macro["policy_rate"], "unemployment": self.macro["unemployment"], "inflation": self.macro["inflation"]}
@@ -177,6 +192,13 @@ class Books:
     def stake_values(self) -> Array:
         """Stakes at the issuer's price or mark, USD bn, ``(S, R)``."""
         return self.stakes.shares * self.stakes.of_debtor(self["share_price"])  # type: ignore[no-any-return]
+
+    def free_shares(self) -> Array:
+        """Shares of each stake that no loan has in pledge, ``(S, R)``."""
+        if not len(self.pledge_rows):
+            return self.stakes.shares  # type: ignore[no-any-return]
+        free: Array = np.maximum(self.stakes.shares - self.pledge_matrix @ self.loans.pledged[self.pledge_rows], 0.0)
+        return free
 
     def market_value(self) -> Array:
         """Market value of each issuer's shares, USD bn, ``(N, R)`` (a memo item of the issuer)."""

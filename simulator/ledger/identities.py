@@ -15,7 +15,7 @@ class IdentityError(ArithmeticError):
 
 
 def check(books: Books, ledger: Ledger) -> None:
-    """Check money, flows of funds and signs; round off negatives within the tolerance against the rounding account.
+    """Check money, flows of funds, signs and pledges; round off negatives within the tolerance against the rounding account.
 
     Raises IdentityError that names agent, tick and amount.
     """
@@ -23,6 +23,7 @@ def check(books: Books, ledger: Ledger) -> None:
     _check_money(books, ledger)
     _check_flow_of_funds(books, ledger)
     _check_signs(books)
+    _check_pledges(books)
 
 
 def _round_off(books: Books, ledger: Ledger) -> None:
@@ -88,3 +89,18 @@ def _check_signs(books: Books) -> None:
         if values.size and values.min() < 0.0 and values.min() < -TOLERANCE * max(float(np.abs(values).max()), 1.0):
             row, column = np.unravel_index(int(np.argmin(values)), values.shape)
             raise IdentityError(f"tick {books.tick}, contract {table.ids[int(row)]}, column {int(column)}: {name} is {values[row, column]:.6g}")
+
+
+def _check_pledges(books: Books) -> None:
+    """No share is pledged twice: what loans have in pledge of a stake is never more than the holder has."""
+    rows = books.pledge_rows
+    if not len(rows):
+        return
+    pledged = books.pledge_matrix @ books.loans.pledged[rows]
+    excess = pledged - books.stakes.shares * (1.0 + TOLERANCE)
+    if excess.max() > TOLERANCE:
+        stake, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
+        raise IdentityError(
+            f"tick {books.tick}, stake {books.stakes.ids[int(stake)]}, column {int(column)}: {pledged[stake, column]:.6g} shares are pledged, "
+            f"{books.stakes.shares[stake, column]:.6g} are held"
+        )

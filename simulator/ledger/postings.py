@@ -139,6 +139,15 @@ class Ledger:
         self.flows[books.outside] += lacking
         self.flows[books.central_bank] += lacking
 
+    def release_pledges(self) -> None:
+        """Where a stake has become smaller than what is pledged of it (an estate, a failed issuer), the pledges shrink in proportion."""
+        books = self.books
+        rows = books.pledge_rows
+        if len(rows):
+            pledged = books.loans.pledged[rows]
+            held, owed = books.stakes.shares[books.pledge_stakes], (books.pledge_matrix @ pledged)[books.pledge_stakes]
+            books.loans.pledged[rows] = np.where(owed > held, pledged * (held / np.maximum(owed, 1e-300)), pledged)
+
     def set_column(self, name: str, values: Array) -> None:
         """Write a column that carries no value of its own (a decision, a price memo, an index)."""
         self.books[name][...] = values

@@ -66,9 +66,11 @@ class Resolution:
         self.is_secured = (loans.static["seniority"] == "secured")[:, None]
         collateral = loans.static["collateral"]
         self.on_capacity = (np.isin(collateral, ("accelerators", "data_centre")))[:, None]
-        self.on_receivables = (collateral == "receivables")[:, None]
-        self.pledged = loans.static["pledged_stake"]
-        self.pledged_rows = np.flatnonzero(self.pledged >= 0)
+        self.is_facility = (loans.static["kind"] == "facility")[:, None]
+        self.on_receivables = (collateral == "receivables")[:, None] & ~self.is_facility
+        # Without recourse a lender has only its pledge. A ring-fenced vehicle has nothing else: there the pledge is all it owns.
+        ring_fenced = np.isin(loans.debtor, np.arange(books.agents)[books.rows["project_company"]])
+        self.has_recourse = (loans.static["recourse"] | ring_fenced).astype(np.float64)[:, None]
 
     # ------------------------------------------------------------------ values of an estate
 
@@ -105,10 +107,15 @@ class Resolution:
         fixed, other = self.realisable(resale)
         discount = np.where(books.stakes.of_debtor(books["is_listed"]) > 0, STAKE_DISCOUNT_LISTED, STAKE_DISCOUNT_UNLISTED)
         stakes = books.stake_values() * (1.0 - discount)
+        pledged = (books.stakes.of_debtor(books["share_price"]) * (1.0 - discount))[books.pledge_stakes] * books.loans.pledged[books.pledge_rows]
         self._recognise_damages(ledger, failed)
         self._insure_deposits(ledger, failed)
-        self._sell_assets(ledger, failed, fixed * failed, other * failed, stakes)
-        claims = self._claims(failed, fixed, stakes)
+        living_claims = self._claims_on_living(failed)
+        self._sell_assets(ledger, failed, fixed * failed, other * failed, stakes, living_claims)
+        claimable = living_claims * (1.0 - CLAIM_DISCOUNT)
+        lenders = books.rows["lender"]
+        claimable[lenders] += (other * failed)[lenders]
+        claims, barred = self._claims(failed, fixed, pledged, claimable)
         cleared = self.network.clear(
             claims, books["cash"] * failed, asset_recovery=ASSET_RECOVERY, claim_recovery=CLAIM_RECOVERY, is_failed=failed > 0.0
         )
@@ -117,9 +124,10 @@ class Resolution:
         self._pay(ledger, cleared.paid, np.minimum(costs, books["cash"] * failed + cleared.received))
         self._write_off(ledger, failed)
         self._wipe_out_shares(ledger, failed)
+        ledger.release_pledges()
         self._close(ledger, failed)
-        owed = np.maximum(cleared.owed, 1e-12)
-        return np.where(failed > 0.0, np.clip(1.0 - cleared.shortfall / owed, 0.0, 1.0), 0.0)
+        owed = np.maximum(cleared.owed + barred, 1e-12)
+        return np.where(failed > 0.0, np.clip(1.0 - (cleared.shortfall + barred) / owed, 0.0, 1.0), 0.0)
 
     def _recognise_damages(self, ledger: Ledger, failed: Array) -> None:
         """Broken contracts become claims: the take-or-pay share that can't be placed elsewhere, and a year of rent."""
@@ -149,14 +157,13 @@ class Resolution:
         books["other_assets"][books.central_bank] += amount
         books["other_liabilities"][books.government] += amount
 
-    def _sell_assets(self, ledger: Ledger, failed: Array, fixed: Array, other: Array, stakes: Array) -> None:
+    def _sell_assets(self, ledger: Ledger, failed: Array, fixed: Array, other: Array, stakes: Array, living_claims: Array) -> None:
         """Outside buys everything the estates own; the fall from book value is a fire-sale loss of the estate.
 
         Claims on debtors that live on are paid for now and pass to Outside with the agent's end; claims on other estates take part in the clearing.
         """
         books = self.books
         held = books.stakes.of_holder(failed)
-        living_claims = self._claims_on_living(failed)
         things = fixed + other + books.stakes.by_holder(stakes * held)
         proceeds = things + living_claims * (1.0 - CLAIM_DISCOUNT)
         book = (books["capacity"] + books["construction"] + books["other_assets"]) * failed + living_claims
@@ -187,26 +194,40 @@ class Resolution:
         loans = books.loans
         return (loans, loans.principal + loans.arrears), (books.orders, books.orders.arrears), (books.leases, books.leases.arrears)
 
-    def _claims(self, failed: Array, fixed: Array, stakes: Array) -> Array:
-        """Claims on the estates by edge, USD bn, ``(E, R)``: loans split into the part that collateral covers and the rest."""
+    def _claims(self, failed: Array, fixed: Array, pledged: Array, claimable: Array) -> tuple[Array, Array]:
+        """Claims on the estates by edge, USD bn, ``(E, R)``: loans split into the part that collateral covers and the rest; and what lenders without
+        recourse can't claim, by borrower, ``(N, R)``.
+
+        ``fixed (N, R)``: proceeds of capacity, shared by the loans on it. ``claimable (N, R)``: of claims on the living and of a lender's other
+        assets, shared by the loans on receivables. ``pledged (P, R)``: of the shares behind each loan. The facility has what these leave of
+        capacity and claims.
+        """
         books = self.books
         loans, ends = books.loans, self.ends
         owed = (loans.principal + loans.arrears) * loans.of_debtor(failed)
-        on_capacity = owed * self.on_capacity
-        cover = np.minimum(1.0, fixed / np.maximum(loans.by_debtor(on_capacity), 1e-12))
-        secured = on_capacity * loans.of_debtor(cover) + 0.5 * owed * self.on_receivables
-        if len(self.pledged_rows):
-            secured[self.pledged_rows] = stakes[self.pledged[self.pledged_rows]]
+        secured = np.zeros_like(owed)
+        left = np.zeros_like(failed)
+        for backed, value in ((self.on_capacity, fixed * failed), (self.on_receivables, claimable)):
+            on_it = owed * backed
+            by_debtor = loans.by_debtor(on_it)
+            secured += on_it * loans.of_debtor(np.minimum(1.0, value / np.maximum(by_debtor, 1e-12)))
+            left += np.maximum(value - by_debtor, 0.0)
+        if self.is_facility.any():
+            on_it = owed * self.is_facility
+            secured += on_it * loans.of_debtor(np.minimum(1.0, left / np.maximum(loans.by_debtor(on_it), 1e-12)))
+        if len(books.pledge_rows):
+            secured[books.pledge_rows] = pledged
         secured = np.minimum(secured * self.is_secured, owed)
+        rest = (owed - secured) * self.has_recourse
         dues = np.zeros((int(ends[-1]), failed.shape[1]))
         dues[: ends[0]] = secured
-        dues[ends[0] : ends[1]] = owed - secured
+        dues[ends[0] : ends[1]] = rest
         dues[ends[1] : ends[2]] = books.orders.arrears * books.orders.of_debtor(failed)
         dues[ends[2] : ends[3]] = books.leases.arrears * books.leases.of_debtor(failed)
         dues[ends[3] : ends[4]] = (books["operating_arrears"] * failed)[self.debtors]
         dues[ends[4] : ends[5]] = (books["other_liabilities"] * failed)[self.debtors]
         dues[ends[5] :] = (books["insured_deposits"] * failed)[self.banks]
-        return dues
+        return dues, loans.by_debtor(owed - secured - rest)
 
     def _pay(self, ledger: Ledger, paid: Array, costs: Array) -> None:
         """Move what the clearing pays, lower the claims by it, and charge the costs of bankruptcy, which use up resources of Outside."""

@@ -94,7 +94,7 @@ class ComputeMarket:
         books["power_online"][utilities] += columns["newly_connected"][utilities]
         worn = columns["wear"]
         fresh = switched / np.maximum(columns["capacity"] - worn + switched, 1e-9)
-        aged = columns["resale_value"] * (1.0 - OBSOLESCENCE * books.years_per_tick)
+        aged = columns["resale_value"] * (1.0 - OBSOLESCENCE * books.levers["accelerators.ageing"] * books.years_per_tick)
         ledger.set_column("resale_value", np.clip(aged + fresh * (1.0 - aged), 0.02, 1.0))
         ledger.change_stock("capacity", -worn)
         ledger.swap("construction", "capacity", switched)
@@ -106,3 +106,13 @@ class ComputeMarket:
         ledger.set_column("chip_sales", books["chip_sales"] + SALES_MEMORY * (sales - books["chip_sales"]))
         every = ledger.sum(invoices)
         books.series["circular_revenue_share"] = ledger.sum(invoices * books.is_circular) / np.maximum(every, 1e-9)
+
+
+def ship_new_generation(books: Books, ledger: Ledger, before: Array, now: Array) -> None:
+    """A new chip generation: accelerators in service lose the part ``now`` of their resale value, of which ``before`` had gone; nothing comes back.
+
+    Machines bought later enter at full value (`ComputeMarket.build`). No posting: book values follow book life, resale value economic life, and the
+    gap is what lenders lose. Source: creative destruction of installed capital as embodied technical change, [greenwood_hercowitz1997].
+    """
+    lost = np.maximum(now - before, 0.0) / (1.0 - before)
+    ledger.set_column("resale_value", np.maximum(books["resale_value"] * (1.0 - lost), 0.02))

@@ -12,19 +12,12 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import incidence
+from simulator.markets import pledges
 
 Array = NDArray[np.float64]
 
 DUST = 1e-9  # USD bn: a loan under a dollar is not made
 ASKED_ELSEWHERE = 0.5  # part of refused renewals that a borrower asks of its other lenders (assumption, 0-1)
-HAIRCUT = {"accelerators": 0.35, "data_centre": 0.25, "receivables": 0.2}
-
-
-def resale_fraction(books: Books) -> Array:
-    """Resale value of capacity per unit of book value, ``(N, R)``: accelerators by generation and shock, the rest as a building."""
-    chips = books["chips_share"]
-    accelerators = books["resale_value"] * books.levers["accelerators.resale_value"]
-    return chips * accelerators + (1.0 - chips) * books.levers["data_centres.resale_value"]
 
 
 class CreditMarket:
@@ -77,6 +70,7 @@ class CreditMarket:
         accepted = books["credit_standing"]
         appetite = books.levers["lender.risk_appetite"]
         drawn = self._draw_commitments(books)
+        pledges.limit_to_pledges(books, drawn)
         due = books.repayments.due_rows
         renewing = (np.minimum(appetite, 1.0) * books["renewal_room"])[loans.holder[due]]
         renewing *= accepted[loans.debtor[due]]
@@ -97,6 +91,7 @@ class CreditMarket:
         cut *= self.is_asset_backed
         cut *= asked
         asked -= cut
+        pledges.limit_to_pledges(books, asked, drawn)
         rationed = np.minimum(1.0, books["lending_room"] / np.maximum(loans.by_holder(asked), 1e-9))
         asked *= loans.of_holder(rationed)
         asked *= asked > DUST

@@ -16,6 +16,8 @@ TREND_MEMORY = 1.0 / 6.0
 MARK_SPEED = 0.04  # part of the gap between mark and fair value that unlisted marks close in a month without a round (quarterly reviews; 0.02-0.1)
 CASH_FOR_ROUNDS = 0.2  # part of an investor's cash that one month's rounds and tranches may take
 ISSUE_DISCOUNT = 0.05
+DEPTH = 0.4  # c in depth = c ADV / σ √τ ([cont_schaanning2017] after estimates for bonds; 0.3-1)
+LEAST_FACTOR = 0.01  # a single forced sale leaves at least this part of the price
 
 
 def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due: Array) -> None:
@@ -124,18 +126,45 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     ledger.set_column("price_trend", books["price_trend"] + TREND_MEMORY * (change - books["price_trend"]))
 
 
-def forced_sale(books: Books, ledger: Ledger, sold: Array, seller_tag: str) -> None:
+def impact_of_issuers(books: Books) -> Array:
+    """Price impact λ of each issuer's shares: log fall (linear form: relative fall) of the price per part of the shares sold in a month, ``(N, 1)``.
+
+    A listed share whose turnover T is given: ``λ = √12 σ / (c T)``, which is ``σ Q / (c ADV √τ)`` for Q sold over a month and
+    ADV = T × market value / 252: depth follows market value and turnover. Else, and for unlisted shares, the number of ``macro.csv``; an unlisted
+    market is never deeper than a listed one of the same volatility and turnover. The levers of depth divide.
+    Source: market depth of [cont_schaanning2017].
+    """
+    turnover = books["share_turnover"]
+    by_turnover = np.sqrt(12.0) * books["equity_volatility"] / (DEPTH * np.where(turnover > 0.0, turnover, 1.0))
+    listed = np.where(turnover > 0.0, by_turnover, books.macro["price_impact_listed"])
+    unlisted = np.where(turnover > 0.0, np.maximum(by_turnover, books.macro["price_impact_unlisted"]), books.macro["price_impact_unlisted"])
+    levers = books.levers
+    return np.where(books["is_listed"] > 0.0, listed / levers["listed_shares.depth"], unlisted / levers["unlisted_shares.depth"])
+
+
+def price_factor(part: Array, impact: Array, linear: Array | float) -> Array:
+    """New price over old after a part of the market is sold: ``exp(-λ part)``, or ``1 - λ part`` where ``linear`` is 1; at least `LEAST_FACTOR`.
+
+    Source: [cont_schaanning2017], exponential and linear impact; [greenwood2015], linear.
+    """
+    pressure = impact * part
+    return np.where(np.asarray(linear) > 0.0, np.maximum(1.0 - pressure, LEAST_FACTOR), np.exp(-pressure))
+
+
+def forced_sale(books: Books, ledger: Ledger, sold: Array, seller_tag: str) -> Array:
     """Holders sell ``sold (S, R)`` shares to Outside; the price falls by the impact and every other holder marks down.
 
-    Impact: ``exp(-λ × part of the shares sold)``, λ by listing. The seller receives the mid of old and new price (margin or funding loss);
-    the mark-down of what others keep is a fire-sale loss. Source: [cont_schaanning2017], exponential impact.
+    The form of the impact is a setting by listing (``impact_linear_listed``, ``impact_linear_unlisted`` of ``macro.csv``). The seller receives
+    the mid of old and new price (margin or funding loss); the mark-down of what others keep is a fire-sale loss. Returns what a share of each
+    stake fetched, USD bn, ``(S, R)``. Source: [cont_schaanning2017].
     """
     stakes = books.stakes
-    impact: Array = np.where(books["is_listed"] > 0.0, books.macro["price_impact_listed"], books.macro["price_impact_unlisted"])
+    linear = np.where(books["is_listed"] > 0.0, books.macro["impact_linear_listed"], books.macro["impact_linear_unlisted"])
     part = stakes.by_debtor(sold) / np.maximum(books["shares"], 1e-9)
-    factor = np.exp(-impact * part)
+    factor = price_factor(part, impact_of_issuers(books), linear)
     old = books["share_price"]
-    proceeds = sold * stakes.of_debtor(old * 0.5 * (1.0 + factor))
+    fetched: Array = stakes.of_debtor(old * 0.5 * (1.0 + factor))
+    proceeds = sold * fetched
     loss = sold * stakes.of_debtor(old) - proceeds
     stakes.shares[...] -= sold
     ledger.lose("stakes", seller_tag, loss, "deadweight")
@@ -145,6 +174,7 @@ def forced_sale(books: Books, ledger: Ledger, sold: Array, seller_tag: str) -> N
     books["other_assets"][books.outside] += outside[0]
     _set_mark(books, ledger, old * factor, "fire_sale")
     ledger.set_column("mispricing", books["mispricing"] + np.log(factor) * books["is_listed"])
+    return fetched
 
 
 def _from_outside(books: Books, flow: Array, amount: Array) -> Array:

@@ -198,7 +198,11 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         edit("figures.csv", "outside,cash,200", "outside,cash,201"),
         "the cash of all agents is 701.000000 and the deposits .* are 700.000000; they must be equal",
     ),
-    "a stake pledged twice beyond its value": (append("loans.csv", SECOND_PLEDGE), "is pledged twice: loans of 70 against a value of 60"),
+    "a stake pledged twice": (
+        append("loans.csv", SECOND_PLEDGE),
+        r"loans\.csv, line 4, column 'pledged_stake': 'stake_investor' is pledged twice: loan_margin \(line 3, 1 of it\), "
+        r"loan_two \(line 4, 1 of it\); the parts given in pledged_share must add to 1",
+    ),
     "supply shares above 1": (
         append("orders.csv", "order_more,outside,cloud,chips,0,2025-12,0,,0,0.1,signed,assumption,2025-12,low,,,,"),
         r"supply_share': '0.1' takes the shares of buyer good 'cloud chips' to 1\.1, above 1",
@@ -232,6 +236,19 @@ def test_an_economy_without_a_bank_is_refused(folder: Path) -> None:
         path.write_text(re.sub(r"(?<![\w])bank(?![\w])", "lender_one", text), encoding="utf-8")
     edit("agents.csv", "lender,lender_one", "lender,fund")(folder)
     assert "there is no lender of type bank" in fault_of(folder)
+
+
+def test_a_stake_may_be_pledged_in_parts_that_add_to_the_whole(folder: Path) -> None:
+    path = folder / "loans.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[0] = lines[0].replace("pledged_stake,", "pledged_stake,pledged_share,")
+    lines[1] = lines[1].replace("accelerators,,", "accelerators,,,")
+    lines[2] = lines[2].replace("stake_investor,", "stake_investor,0.6,")
+    slot = SECOND_PLEDGE.replace("margin_loan,50", "margin_loan,0").replace("low,40", "low,0")
+    path.write_text("\n".join([*lines, slot.replace("stake_investor,", "stake_investor,0.4,")]) + "\n", encoding="utf-8")
+    assert load_economy(folder).loans.pledged_share.tolist() == [1.0, 0.6, 0.4]
+    path.write_text("\n".join([*lines, slot.replace("stake_investor,", "stake_investor,0.5,")]) + "\n", encoding="utf-8")
+    assert "is pledged twice: loan_margin (line 3, 0.6 of it), loan_two (line 4, 0.5 of it)" in fault_of(folder)
 
 
 def test_the_line_told_counts_lines_inside_quotes_and_empty_lines(folder: Path) -> None:

@@ -251,3 +251,63 @@ def test_estates_of_other_replications_are_left_alone(small_model: Build) -> Non
     for name, values in before.items():
         assert values.tobytes() == np.ascontiguousarray(model.books[name][:, 0]).tobytes(), name
     assert model.books["alive"][model.books.ids.index("cloud")].tolist() == [1.0, 0.0]
+
+
+def two_lenders(small_model: Build, **terms: Any) -> ContagionModel:
+    """A cloud that owes 80 on machines worth 40 to one lender, and 20 without collateral to another."""
+    loans = [
+        {"lender": "one", "borrower": "cloud", "principal": 80.0, "seniority": "secured", "collateral": "accelerators", **terms},
+        {"lender": "two", "borrower": "cloud", "principal": 20.0, "seniority": "senior"},
+    ]
+    firms = {"cloud": {"kind": terms.pop("kind", "cloud"), "cash": 30.0, "capacity": 100.0}, "one": lender(), "two": lender()}
+    return small_model(firms, loans=loans)
+
+
+def test_a_lender_without_recourse_gets_its_pledge_and_no_more(small_model: Build) -> None:
+    pledge = 100.0 * RESALE * (1.0 - rules.RESALE_DISCOUNT)  # 56
+    purse = rules.ASSET_RECOVERY * (30.0 + pledge)
+    model = two_lenders(small_model, recourse=False)
+    recovery = settle(model, "cloud")
+    assert of(model, "cash", "one") - 50.0 == pytest.approx(pledge)
+    assert of(model, "cash", "two") - 50.0 == pytest.approx(20.0)
+    assert recovery[model.books.ids.index("cloud"), 0] == pytest.approx((pledge + 20.0) / 100.0)
+    model = two_lenders(small_model)
+    settle(model, "cloud")
+    rest = (purse - pledge) / (80.0 - pledge + 20.0)
+    assert of(model, "cash", "two") - 50.0 == pytest.approx(rest * 20.0)
+
+
+def test_of_a_ring_fenced_vehicle_its_lenders_have_all_there_is(small_model: Build) -> None:
+    model = two_lenders(small_model, recourse=False, kind="project_company")
+    settle(model, "cloud")
+    pledge = 100.0 * RESALE * (1.0 - rules.RESALE_DISCOUNT)
+    rest = (rules.ASSET_RECOVERY * (30.0 + pledge) - pledge) / (80.0 - pledge + 20.0)
+    assert of(model, "cash", "two") - 50.0 == pytest.approx(rest * 20.0)
+
+
+def test_receivables_cover_what_living_debtors_owe(small_model: Build) -> None:
+    loans = [
+        {"lender": "one", "borrower": "fund", "principal": 60.0, "seniority": "secured", "collateral": "receivables"},
+        {"lender": "two", "borrower": "fund", "principal": 60.0, "seniority": "senior"},
+        {"lender": "fund", "borrower": "firm", "principal": 40.0, "seniority": "senior"},
+    ]
+    firms = {"fund": {"kind": "lender", "lender_type": "private_credit"}, "one": lender(), "two": lender(), "firm": {"kind": "cloud", "cash": 50.0}}
+    model = small_model(firms, loans=loans)
+    settle(model, "fund")
+    proceeds = 40.0 * (1.0 - rules.CLAIM_DISCOUNT)  # 38, all of it behind the first loan, less the costs of the estate
+    assert of(model, "cash", "one") - 50.0 == pytest.approx(rules.ASSET_RECOVERY * proceeds)
+    assert of(model, "cash", "two") - 50.0 == pytest.approx(0.0, abs=1e-9)
+
+
+def test_two_loans_on_parts_of_one_stake_get_the_part_that_is_theirs(small_model: Build) -> None:
+    pledge = {"borrower": "holder", "principal": 30.0, "seniority": "secured", "collateral": "shares", "pledged_stake": 0}
+    loans = [{**pledge, "lender": "one", "pledged_share": 0.75}, {**pledge, "lender": "two", "pledged_share": 0.25}]
+    firms = {"holder": {"kind": "investor"}, "issuer": {"kind": "chipmaker", "market_value": 400.0}, "one": lender(), "two": lender()}
+    model = small_model(firms, loans=loans, stakes=[{"holder": "holder", "issuer": "issuer", "value": 40.0}])
+    settle(model, "holder")
+    worth = 40.0 * (1.0 - rules.STAKE_DISCOUNT_LISTED)
+    purse = rules.ASSET_RECOVERY * worth
+    covered = [0.75 * worth, 0.25 * worth]
+    paid = [purse * part / worth for part in covered]
+    assert [of(model, "cash", name) - 50.0 for name in ("one", "two")] == pytest.approx(paid)
+    assert float(np.abs(model.books.loans.pledged).max()) == 0.0

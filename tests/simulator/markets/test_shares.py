@@ -194,3 +194,36 @@ def test_a_shock_to_values_is_a_direct_loss_of_the_holders(small_model: Build) -
     check(model.books, model.ledger)
     assert model.ledger.loss_by_tag["direct"][0, 0] == pytest.approx(0.4 * 40.0)
     assert model.books["fair_price"][row(model, "lab"), 0] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_the_linear_form_of_the_impact_is_a_setting_by_listing(listed: bool, small_model: Build) -> None:
+    model = lab_with_holders(small_model, listed=listed)
+    macro = model.books.macro
+    macro["impact_linear_listed" if listed else "impact_linear_unlisted"] = 1.0
+    sell(model, 10.0)
+    impact = macro["price_impact_listed" if listed else "price_impact_unlisted"]
+    assert model.books["share_price"][row(model, "lab"), 0] == pytest.approx(1.0 - impact * 0.10)
+
+
+def test_depth_follows_turnover_and_volatility(small_model: Build) -> None:
+    """Cont and Schaanning: depth = c ADV / σ √τ, a month of 21 of 252 days; selling a tenth of the shares of a firm that turns over twice a year."""
+    model = lab_with_holders(small_model, listed=True)
+    model.books.columns["share_turnover"][...] = 2.0
+    model.books.columns["equity_volatility"][...] = 0.4
+    daily_volume, daily_volatility = 2.0 * 100.0 / 252.0, 0.4 / np.sqrt(252.0)
+    depth = shares.DEPTH * daily_volume / daily_volatility * np.sqrt(21.0)
+    sell(model, 10.0)
+    assert model.books["share_price"][row(model, "lab"), 0] == pytest.approx(np.exp(-10.0 / depth))
+
+
+def test_unlisted_shares_are_never_in_deeper_markets_than_listed_ones_and_the_levers_divide(small_model: Build) -> None:
+    impacts = {}
+    for listed in (True, False):
+        model = lab_with_holders(small_model, listed=listed)
+        model.books.columns["share_turnover"][...] = 0.5
+        impacts[listed] = float(shares.impact_of_issuers(model.books)[row(model, "lab"), 0])
+        name = "listed_shares.depth" if listed else "unlisted_shares.depth"
+        model.books.levers = {**model.books.levers, name: np.array([[0.5]])}
+        assert float(shares.impact_of_issuers(model.books)[row(model, "lab"), 0]) == pytest.approx(2.0 * impacts[listed])
+    assert impacts[False] >= impacts[True]

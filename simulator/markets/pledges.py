@@ -1,0 +1,99 @@
+"""What collateral is worth to a lender: capacity, receivables and shares, each less the haircut of its kind.
+
+A haircut is the part of the market value on which nothing is lent: opening loan to value is one less the haircut.
+Source: Brunnermeier and Pedersen (2009), eq. 3: the loan against a position is its price less the margin; [geanakoplos2010].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.ledger.books import Books
+
+Array = NDArray[np.float64]
+
+CURE = 0.9  # a call is cured down to this part of the call level (assumption, 0.8-1)
+RECEIVABLE_MONTHS = 3.0  # contracted sales of this many months are in the borrowing base: those billed and those about to be (assumption, 1-6)
+
+
+def resale_fraction(books: Books) -> Array:
+    """Resale value of capacity per unit of book value, ``(N, R)``: accelerators by generation and shock, the rest as a building."""
+    chips = books["chips_share"]
+    accelerators = books["resale_value"] * books.levers["accelerators.resale_value"]
+    return chips * accelerators + (1.0 - chips) * books.levers["data_centres.resale_value"]
+
+
+def haircut(books: Books, kind: str) -> Array:
+    """Haircut on collateral of a kind (accelerators, data_centre, receivables, listed, unlisted), in [0, 0.95], ``(1, 1)``."""
+    return np.clip(books.macro[f"haircut_{kind}"] + books.levers["collateral.haircut"], 0.0, 0.95)
+
+
+def recognised(books: Books, unaudited: Array) -> Array:
+    """Part of a collateral's market value that counts in a loan-to-value test, by loan, ``(n, 1)``: one less the haircut levers."""
+    levers = books.levers
+    return 1.0 - np.clip(levers["collateral.haircut"] + unaudited * levers["collateral.unaudited_haircut"], 0.0, 0.9)
+
+
+def secured_room(books: Books) -> Array:
+    """Haircut value of capacity less the debt it already secures, USD bn, ``(N, R)``."""
+    loans = books.loans
+    rows = loans.static["rows_on_capacity"]
+    chips = books["chips_share"]
+    value = (chips * (1.0 - haircut(books, "accelerators"))) * (books["resale_value"] * books.levers["accelerators.resale_value"])
+    value += (1.0 - chips) * (1.0 - haircut(books, "data_centre")) * books.levers["data_centres.resale_value"]
+    room: Array = (books["capacity"] + books["construction"]) * value
+    room -= books.capacity_debtor_matrix @ (loans.principal[rows] + loans.arrears[rows])
+    return room
+
+
+def receivables(books: Books) -> Array:
+    """What an agent can pledge as receivables, USD bn, ``(N, R)``.
+
+    Of a firm: unpaid invoices and rents owed to it, and contracted sales of the coming `RECEIVABLE_MONTHS`. Of a lender: its loans, and its
+    other assets, which are claims on the rest of the world.
+    """
+    owned: Array = books.by_owner(books.orders, books.orders.arrears) + books.by_owner(books.leases, books.leases.arrears)
+    owned += books["contracted_now"] * (RECEIVABLE_MONTHS / 12.0)
+    lenders = books.rows["lender"]
+    given = books.loans_given()[lenders] + books["other_assets"][lenders]
+    owned[lenders] += np.where(books["is_bank"][lenders] > 0.0, 0.0, given)
+    return owned
+
+
+def pledged_values(books: Books, rows: NDArray[np.int64]) -> Array:
+    """Market value of the shares pledged behind loans ``rows``, USD bn, ``(len(rows), R)``."""
+    issuer = books.stakes.debtor[books.loans.static["pledged_stake"][rows]]
+    value: Array = books.loans.pledged[rows] * books["share_price"][issuer]
+    return value
+
+
+def limit_to_pledges(books: Books, asked: Array, drawn: Array | None = None) -> None:
+    """Cut new loans ``asked (C, R)``, in place, to what their pledge still carries beside ``drawn (C, R)``, other new loans of the tick.
+
+    Receivables: a borrowing base, haircut receivables less what is drawn on them, shared in proportion. Shares: haircut value of the pledge, and
+    never above the level to which a call would have to be cured.
+    """
+    loans = books.loans
+    rows = books.receivable_rows
+    if len(rows) and asked[rows].any():
+        used = loans.principal[rows] + loans.arrears[rows]
+        used = books.receivable_debtor_matrix @ (used if drawn is None else used + drawn[rows])
+        wanted = books.receivable_debtor_matrix @ asked[rows]
+        room = np.maximum(receivables(books) * (1.0 - haircut(books, "receivables")) - used, 0.0)
+        asked[rows] *= np.minimum(1.0, room / np.maximum(wanted, 1e-12))[loans.debtor[rows]]
+    rows = books.pledge_rows
+    if len(rows) and asked[rows].any():
+        room = share_room(books, rows)
+        asked[rows] = np.minimum(asked[rows], room if drawn is None else np.maximum(room - drawn[rows], 0.0))
+
+
+def share_room(books: Books, rows: NDArray[np.int64]) -> Array:
+    """What may still be lent against pledged shares by loans ``rows``, USD bn, ``(len(rows), R)``."""
+    loans = books.loans
+    issuer = books.stakes.debtor[loans.static["pledged_stake"][rows]]
+    listed = books["is_listed"][issuer] > 0.0
+    lendable = np.where(listed, 1.0 - haircut(books, "listed"), 1.0 - haircut(books, "unlisted"))
+    lendable = np.minimum(lendable, CURE * loans.static["ltv_call"][rows][:, None])
+    room: Array = np.maximum(lendable * pledged_values(books, rows) - loans.principal[rows] - loans.arrears[rows], 0.0)
+    return room
