@@ -16,6 +16,13 @@ from simulator.errors import InputError
 from simulator.menu import assemble, policy_names, shock_names
 from simulator.networks.clearing import clearing_payments
 from simulator.networks.credit import cds_spread, hazard_from_spread, implied_assets, merton
+from simulator.networks.cross_holdings import cross_holding_values
+from simulator.networks.debt_rank import debt_rank
+from simulator.networks.fire_sales import fire_sale_cascade, fire_sale_losses
+from simulator.networks.margin import margin_call
+from simulator.networks.random_networks import random_interbank, reconstruct_exposures
+from simulator.networks.thresholds import threshold_cascade
+from simulator.networks.valuation import claim_value, network_valuation
 from simulator.results.comparison import compare
 from simulator.results.dataset import Run, load
 from simulator.results.findings import findings_text
@@ -27,8 +34,9 @@ if TYPE_CHECKING:
     from scenarios.economy import Economy
 
 __all__ = [
-    "ExperimentResult", "Run", "cds_spread", "clearing_payments", "compare", "economies", "hazard_from_spread", "implied_assets", "load",
-    "merton", "policies", "report_again", "run_experiment", "shocks", "simulate",
+    "ExperimentResult", "Run", "cds_spread", "claim_value", "clearing_payments", "compare", "cross_holding_values", "debt_rank", "economies",
+    "fire_sale_cascade", "fire_sale_losses", "hazard_from_spread", "implied_assets", "load", "margin_call", "merton", "network_valuation",
+    "policies", "random_interbank", "reconstruct_exposures", "report_again", "run_experiment", "shocks", "simulate", "threshold_cascade",
 ]  # fmt: skip
 
 

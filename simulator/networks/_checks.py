@@ -28,6 +28,8 @@ class NotConverged(ArithmeticError):
 
 
 def _first(where: BoolArray) -> str:
+    if where.ndim == 0:
+        return ""
     position = np.argwhere(where)[0]
     return "[" + ", ".join(str(int(i)) for i in position) + "]"
 
@@ -69,8 +71,8 @@ def square(name: str, matrix: Matrix, negative: bool = False) -> Csr:
         if dense.ndim != 2:
             raise NetworkInputError(f"{name} has shape {dense.shape}; expected a square matrix")
         result = sparse.csr_matrix(dense)
-    if result.shape[0] != result.shape[1]:
-        raise NetworkInputError(f"{name} has shape {result.shape}; expected a square matrix")
+    if result.shape[0] != result.shape[1] or result.shape[0] == 0:
+        raise NetworkInputError(f"{name} has shape {result.shape}; expected a square matrix of at least one agent")
     bad = ~np.isfinite(result.data) if negative else ~np.isfinite(result.data) | (result.data < 0)
     if bad.any():
         at = int(np.flatnonzero(bad)[0])
@@ -96,10 +98,35 @@ def no_self_links(name: str, matrix: Csr) -> None:
 
 def share(name: str, value: float, low: float = 0.0, high: float = 1.0) -> float:
     """`value` as a float within [low, high]."""
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise NetworkInputError(f"{name} = {value!r} is not a number") from None
     if not low <= number <= high:
         raise NetworkInputError(f"{name} = {number:g} is outside [{low:g}, {high:g}]")
     return number
+
+
+def rectangle(name: str, matrix: Matrix, columns_are: str) -> FloatArray:
+    """`matrix` (n, m), dense or sparse, as a dense array of numbers that are finite and not negative."""
+    if sparse.issparse(matrix):
+        matrix = sparse.csr_matrix(matrix, dtype=np.float64).toarray()  # type: ignore[call-overload]
+    dense = numbers(name, matrix)
+    if dense.ndim != 2 or dense.shape[0] == 0:
+        raise NetworkInputError(f"{name} has shape {dense.shape}; expected (n, {columns_are}) with n of at least 1")
+    return dense
+
+
+def flags(name: str, values: ArrayLike, agents: int) -> BoolArray:
+    """`values` as booleans, (n,) or (n, scenarios); 0 and 1 will do, indices will not."""
+    array = np.asarray(values)
+    if array.ndim not in (1, 2) or array.shape[0] != agents:
+        raise NetworkInputError(f"{name} has shape {array.shape}; expected a mask ({agents},) or ({agents}, scenarios)")
+    if array.dtype != np.bool_:
+        wrong = ~np.isin(array, (0, 1))
+        if wrong.any():
+            raise NetworkInputError(f"{name}{_first(wrong)} = {array[wrong][0]} is neither true nor false")
+    return array.astype(np.bool_)
 
 
 def at_most(name: str, limit: float, values: ArrayLike) -> None:

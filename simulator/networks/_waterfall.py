@@ -24,6 +24,9 @@ ROUNDING = 4e-15  # a change this small, relative to what is owed, is rounding
 PATIENCE = 8  # rounds before a scenario that is slow to settle goes on with linear systems
 DENSE_AGENTS = 300  # up to here a stack of dense systems, above sparse ones
 SPARSE_SHORT = 3000  # more agents short than this and the fill-in of a factorisation costs more than further rounds
+LEAP_EVERY = 8  # rounds between two leaps ahead along the series of changes
+LEAP_MOST = 0.99  # changes that shrink more slowly than this by round are left to the linear systems
+LEAP_NOISE = 1e-14  # changes smaller than this, relative to what is owed, say nothing of how they shrink
 
 
 class Flow(Protocol):
@@ -71,6 +74,14 @@ class Resources:
         """Cash, receipts and backup before any costs: (n, R)."""
         return self.cash + received if self.backup is None else self.cash + received + self.backup
 
+    def estate(self, received: FloatArray) -> FloatArray:
+        """What is left of cash and receipts after costs: (n, R)."""
+        assert self.asset_recovery is not None
+        assert self.claim_recovery is not None
+        left = self.asset_recovery * self.cash
+        left += self.claim_recovery * received
+        return left
+
     def available(self, received: FloatArray, total: FloatArray, insolvent: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Money to pay with after any costs, and who is insolvent (undiscounted, or marked as failed): both (n, R)."""
         money = self.money(received)
@@ -78,7 +89,7 @@ class Resources:
             return money, money < total * (1 - TIE)
         # The test of Rogers & Veraart looks at undiscounted assets; who once fails it stays insolvent, as payments only fall.
         bankrupt = insolvent | (money < total * (1 - TIE)) if self.failed is None else self.failed
-        return np.where(bankrupt, self.asset_recovery * self.cash + self.claim_recovery * received, money), bankrupt
+        return np.where(bankrupt, self.estate(received), money), bankrupt
 
 
 @dataclass(frozen=True)
@@ -131,22 +142,35 @@ def greatest(
         np.zeros(scenarios, dtype=bool),
     )
     where: IntArray = np.arange(scenarios)
-    pay = np.array(np.broadcast_to(owed, result.pay.shape)) if start is None else start
+    pay = np.array(np.broadcast_to(owed, result.pay.shape)) if start is None else np.array(start)
     insolvent = np.zeros((agents, scenarios), dtype=bool)
     before, last_check = np.full(scenarios, np.inf), 0
     looked_slow = np.zeros(scenarios, dtype=bool)
     per_due = 1.0 / np.where(owed > 0, owed, 1.0)
     received = flow.received(pay)
+    leaps = owed.shape[0] == agents and only is None
     for count in range(1, rounds + 1):
         if simple:
-            new = np.minimum(owed, resources.money(received))
+            new = resources.money(received)
+            np.minimum(owed, new, out=new)
+        elif leaps and resources.failed is None:
+            insolvent = insolvent | (resources.money(received) < total * (1 - TIE))
+            new = resources.estate(received)
+            np.minimum(owed, new, out=new)
+            np.copyto(new, owed, where=~insolvent)
         else:
             money, insolvent = resources.available(received, total, insolvent)
             short = money < total * (1 - TIE)
             new = waterfall(owed, money, short if only is None else short & only, agents)
         checked = count <= 4 or count % 4 == 0 or count == rounds
+        at_leap = leaps and count % LEAP_EVERY == 0
+        if leaps and count % LEAP_EVERY == LEAP_EVERY - 1:
+            last_fall, last_short = pay - new, new < owed
         if checked:
-            change = np.max(np.abs(pay - new) * per_due, axis=0)
+            fall = np.subtract(pay, new, out=pay)
+            change = np.maximum.reduce(np.abs(fall) * per_due, axis=0)
+        if at_leap:
+            ahead = _still_to_come(last_fall, fall, last_short, new < owed, per_due)
         pay, received = new, flow.received(new)
         if not checked:
             continue
@@ -162,13 +186,21 @@ def greatest(
             if finished.all():
                 break
             keep = ~finished
+            ahead = np.compress(keep, ahead, axis=1) if at_leap else None
             where, flow, resources = where[keep], flow.compress(keep), resources.compress(keep)
             pay, received, insolvent = (np.compress(keep, array, axis=1) for array in (pay, received, insolvent))
             before, change, ratio, shrinking, looked_slow = (array[keep] for array in (before, change, ratio, shrinking, looked_slow))
             only = None if only is None else np.compress(keep, only, axis=1)
             if not fixed_dues:
                 owed, total, per_due = (np.compress(keep, array, axis=1) for array in (owed, total, per_due))
-        if count >= PATIENCE:
+        if at_leap:
+            leaping = ahead.any(axis=0)
+            if leaping.any():
+                pay -= ahead
+                received = flow.received(pay)
+                before = np.where(leaping, np.inf, before)
+                shrinking &= ~leaping
+        if count >= (3 * LEAP_EVERY if leaps else PATIENCE):
             to_come = np.log(tolerance / np.maximum(change, 1e-300)) / np.log(np.maximum(ratio, 1e-6))
             # Twice in a row: a new default in between makes one look mean little.
             looks_slow = shrinking & (to_come > max(20.0, agents * agents / 60))
@@ -187,6 +219,23 @@ def greatest(
                 received = flow.received(pay)
                 before = np.where(slow, np.inf, before)
     return result
+
+
+def _still_to_come(
+    last_fall: FloatArray, fall: FloatArray, last_short: BoolArray, short: BoolArray, per_due: FloatArray
+) -> FloatArray:
+    """How far payments (n, R) of one class will at least fall further, from the falls of two rounds; 0 where that is not known.
+
+    While the same agents are short the map is linear, fall' = M fall with M >= 0. If fall' >= m fall in every element, all later falls
+    are at least m times the one before (Collatz and Wielandt), together m / (1 - m) fall'. New defaults only add to them, so a leap of
+    this length stays above the greatest vector.
+    """
+    counts = last_fall * per_due > LEAP_NOISE
+    ratio = np.divide(fall, last_fall, out=np.full(fall.shape, np.inf), where=counts)
+    least = np.minimum.reduce(ratio, axis=0)
+    settled = np.logical_and.reduce(short == last_short, axis=0) & (least > 0) & (least <= LEAP_MOST)
+    length = np.where(settled, least / (1.0 - np.where(settled, least, 0.0)), 0.0)
+    return np.where(counts, length * fall, 0.0)
 
 
 def _store(

@@ -302,7 +302,10 @@ def clearing_payments(
         if not solution.converged.all():
             late = begin + int(np.flatnonzero(~solution.converged)[0])
             raise NotConverged(f"payments of scenario {late} did not settle within {MATRIX_ROUNDS} rounds")
-        payments[:, at], inside[:, at] = times(fold, solution.pay), times(inside_of, solution.pay)
+        if classes == 1:
+            payments[:, at], inside[:, at] = solution.pay, solution.pay * to_members[:, None]
+        else:
+            payments[:, at], inside[:, at] = times(fold, solution.pay), times(inside_of, solution.pay)
         received[:, at], defaulted[:, at] = solution.received, cash[:, at] + solution.received < total * (1 - TIE)
     equity = cash + received - total
     shape = (agents,) if single else cash.shape

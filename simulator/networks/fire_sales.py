@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from simulator.networks._checks import TIE, BoolArray, FloatArray, NetworkInputError, NotConverged, columns, numbers, times
+from simulator.networks._checks import TIE, BoolArray, FloatArray, Matrix, NetworkInputError, NotConverged, at_most, columns, rectangle, share, times
 
 FORMS, RULES, PRICES = ("linear", "exponential", "square_root", "floored"), ("threshold", "target"), ("old", "mid", "new")
 SETTLED_SHARE = 1e-13  # of the market: smaller orders than this end the cascade
@@ -41,18 +41,19 @@ class FireSales:
 @dataclass(frozen=True)
 class FireSaleLosses:
     """One round (Greenwood et al. 2015). `sales` (n,) money; `price_changes` (assets,) relative, negative; `direct_losses` and
-    `losses` (n,) money before and from fire sales; `vulnerability`: `losses` of all over equity of all.
+    `losses` (n,) money before and from fire sales; `vulnerability`: `losses` of all over equity of all, a scalar. A trailing
+    scenarios axis appears when `shock` has one.
     """
 
     sales: FloatArray
     price_changes: FloatArray
     direct_losses: FloatArray
     losses: FloatArray
-    vulnerability: float
+    vulnerability: FloatArray
 
 
 def fire_sale_cascade(
-    holdings: ArrayLike,
+    holdings: Matrix,
     equity: ArrayLike,
     shock: ArrayLike,
     impact: ArrayLike,
@@ -73,7 +74,7 @@ def fire_sale_cascade(
 ) -> FireSales:
     """Steps of: all orders cleared at once, prices fall, then each holder decides on its next order.
 
-    `holdings` (n, assets): units of tradables, worth 1 each before the shock. `equity` (n,) before the shock. `shock` (assets,) or
+    `holdings` (n, assets), dense or sparse: units of tradables, worth 1 each before the shock. `equity` (n,) before the shock. `shock` (assets,) or
     (assets, scenarios): initial relative fall of prices. `cash`, `other_assets` (n,): the rest of the balance sheet. `debt` (n,): what
     may be repaid early; default assets - equity. Leverage here is equity / assets (for a leverage of assets / equity use 1 / it).
     Rules: `threshold`: below `minimum` a holder defaults and sells everything. `target`: the same, and below `buffer` it repays debt
@@ -88,13 +89,13 @@ def fire_sale_cascade(
     for name, value, allowed in (("form", form, FORMS), ("rule", rule, RULES), ("price", price, PRICES)):
         if value not in allowed:
             raise NetworkInputError(f"{name} = {value!r}; allowed are {', '.join(allowed)}")
-    units = numbers("holdings", holdings)
-    if units.ndim != 2:
-        raise NetworkInputError(f"holdings has shape {units.shape}; expected (n, assets)")
+    units = rectangle("holdings", holdings, "assets")
+    minimum, buffer, target = (share(name, x) for name, x in (("minimum", minimum), ("buffer", buffer), ("target", target)))
+    if rule == "target" and target == 0:
+        raise NetworkInputError("target = 0: nobody can hold assets without equity behind them for ever; it must be above 0")
     n, assets = units.shape
     fall, single = columns("shock", shock, assets)
-    if (fall > 1).any():
-        raise NetworkInputError("shock is a share of the price, at most 1")
+    at_most("shock", 1.0, shock)
     scenarios = fall.shape[1]
     everyone = sparse.csr_matrix(np.ones((1, n)))
     money, others, own = (
@@ -170,19 +171,19 @@ def _after_sales(form: str, old: FloatArray, amounts: FloatArray, size: FloatArr
     return np.asarray(old * np.exp(-strength * x))
 
 
-def fire_sale_losses(holdings: ArrayLike, leverage: ArrayLike, shock: ArrayLike, impact: ArrayLike) -> FireSaleLosses:
+def fire_sale_losses(holdings: Matrix, leverage: ArrayLike, shock: ArrayLike, impact: ArrayLike) -> FireSaleLosses:
     """One round of leverage-targeting sales with linear impact (Greenwood, Landier & Thesmar 2015, eqs. 1-6).
 
-    `holdings` (n, assets) money; `leverage` (n,) = debt / equity to be kept; `shock` (assets,) relative fall of prices; `impact`
-    (scalar or (assets,)): relative fall of the price per unit of money sold. Sales of i = assets_i * leverage_i * direct return_i,
+    `holdings` (n, assets) money, dense or sparse; `leverage` (n,) = debt / equity to be kept; `shock` (assets,) or (assets, scenarios)
+    relative fall of prices, at most 1; `impact` (scalar or (assets,)): relative fall of the price per unit of money sold. Sales of i = assets_i * leverage_i * direct return_i,
     spread over assets as held; losses are those from the fall of prices through sales only.
     Raises NetworkInputError on negative or non-finite input.
     """
-    held = numbers("holdings", holdings)
-    if held.ndim != 2:
-        raise NetworkInputError(f"holdings has shape {held.shape}; expected (n, assets)")
+    held = rectangle("holdings", holdings, "assets")
     n, assets = held.shape
-    debt_to_equity, fall = columns("leverage", leverage, n)[0], columns("shock", shock, assets)[0]
+    debt_to_equity = columns("leverage", leverage, n)[0]
+    fall, single = columns("shock", shock, assets)
+    at_most("shock", 1.0, shock)
     strength = columns("impact", impact, assets)[0]
     book = sparse.csr_matrix(held)
     size = np.asarray(book @ np.ones((assets, 1)))
@@ -192,8 +193,10 @@ def fire_sale_losses(holdings: ArrayLike, leverage: ArrayLike, shock: ArrayLike,
     price_changes = -strength * (weights.T.tocsr() @ sales)
     losses = np.asarray(book @ -price_changes)
     own = float(np.cumsum(size / (1.0 + debt_to_equity))[-1])
-    vulnerability = float(np.cumsum(losses)[-1]) / own if own > 0 else 0.0
-    return FireSaleLosses(sales[:, 0], price_changes[:, 0], direct[:, 0], losses[:, 0], vulnerability)
+    vulnerability = np.cumsum(losses, axis=0)[-1] / (own if own > 0 else np.inf)
+    if single:
+        return FireSaleLosses(sales[:, 0], price_changes[:, 0], direct[:, 0], losses[:, 0], vulnerability[0])
+    return FireSaleLosses(sales, price_changes, direct, losses, vulnerability)
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,7 @@ class FireSaleEquilibrium:
 
 
 def fire_sale_equilibrium(
-    holdings: ArrayLike,
+    holdings: Matrix,
     other_assets: ArrayLike,
     equity: ArrayLike,
     leverage_max: float,
@@ -229,9 +232,7 @@ def fire_sale_equilibrium(
     """
     if form not in ("linear", "square_root") or which not in ("least", "greatest"):
         raise NetworkInputError(f"form = {form!r}, which = {which!r}; allowed are linear or square_root, and least or greatest")
-    held = numbers("holdings", holdings)
-    if held.ndim != 2:
-        raise NetworkInputError(f"holdings has shape {held.shape}; expected (n, assets)")
+    held = rectangle("holdings", holdings, "assets")
     n, assets = held.shape
     others, own = columns("other_assets", other_assets, n)[0][:, 0], columns("equity", equity, n, negative=True)[0][:, 0]
     strength = columns("impact", impact, assets)[0][:, 0]

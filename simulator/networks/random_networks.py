@@ -36,6 +36,9 @@ def random_interbank(
     external assets instead); equity is `capital`, and deposits (`external_liabilities`) fill the balance sheet, at least 0, external
     assets growing where interbank debts alone exceed 1 - capital. `rng`: a Generator, or a seed for a Philox generator.
     """
+    if n != int(n):
+        raise NetworkInputError(f"n = {n} must be a whole number")
+    n = int(n)
     if n < 2:
         raise NetworkInputError(f"n = {n}: a network needs at least 2 agents")
     if not 0 <= degree <= n - 1:
@@ -85,6 +88,13 @@ def reconstruct_exposures(
 
 def _even(lent: FloatArray, owed: FloatArray) -> sparse.csr_matrix:
     n = lent.size
+    total = float(np.cumsum(lent)[-1])
+    whole = np.flatnonzero(lent + owed >= total * (1 - 1e-12))
+    if whole.size and total > 0:  # one agent is a side of every loan: the answer is unique, and fitting would take for ever to reach it
+        star, hub = np.zeros((n, n)), int(whole[0])
+        star[hub], star[:, hub] = owed, lent
+        star[hub, hub] = 0.0
+        return sparse.csr_matrix(star)
     # x[i, j] = row[i] column[j] off the diagonal, so the sums need no matrix.
     row, column = np.array(lent), np.array(owed)
     scale = max(float(np.max(lent, initial=0.0)), float(np.max(owed, initial=0.0)), 1e-300)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import pdtr
 
-from simulator.networks._checks import TIE, BoolArray, FloatArray, IntArray, Matrix, NetworkInputError, columns, share, square
+from simulator.networks._checks import TIE, BoolArray, FloatArray, IntArray, Matrix, NetworkInputError, columns, flags, share, square
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ def threshold_cascade(
 ) -> ThresholdCascade:
     """Rounds of default: lenders lose (1 - recovery) of what they lent to each defaulter, and default when their equity is gone.
 
-    `exposures` (n, n), dense or sparse: [i, j] = what i lent j. `equity` (n,) or (n, scenarios), may be negative (default at once).
+    `exposures` (n, n), dense or sparse: [i, j] = what i lent j (on the diagonal: lost by its holder's own default, which it can't cause).
+    `equity` (n,) or (n, scenarios); who has less than none defaults at once, who has none too if `tie_defaults`.
     `failed` (n,) or (n, scenarios) bool: defaults given at the start. `loss` (same shapes): money lost at the start.
     `tie_defaults`: whether a loss equal to equity (within 1e-12 relative) is a default; public codes disagree, so choose.
     An initial default is in wave 0, whether given by `failed` or by the initial loss.
@@ -50,18 +51,19 @@ def threshold_cascade(
     agents = int(lent.shape[0])
     own, own_single = columns("equity", equity, agents, negative=True)
     start, start_single = columns("loss", 0.0 if loss is None else loss, agents)
-    flags = np.zeros((agents, 1), dtype=bool) if failed is None else np.asarray(failed, dtype=bool)
-    if flags.ndim not in (1, 2) or flags.shape[0] != agents:
-        raise NetworkInputError(f"failed has shape {flags.shape}; expected ({agents},) or ({agents}, scenarios)")
-    single = own_single and start_single and (failed is None or flags.ndim == 1)
-    flags = flags[:, None] if flags.ndim == 1 else flags
-    shape = np.broadcast_shapes(own.shape, start.shape, flags.shape)
-    own, start, flags = (np.array(np.broadcast_to(array, shape)) for array in (own, start, flags))
+    down = np.zeros(agents, dtype=bool) if failed is None else flags("failed", failed, agents)
+    single = own_single and start_single and down.ndim == 1
+    down = down[:, None] if down.ndim == 1 else down
+    try:
+        shape = np.broadcast_shapes(own.shape, start.shape, down.shape)
+    except ValueError:
+        raise NetworkInputError(f"equity, loss and failed have {own.shape[1]}, {start.shape[1]} and {down.shape[1]} scenarios") from None
+    own, start, down = (np.array(np.broadcast_to(array, shape)) for array in (own, start, down))
     given_default = 1.0 - share("recovery", recovery)
     # A tie is a tie within rounding of the numbers compared, on either side.
     limit = own + TIE * np.maximum(np.abs(own), 1e-300) * (-1 if tie_defaults else 1)
     losses, wave = start, np.full(shape, -1, dtype=np.int64)
-    gone = flags | (losses >= limit)
+    gone = down | (losses >= limit)
     wave[gone] = 0
     new, moving = gone, np.flatnonzero(gone.any(axis=0))
     for count in range(1, agents + 1):

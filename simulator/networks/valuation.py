@@ -20,6 +20,7 @@ from simulator.networks._checks import (
     Matrix,
     NetworkInputError,
     NotConverged,
+    at_most,
     columns,
     no_self_links,
     numbers,
@@ -73,6 +74,8 @@ def claim_value(
     outside_assets = numbers("external_assets", external_assets, negative=True)
     inside, outside = numbers("interbank_liabilities", interbank_liabilities), numbers("external_liabilities", external_liabilities)
     rho, sigma = numbers("recovery", recovery), numbers("volatility", volatility)
+    at_most("recovery", 1.0, rho)
+    asset_recovery, claim_recovery = share("asset_recovery", asset_recovery), share("claim_recovery", claim_recovery)
     if valuation == "eisenberg_noe":
         return _covered(value, inside, outside, outside_senior)
     if valuation == "rogers_veraart":
@@ -170,9 +173,6 @@ def network_valuation(
     inside = np.asarray(lent.T @ np.ones(agents))[:, None]
     face = np.asarray(lent @ np.ones(agents))[:, None]
     rho, sigma = columns("recovery", recovery, agents)[0], columns("volatility", volatility, agents)[0]
-    if (rho > 1).any():
-        raise NetworkInputError(f"recovery[{int(np.argwhere(rho > 1)[0][0])}] is above 1")
-    asset_recovery, claim_recovery = share("asset_recovery", asset_recovery), share("claim_recovery", claim_recovery)
     naive = assets + face - outside - inside
     reference = naive if reference_equity is None else columns("reference_equity", reference_equity, agents, negative=True)[0]
     reference = np.array(np.broadcast_to(reference, naive.shape))
@@ -181,7 +181,7 @@ def network_valuation(
     used = np.zeros(naive.shape[1], dtype=np.int64)
     where: IntArray = np.arange(naive.shape[1])
     equity, before = naive, np.full(naive.shape[1], np.inf)
-    for count in range(1, rounds + 1):
+    for count in range(1, rounds + 1 if where.size else 1):
         values = claim_value(
             valuation,
             equity,
@@ -209,7 +209,7 @@ def network_valuation(
                 break
             where, before = where[keep], before[keep]
             equity, assets, scale, reference = (np.compress(keep, array, axis=1) for array in (equity, assets, scale, reference))
-    else:
+    if used.size and not used.all():
         raise NotConverged(f"equity of scenario {int(where[0])} did not settle within {rounds} rounds")
     if single and naive.shape[1] == 1:
         return NetworkValuation(equity_out[:, 0], value_out[:, 0], used[0])
