@@ -44,16 +44,17 @@ def batched_clearing(name: str, assets_scale: float, costs: float) -> None:
     report(f"{name}_batched_over_single", alone / together, "times")
 
 
-def batched_debt_rank() -> None:
-    """50 agents, 10,000 shocks."""
+def batched_debt_rank(name: str, buffer: float, shock: float) -> None:
+    """50 agents, 10,000 shocks: at once, and one at a time (a sample of 200)."""
     rng = np.random.Generator(np.random.Philox(2))
     lent = np.where(rng.random((50, 50)) < 0.2, rng.random((50, 50)), 0.0)
     np.fill_diagonal(lent, 0.0)
-    equity, shocks = lent.sum(axis=1) * 1.2 + 0.5, rng.random((50, 10_000)) * 0.1
+    equity, shocks = lent.sum(axis=1) * buffer + 0.2, rng.random((50, 10_000)) * shock
     together = seconds(lambda: debt_rank(lent, equity, shocks))
     alone = seconds(lambda: [debt_rank(lent, equity, shocks[:, k]) for k in range(200)]) * 50
-    report("debt_rank_batched", together, "seconds")
-    report("debt_rank_batched_over_single", alone / together, "times")
+    report(f"{name}_default_share", float(debt_rank(lent, equity, shocks).defaulted.mean()), "share")
+    report(f"{name}_batched", together, "seconds")
+    report(f"{name}_batched_over_single", alone / together, "times")
 
 
 def edges(agents: int, count: int, scenarios: int, classes: int, cash: float) -> None:
@@ -70,8 +71,12 @@ def edges(agents: int, count: int, scenarios: int, classes: int, cash: float) ->
 if __name__ == "__main__":
     batched_clearing("clearing_calm", 6.0, 1.0)
     batched_clearing("clearing_stress", 2.0, 1.0)
+    batched_clearing("clearing_heavy_stress", 1.0, 1.0)
     batched_clearing("clearing_with_costs", 6.0, 0.8)
-    batched_debt_rank()
+    batched_clearing("clearing_heavy_stress_with_costs", 1.0, 0.8)
+    batched_debt_rank("debt_rank", 1.2, 0.1)
+    batched_debt_rank("debt_rank_stress", 1.1, 0.5)
+    batched_debt_rank("debt_rank_heavy_stress", 1.0, 0.3)
     edges(50, 400, 256, 3, 1e6)
     edges(50, 400, 256, 3, 3.0)
     edges(50, 400, 1, 3, 1e6)

@@ -148,7 +148,7 @@ def greatest(
     looked_slow = np.zeros(scenarios, dtype=bool)
     per_due = 1.0 / np.where(owed > 0, owed, 1.0)
     received = flow.received(pay)
-    leaps = owed.shape[0] == agents and only is None
+    leaps, ahead = owed.shape[0] == agents and only is None, np.zeros((0, 0))
     for count in range(1, rounds + 1):
         if simple:
             new = resources.money(received)
@@ -186,7 +186,7 @@ def greatest(
             if finished.all():
                 break
             keep = ~finished
-            ahead = np.compress(keep, ahead, axis=1) if at_leap else None
+            ahead = np.compress(keep, ahead, axis=1) if at_leap else ahead
             where, flow, resources = where[keep], flow.compress(keep), resources.compress(keep)
             pay, received, insolvent = (np.compress(keep, array, axis=1) for array in (pay, received, insolvent))
             before, change, ratio, shrinking, looked_slow = (array[keep] for array in (before, change, ratio, shrinking, looked_slow))

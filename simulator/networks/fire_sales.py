@@ -175,8 +175,8 @@ def fire_sale_losses(holdings: Matrix, leverage: ArrayLike, shock: ArrayLike, im
     """One round of leverage-targeting sales with linear impact (Greenwood, Landier & Thesmar 2015, eqs. 1-6).
 
     `holdings` (n, assets) money, dense or sparse; `leverage` (n,) = debt / equity to be kept; `shock` (assets,) or (assets, scenarios)
-    relative fall of prices, at most 1; `impact` (scalar or (assets,)): relative fall of the price per unit of money sold. Sales of i = assets_i * leverage_i * direct return_i,
-    spread over assets as held; losses are those from the fall of prices through sales only.
+    relative fall of prices, at most 1; `impact` (scalar or (assets,)): relative fall of the price per unit of money sold.
+    Sales of i = assets_i * leverage_i * direct return_i, spread over assets as held; losses are those from the fall of prices through sales only.
     Raises NetworkInputError on negative or non-finite input.
     """
     held = rectangle("holdings", holdings, "assets")

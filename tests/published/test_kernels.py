@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,29 +9,12 @@ import pytest
 from scipy import sparse
 from scipy.linalg import expm
 
+from published_cases import cases, named, near, waves
 from simulator.networks.clearing import clearing_payments
 from simulator.networks.debt_rank import debt_rank
 from simulator.networks.random_networks import random_interbank
 from simulator.networks.thresholds import adoption_window, contagion_window, threshold_cascade
 from simulator.networks.valuation import network_valuation
-
-DATA = Path(__file__).parent / "data"
-
-
-def cases(*files: str) -> list[Any]:
-    return [pytest.param(case, id=case["id"]) for file in files for case in json.loads((DATA / f"{file}.json").read_text())]
-
-
-def named(file: str, name: str) -> dict[str, Any]:
-    return next(case for case in json.loads((DATA / f"{file}.json").read_text()) if case["id"] == name)
-
-
-def near(found: Any, expected: Any, tolerance: float) -> None:
-    np.testing.assert_allclose(np.asarray(found, float), np.asarray(expected, float), rtol=0, atol=tolerance)
-
-
-def waves(wave: np.ndarray) -> list[list[int]]:
-    return [np.flatnonzero(wave == step).tolist() for step in range(int(wave.max(initial=-1)) + 1)]
 
 
 @pytest.mark.parametrize("case", cases("eisenberg_noe", "rogers_veraart"))

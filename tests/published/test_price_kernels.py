@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from published_cases import cases, named, near, waves
 from simulator.networks.credit import cds_legs, cds_spread, hazard_from_spread, implied_assets, merton
 from simulator.networks.cross_holdings import cross_holding_values
 from simulator.networks.fire_sales import fire_sale_cascade
 from simulator.networks.margin import margin_call
-
-DATA = Path(__file__).parent / "data"
-
-
-def cases(*files: str) -> list[Any]:
-    return [pytest.param(case, id=case["id"]) for file in files for case in json.loads((DATA / f"{file}.json").read_text())]
-
-
-def named(file: str, name: str) -> dict[str, Any]:
-    return next(case for case in json.loads((DATA / f"{file}.json").read_text()) if case["id"] == name)
-
-
-def near(found: Any, expected: Any, tolerance: float) -> None:
-    np.testing.assert_allclose(np.asarray(found, float), np.asarray(expected, float), rtol=0, atol=tolerance)
-
-
-def waves(wave: np.ndarray) -> list[list[int]]:
-    return [np.flatnonzero(wave == step).tolist() for step in range(int(wave.max(initial=-1)) + 1)]
 
 
 @pytest.mark.parametrize("case", cases("fire_sales"))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from published_cases import near
+from published_cases import third_party as read
 from simulator.networks.debt_rank import debt_rank
 from simulator.networks.fire_sales import fire_sale_cascade, fire_sale_equilibrium
 from simulator.networks.thresholds import threshold_cascade
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "published"
 IN_03 = (
     "nrm_simdata_all_linear",
     "nrm_simdata_all_threshold",
@@ -31,17 +30,6 @@ PATHS = (
     "ox_eba2018_path_pi0.02_shock0.15",
     "ox_resilience_linear_shock0.2_pi0.01",
 )
-
-
-def read(file: str, name: str) -> dict[str, Any]:
-    path = SHARED / file
-    if not path.is_file():
-        pytest.skip(f"third-party data {file} is not beside this checkout")
-    return next(case for case in json.loads(path.read_text()) if case["id"] == name)
-
-
-def near(found: Any, expected: Any, absolute: float, relative: float = 0.0) -> None:
-    np.testing.assert_allclose(np.asarray(found, float), np.asarray(expected, float), rtol=relative, atol=absolute)
 
 
 @pytest.mark.parametrize("name", IN_03)
