@@ -13,6 +13,9 @@ A file ``configs/shock/NAME.yaml`` (or ``policy/``) is a mapping of named change
       source: assumption        # or a key in configs/sources.bib or in the economy's sources.csv
       low: 0.3                  # range of the number
       high: 0.8
+
+In place of a number or a month may stand a distribution, and in place of a number a path (`scenarios.distributions`); with
+``probability: 0.3`` the change happens in so many of the replications.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from scenarios.distributions import Distribution, parse_distribution
 from scenarios.lever_table import Lever, find_lever
 from scenarios.levers import Population, reached_rows
 from simulator.errors import InputError, nearest
@@ -37,6 +43,7 @@ KEYS = (
     "lasts_months",
     "fades_over_months",
     "agents",
+    "probability",
     "source",
     "low",
     "high",
@@ -50,6 +57,8 @@ class Change:
 
     starts: months after the start of the economy (1 = the month of the first tick). builds, lasts, fades: months (lasts None: for
     good, or one month when it fades). agents: ids, empty for all that the lever reaches. low, high: range of ``amount`` or None.
+    sizes, dates: distributions of amount and starts, which then hold the medians. probability: that the change happens at all.
+    path: (month, amount) from each of which on the amount holds; ``amount`` and ``starts`` are the first.
     """
 
     name: str
@@ -64,6 +73,15 @@ class Change:
     source: str = "assumption"
     low: float | None = None
     high: float | None = None
+    sizes: Distribution | None = None
+    dates: Distribution | None = None
+    probability: float = 1.0
+    path: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def is_random(self) -> bool:
+        """Whether size, date or occurrence differ from replication to replication."""
+        return self.sizes is not None or self.dates is not None or self.probability < 1.0
 
 
 @dataclass(frozen=True)
@@ -123,11 +141,14 @@ def _parse_change(
     if "lever" not in entry:
         raise InputError("lever is missing")
     lever = find_lever(entry["lever"])
-    operation, amount = _operation(entry, lever)
+    operation, amount, sizes, path = _operation(entry, lever, start, horizon_months)
     low, high = _uncertainty(entry, operation, amount, lever)
+    starts, dates = (path[0][0], None) if path else _start(entry, start, horizon_months)
     builds = _months(entry, "builds_over_months", 0) or 0
     fades = _months(entry, "fades_over_months", 0) or 0
     lasts = _months(entry, "lasts_months", 1)
+    if path and (builds or fades or lasts is not None or "starts" in entry or "starts_after_months" in entry):
+        raise InputError("a path has its own months: starts, builds_over_months, lasts_months and fades_over_months do not apply")
     if lever.unit == "flag" and (builds or fades or lasts is not None):
         raise InputError(f"{lever.name} happens at once: builds_over_months, lasts_months and fades_over_months do not apply")
     agents = _agents(entry)
@@ -140,7 +161,7 @@ def _parse_change(
         lever=lever.name,
         operation=operation,
         amount=amount,
-        starts=_start(entry, start, horizon_months),
+        starts=starts,
         builds=builds,
         lasts=lasts,
         fades=fades,
@@ -148,10 +169,18 @@ def _parse_change(
         source=_source(entry, sources),
         low=low,
         high=high,
+        sizes=sizes,
+        dates=dates,
+        probability=_probability(entry),
+        path=path,
     )
 
 
-def _operation(entry: Mapping[object, object], lever: Lever) -> tuple[str, float]:
+Path = tuple[tuple[int, float], ...]
+
+
+def _operation(entry: Mapping[object, object], lever: Lever, start: str, horizon_months: int) -> tuple[str, float, Distribution | None, Path]:
+    """Operation, amount (the median of a distribution, the first of a path), distribution and path."""
     given = [operation for operation in OPERATIONS if operation in entry]
     if not given:
         raise InputError(f"says what to move but not how: give one of {', '.join(OPERATIONS)}")
@@ -160,9 +189,54 @@ def _operation(entry: Mapping[object, object], lever: Lever) -> tuple[str, float
     operation = given[0]
     if operation == "multiply_by" and lever.neutral == 0.0:
         raise InputError(f"multiply_by has no effect on {lever.name}, which is 0 without it: use add or set_to")
+    given_value = entry[operation]
+    if isinstance(given_value, Mapping) and list(given_value) == ["path"]:
+        path = _path(given_value["path"], operation, lever, start, horizon_months)
+        return operation, path[0][1], None, path
+    if isinstance(given_value, Mapping):
+        sizes = parse_distribution(operation, given_value, lambda key, value: _number({key: value}, key))
+        for end in sizes.ends:
+            _check_range(operation, operation, end, lever)
+        return operation, sizes.middle, sizes, ()
     amount = _number(entry, operation)
     _check_range(operation, operation, amount, lever)
-    return operation, amount
+    return operation, amount, None, ()
+
+
+def _path(points: object, operation: str, lever: Lever, start: str, horizon_months: int) -> Path:
+    """(month of the run, amount) of every point of a path; the months rise, and the first lies inside the run."""
+    form = "[[2026-01, 0.04], [2026-07, 0.035]]"
+    if not isinstance(points, list | tuple) or not points or not all(isinstance(point, list | tuple) and len(point) == 2 for point in points):
+        raise InputError(f"{operation}: path: takes months and values, such as {form}")
+    path: list[tuple[int, float]] = []
+    for date, value in points:
+        key = f"{operation}: path"
+        amount = _number({key: value}, key)
+        _check_range(key, operation, amount, lever)
+        try:
+            month = month_number(date) - month_number(start)
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from None
+        if path and month <= path[-1][0]:
+            raise InputError(f"{key}: {date} does not come after the month before it")
+        path.append((month, amount))
+    if not 1 <= path[0][0] <= horizon_months:
+        raise InputError(f"{operation}: path: {points[0][0]} is outside the run ({_run(start, horizon_months)})")
+    return tuple(path)
+
+
+def _probability(entry: Mapping[object, object]) -> float:
+    if "probability" not in entry:
+        return 1.0
+    value = _number(entry, "probability")
+    if not 0.0 < value <= 1.0:
+        raise InputError(f"probability: {value:g} is not above 0 and at most 1")
+    return value
+
+
+def _run(start: str, horizon_months: int) -> str:
+    first = month_number(start) + 1
+    return f"{month_name(first)} to {month_name(first + horizon_months - 1)}; horizon_months={horizon_months}"
 
 
 def _check_range(key: str, operation: str, amount: float, lever: Lever) -> None:
@@ -210,26 +284,34 @@ def _months(entry: Mapping[object, object], key: str, low: int) -> int | None:
     return value
 
 
-def _start(entry: Mapping[object, object], start: str, horizon_months: int) -> int:
+def _start(entry: Mapping[object, object], start: str, horizon_months: int) -> tuple[int, Distribution | None]:
+    """First month of the change, 1 for the first tick; the median and the distribution where the date is random."""
     if ("starts" in entry) == ("starts_after_months" in entry):
         both = "exclude each other: give one" if "starts" in entry else "are both missing: give one, such as starts: 2026-10"
         raise InputError(f"starts and starts_after_months {both}")
-    first = month_number(start) + 1
     if "starts_after_months" in entry:
         after = _months(entry, "starts_after_months", 0)
         if after is None or after >= horizon_months:
             raise InputError(
                 f"starts_after_months: {after} is outside the run of {horizon_months} months (allowed 0 to {horizon_months - 1})"
             )
-        return after + 1
+        return after + 1, None
+    if isinstance(given := entry["starts"], Mapping):
+        if "normal" in given:
+            raise InputError("starts: a month has no normal distribution (allowed: uniform, triangular, choice)")
+        dates = parse_distribution("starts", given, lambda _, date: float(_month_of_run(date, start, horizon_months)))
+        return int(dates.whole(np.array([0.5]))[0]), dates
+    return _month_of_run(given, start, horizon_months), None
+
+
+def _month_of_run(date: object, start: str, horizon_months: int) -> int:
     try:
-        month = month_number(entry["starts"])
+        month = month_number(date) - month_number(start)
     except InputError as error:
         raise InputError(f"starts: {error}") from None
-    if not first <= month < first + horizon_months:
-        last = month_name(first + horizon_months - 1)
-        raise InputError(f"starts: {entry['starts']} is outside the run ({month_name(first)} to {last}; horizon_months={horizon_months})")
-    return month - first + 1
+    if not 1 <= month <= horizon_months:
+        raise InputError(f"starts: {date} is outside the run ({_run(start, horizon_months)})")
+    return month
 
 
 def _agents(entry: Mapping[object, object]) -> tuple[str, ...]:

@@ -5,13 +5,14 @@ The table of levers is in `lever_table.py` (imported here for users of this modu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from scenarios.distributions import value_at
 from scenarios.lever_table import LEVERS, Lever, find_lever
 from simulator.errors import InputError, nearest
 
@@ -34,18 +35,19 @@ class Population(Protocol):
     def lender_types(self) -> tuple[str, ...]: ...
 
 
-def strength(change: Change, ticks: int) -> FloatArray:
-    """Share of its full size at which a change acts, (tick,), in [0, 1].
+def strength(change: Change, ticks: int, starts: npt.NDArray[np.int64] | None = None) -> FloatArray:
+    """Share of its full size at which a change acts, (tick,), in [0, 1]; (tick, replication) where ``starts`` gives a month for each.
 
     Rule: from its first tick it builds linearly over ``builds`` months (full in the last of them), stays at full size for ``lasts``
     months and then fades linearly over ``fades`` months (gone in the last of them). No ``lasts`` and no ``fades``: it stays for good;
     ``fades`` without ``lasts``: full size in one month only. A change dated in month m acts in the tick of month m.
     """
-    age = np.arange(ticks, dtype=np.float64) - (change.starts - 1)  # months since the first tick of the change
+    months = np.arange(ticks, dtype=np.float64)
+    age = months - (change.starts - 1) if starts is None else months[:, None] - (starts[None, :] - 1.0)  # since the first tick of the change
     building = max(change.builds, 1)
     rising = np.minimum((age + 1.0) / building, 1.0)
     if change.lasts is None and change.fades == 0:
-        falling = np.ones(ticks)
+        falling = np.ones_like(age)
     else:
         fading_since = age + 1.0 - (building - 1 + max(change.lasts or 0, 1))  # 1 in the first fading tick
         falling = np.clip(1.0 - fading_since / max(change.fades, 1), 0.0, 1.0)
@@ -59,11 +61,17 @@ class LeverSchedule:
     ``set_to`` replaces the result (two different ones for one agent and tick: InputError). While a change builds or fades, the factor,
     the addend or the value set is interpolated linearly between neutral and full size. The total is kept inside the lever's range.
 
+    A change of random size, date or occurrence (`scenarios.distributions`) takes them from ``luck``, and its lever then differs by
+    replication; without ``luck`` it stands at its median.
+
     ``bank.risk_appetite`` and its like act on ``lender.risk_appetite``, the only one of them that `at` hands out (`Lever.key`).
     """
 
-    def __init__(self, changes: Sequence[Change], economy: Population, ticks: int) -> None:
-        """changes: of all shocks and policies. economy: ids, kinds and lender_types of the agents. ticks: length of the run."""
+    def __init__(self, changes: Sequence[Change], economy: Population, ticks: int, luck: Callable[[str], FloatArray] | None = None) -> None:
+        """changes: of all shocks and policies. economy: ids, kinds and lender_types of the agents. ticks: length of the run.
+
+        luck: uniform draws in [0, 1) of a purpose, (replication,).
+        """
         self.ticks = ticks
         self._economy = economy
         self._changes = tuple(changes)
@@ -72,7 +80,11 @@ class LeverSchedule:
         self._reached = tuple(
             reached_rows(lever, change.agents, economy) for lever, change in zip(self._levers, self._changes, strict=True)
         )
-        self._strengths = tuple(strength(change, ticks) for change in self._changes)
+        self._strengths, self._amounts = [], []
+        for change in self._changes:
+            strengths, amounts = _drawn(change, ticks, luck)
+            self._strengths.append(strengths)
+            self._amounts.append(amounts)
         self.neutral = self._neutral_values()
         self._segment = np.zeros(ticks, dtype=np.int64)
         self._values: list[Mapping[str, FloatArray]] = []
@@ -80,6 +92,8 @@ class LeverSchedule:
 
     def at(self, tick: int) -> Mapping[str, FloatArray]:
         """Value of every lever in a tick: (agent, 1) for levers of agents, (1, 1) for global ones; read-only.
+
+        One that a random change moves has a column for each replication.
 
         The same object is returned as long as nothing changes, so ``is`` tells whether anything did. IndexError outside the run.
         """
@@ -102,45 +116,50 @@ class LeverSchedule:
 
     def _precompute(self) -> None:
         """One mapping for every stretch of ticks in which all changes keep their strength."""
-        previous = [0.0] * len(self._changes)
+        previous = [np.zeros((2, 1))] * len(self._changes)
         values = self.neutral
         for tick in range(self.ticks):
-            strengths = [float(series[tick]) for series in self._strengths]
-            moved = {lever.key for lever, now, then in zip(self._levers, strengths, previous, strict=True) if now != then}
+            states = [
+                np.stack(np.broadcast_arrays(share[tick], np.where(share[tick] > 0.0, amount[tick], 0.0)))
+                for share, amount in zip(self._strengths, self._amounts, strict=True)
+            ]
+            moved = {lever.key for lever, now, then in zip(self._levers, states, previous, strict=True) if (now != then).any()}
             if moved:
                 fresh = dict(values)
                 for key in sorted(moved):
-                    fresh[key] = self._combine(key, tick, strengths)
+                    fresh[key] = self._combine(key, tick)
                 values = MappingProxyType(fresh)
             if moved or not self._values:
                 self._values.append(values)
             self._segment[tick] = len(self._values) - 1
-            previous = strengths
+            previous = states
 
-    def _combine(self, key: str, tick: int, strengths: Sequence[float]) -> FloatArray:
+    def _combine(self, key: str, tick: int) -> FloatArray:
         lever = LEVERS[key]
-        if not any(share for other, share in zip(self._levers, strengths, strict=True) if other.key == key):
+        acting = [place for place, other in enumerate(self._levers) if other.key == key and self._strengths[place][tick].any()]
+        if not acting:
             return self.neutral[key]
-        value = self.neutral[key].copy()
+        width = max(self._strengths[place].shape[1] for place in acting)
+        value = np.repeat(self.neutral[key], width, axis=1)
         added = np.zeros_like(value)
         is_set = np.zeros(value.shape, dtype=bool)
         set_value = np.zeros_like(value)
         setter: Change | None = None
-        for change, other, rows, share in zip(self._changes, self._levers, self._reached, strengths, strict=True):
-            if other.key != key or share == 0.0:
-                continue
+        for place in acting:
+            change, rows, share, size = self._changes[place], self._reached[place], self._strengths[place][tick], self._amounts[place][tick]
             if change.operation == "multiply_by":
-                value[rows] *= 1.0 + (change.amount - 1.0) * share
+                value[rows] *= 1.0 + (size - 1.0) * share
             elif change.operation == "add":
-                added[rows] += change.amount * share
+                added[rows] += size * share
             else:
-                amount = lever.neutral + (change.amount - lever.neutral) * share
-                clash = rows & is_set[:, 0] & (set_value[:, 0] != amount)
+                amount = lever.neutral + (size - lever.neutral) * share
+                sets = rows[:, None] & np.broadcast_to(share > 0.0, (1, width))
+                clash = sets & is_set & (set_value != amount)
                 if setter is not None and clash.any():
-                    raise InputError(self._conflict(key, tick, setter, change, clash))
+                    raise InputError(self._conflict(key, tick, setter, change, clash.any(axis=1)))
                 setter = change
-                set_value[rows] = amount
-                is_set[rows] = True
+                set_value = np.where(sets, amount, set_value)
+                is_set |= sets
         value = np.where(is_set, set_value, value + added)
         return _read_only(np.clip(value, lever.low, lever.high))
 
@@ -150,6 +169,25 @@ class LeverSchedule:
             f"{first.name} and {second.name} set {key}{where} to different values ({first.amount:g} and {second.amount:g}) "
             f"in month {tick + 1}; keep one, or use add or multiply_by, which combine"
         )
+
+
+def _drawn(change: Change, ticks: int, luck: Callable[[str], FloatArray] | None) -> tuple[FloatArray, FloatArray]:
+    """Strength and amount of a change in every tick, each (tick, 1) or (tick, replication)."""
+    if change.path:
+        amounts = value_at(change.path, ticks)
+        return np.where(np.isnan(amounts), 0.0, 1.0)[:, None], np.nan_to_num(amounts)[:, None]
+    if luck is None or not change.is_random:
+        return strength(change, ticks)[:, None], np.full((ticks, 1), change.amount)
+    purpose = f"{change.name}/{change.lever}"
+    starts = None if change.dates is None else change.dates.whole(luck(f"date/{purpose}"))
+    strengths = strength(change, ticks, starts)
+    strengths = strengths[:, None] if strengths.ndim == 1 else strengths
+    if change.probability < 1.0:
+        strengths = strengths * (luck(f"happens/{purpose}") < change.probability)[None, :]
+    size = np.array([change.amount]) if change.sizes is None else change.sizes.quantile(luck(f"size/{purpose}"))
+    amounts = np.broadcast_to(size[None, :], (ticks, len(size)))
+    width = max(strengths.shape[1], amounts.shape[1])
+    return np.broadcast_to(strengths, (ticks, width)), amounts
 
 
 def reached_rows(lever: Lever, agents: Sequence[str], economy: Population) -> npt.NDArray[np.bool_]:

@@ -112,6 +112,7 @@ def _find_triggers(model: ContagionModel, part: Part, events: DefaultEvents, loc
     books, ledger, recorder = part.books, part.ledger, model.recorder
     order = np.lexsort((events.agent, events.column, events.wave))
     trigger = np.full(len(events.agent), OWN_BUSINESS, dtype=np.int64)
+    failing = books.levers["agent.failure"]
     for index in order:
         agent, column, wave, here = (int(values[index]) for values in (events.agent, events.column, events.wave, local))
         losses = np.zeros(books.agents)
@@ -132,7 +133,7 @@ def _find_triggers(model: ContagionModel, part: Part, events: DefaultEvents, loc
         notable = NOTABLE * max(float(events.debt[index]), 1e-9)
         if losses[largest] > notable and losses[largest] >= direct:
             trigger[index] = largest
-        elif direct > notable or float(books.levers["agent.failure"][agent, 0]) > 0.0:
+        elif direct > notable or failing[agent, min(here, failing.shape[1] - 1)] > 0.0:  # one column unless the failure is random
             trigger[index] = SHOCK
         recorder.enter_failure(agent, column, books.tick, wave, int(trigger[index]))
     events.trigger = trigger

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import mesa
@@ -17,7 +18,7 @@ from scenarios.changes import Change
 from scenarios.levers import LeverSchedule
 from simulator.engine.facility import with_facility
 from simulator.engine.opening import open_memory
-from simulator.engine.randomness import Draws, Quiet
+from simulator.engine.randomness import Draws, Quiet, uniforms
 from simulator.engine.recorder import Recorder
 from simulator.engine.tick import one_tick
 from simulator.ledger.books import Books
@@ -70,7 +71,8 @@ class ContagionModel(mesa.Model):
         width = len(self.replications)
         switches = {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (1, width)) for name, value in (channels or {}).items()}
         self.books = Books(self.economy, width, horizon_months, switches)
-        self.schedule = LeverSchedule(self.changes, self.economy, horizon_months)
+        luck = partial(uniforms, rng, self.replications)
+        self.schedule = LeverSchedule(self.changes, self.economy, horizon_months, luck)
         self.draws = draws if draws is not None else Draws(rng, self.replications, horizon_months, self.books.agents)
         self.books.levers = self.schedule.neutral
         self.books.draws = self.draws.at(0)
@@ -218,8 +220,11 @@ class ContagionModel(mesa.Model):
         return np.where(significant, np.log(np.maximum(now, 1e-3 * plan + 1e-12) / np.maximum(plan, 1e-12)), 0.0)
 
     def demand_lever_change(self) -> Array:
-        """Log change of the demand levers since the tick before, ``(N, 1)``: the part of sales that the shock itself moves."""
-        change = np.zeros((self.books.agents, 1))
+        """Log change of the demand levers since the tick before, ``(N, 1)``, or ``(N, R)`` with a random shock: the part of sales that the shock
+        itself moves."""
+        levers = [f"{kind}.demand" for kind in FIRM_KINDS if f"{kind}.demand" in self.books.levers]
+        width = max(values[name].shape[1] for name in levers for values in (self.books.levers, self.demand_levers))
+        change = np.zeros((self.books.agents, width))
         for kind in FIRM_KINDS:
             name = f"{kind}.demand"
             if name in self.books.levers:

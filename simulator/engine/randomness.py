@@ -29,6 +29,12 @@ def stream(seed: int, replication: int, purpose: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key))
 
 
+def uniforms(seed: int, replications: Sequence[int], purpose: str) -> Array:
+    """One uniform draw in [0, 1) a replication, ``(R,)``; the same number has the same draw wherever it stands."""
+    drawn = {number: float(stream(seed, number, purpose).random()) for number in set(replications)}
+    return np.array([drawn[number] for number in replications])
+
+
 class Draws:
     """Standard normal draws of a batch, for all ticks: ``at(tick)[purpose]`` is ``(N, R)`` or ``(1, R)``.
 

@@ -108,6 +108,10 @@ class Part:
         books.repayments = whole.repayments.part(books.loans, self.index)
         books.series = self._cut(whole.series)
         books.switches = self._cut(whole.switches)
+        width = whole.replications
+        books.levers = {  # one column where no random change moves a lever
+            name: values if values.shape[1] != width else np.take(values, self.index, axis=1) for name, values in whole.levers.items()
+        }
         books.converged = whole.converged[self.index]
         ledger = copy.copy(self.whole_ledger)
         ledger.books = books
