@@ -57,7 +57,7 @@ def check_rows(tables: Tables, agents: Collection[str]) -> dict[str, tuple[str, 
             _check_dates(row)
     for table in CONTRACTS:
         for row in tables[table]:
-            _check_references(row, places)
+            _check_references(row, places, agents)
     for row in tables["loans"]:
         _check_loan(row, tables, places)
     return places
@@ -85,12 +85,16 @@ def _check_dates(row: Row) -> None:
         row.fault(last, f"is not after the start of the economy, but the {amount} is {row[amount]:g}")
 
 
-def _check_references(row: Row, places: Mapping[str, tuple[str, int]]) -> None:
+def _check_references(row: Row, places: Mapping[str, tuple[str, int]], agents: Collection[str]) -> None:
     for column, allowed in _REFERENCES.items():
         target = row.cells.get(column, "")
         if target and places.get(target, ("", 0))[0] not in allowed:
-            names = [name for name, (table, _) in places.items() if table in allowed]
-            row.fault(column, f"is no id in {' or '.join(f'{table}.csv' for table in allowed)}{nearest(target, names)}")
+            is_swap = column == "reference" and row["kind"] == "cds"  # a swap may refer to an agent: all of its loans
+            if is_swap and target in agents:
+                continue
+            names = [name for name, (table, _) in places.items() if table in allowed] + (list(agents) if is_swap else [])
+            files = [f"{table}.csv" for table in (*allowed, *(("agents",) if is_swap else ()))]
+            row.fault(column, f"is no id in {' or '.join(files)}{nearest(target, names)}")
 
 
 def _check_loan(row: Row, tables: Tables, places: Mapping[str, tuple[str, int]]) -> None:
@@ -124,6 +128,7 @@ def choose_rows(
 
     chosen = {table: [row for row in tables[table] if is_wanted(row)] for table in CONTRACTS}
     loaded = {row["id"] for rows in chosen.values() for row in rows}
+    loaded |= {row["reference"] for row in chosen["guarantees"] if row["reference"] not in places}  # swaps on agents
     for row in chosen["guarantees"]:
         if row["reference"] not in loaded and switches.get(row["id"]):
             raise InputError(f"economy.contracts: {row['id']} is switched on, but it guarantees {row['reference']}, which is not loaded")
@@ -196,6 +201,7 @@ def _contract_table(name: str, rows: list[Row], agents: Mapping[str, int], place
         if column.name in _REFERENCES:
             found = [places.get(value, ("", -1)) for value in values]
             if column.name == "reference":
+                found = [("agents", agents[value]) if value not in places else at for value, at in zip(values, found, strict=True)]
                 columns["reference_table"] = np.array([table for table, _ in found], dtype=np.str_)
                 columns["reference_row"] = np.array([position for _, position in found], dtype=np.int64)
             else:

@@ -205,6 +205,16 @@ _TABLE = (
         1.0,
         "share of the shortfall of failing firms above the size threshold covered",
     ),
+    Lever(
+        "guarantor.honoured_share",
+        "agents",
+        "multiply",
+        1.0,
+        _SHARE,
+        0.0,
+        1.0,
+        "share of what is called on its guarantees and swaps that a protection seller acknowledges; it may still be unable to pay",
+    ),
     _global("government.robot_tax_rate", "set", 0.0, "share of the revenue of automated capacity", 0.0, 0.5, "robot tax"),
     # Single firms
     Lever("agent.failure", "agents", "set", 0.0, "flag", 0.0, 1.0, "1: the agent fails at the start of the change (agents: [...])"),

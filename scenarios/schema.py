@@ -76,6 +76,14 @@ def _months(name: str) -> Column:
     return Column(name, "whole", minimum=0, maximum=600, blank=0, unit="months")
 
 
+_GRACE = Column("grace_months", "whole", minimum=0, maximum=60, blank=-1, unit="months", may_lack=True)
+"""Months overdue after which the debtor of the row is in default; blank: by the kind of contract (simulator/ledger/settlement.py)."""
+
+
+def _covenant(name: str) -> Column:
+    return Column(name, "number", minimum=0.0, maximum=1000.0, blank=0.0, unit="ratio", may_lack=True)
+
+
 _TAIL = (
     Column("source", "text", required=True),
     Column("as_of", "day"),
@@ -180,6 +188,9 @@ TABLES: dict[str, Table] = {
                 Column("audited", "yes_no", blank=True, may_lack=True),
                 Column("new_lending", "yes_no", blank=False),
                 _months("new_term_months"),
+                _GRACE,
+                _covenant("covenant_coverage"),
+                _covenant("covenant_leverage"),
                 *_CONTRACT_TAIL,
             ),
             main="principal",
@@ -215,6 +226,8 @@ TABLES: dict[str, Table] = {
                 _date("end"),
                 _share("take_or_pay"),
                 _share("supply_share"),
+                _GRACE,
+                Column("cancellable_after", "date", blank=NO_DATE, may_lack=True),
                 *_CONTRACT_TAIL,
             ),
             main="amount",
@@ -229,6 +242,7 @@ TABLES: dict[str, Table] = {
                 _date("start", blank=0),
                 _date("end"),
                 _money("residual_value_guarantee"),
+                _GRACE,
                 *_CONTRACT_TAIL,
             ),
             main="rent",

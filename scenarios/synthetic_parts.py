@@ -62,7 +62,7 @@ LENDER_ITEMS: dict[str, dict[str, float]] = {
 
 _NEUTRAL: dict[str, Any] = {
     "repayment": "bullet", "seniority": "senior", "collateral": "none", "pledged_stake": -1, "ltv_call": np.inf, "ltv_close_out": np.inf,
-    "recourse": True, "audited": True, "pledged_share": 1.0,
+    "recourse": True, "audited": True, "pledged_share": 1.0, "grace_months": -1,
     "tranche_trigger": "none", "vests_with": -1, "start": 0, "reference_row": -1, "reference_table": "",
 }  # fmt: skip
 _STATUS = {"loans": "drawn", "stakes": "closed", "orders": "signed", "leases": "signed", "guarantees": "signed"}

@@ -110,7 +110,7 @@ def _cells(path: Path, table: Table) -> list[tuple[int, list[str]]]:
 def _read_row(table: Table, line: int, raw: dict[str, str], start: int) -> Row:
     row = Row(table, line, {}, raw)
     for column in table.columns:
-        row.cells[column.name] = _read_cell(row, column, raw[column.name], start)
+        row.cells[column.name] = _read_cell(row, column, raw.setdefault(column.name, ""), start)
     if "source" in row.cells:
         _read_assumed(row, raw.get("assumed", ""))
         _check_range(row)

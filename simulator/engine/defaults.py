@@ -11,6 +11,7 @@ from simulator.ledger.batches import Part
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
 from simulator.ledger.resolution import CAUSES, DefaultEvents
+from simulator.ledger.settlement import Settlement
 from simulator.markets.pledges import resale_fraction
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-GRACE_MONTHS = 2.0  # months overdue after which a debtor is in default (bond indentures: 30 days' grace, a month to cure)
 BAIL_OUT_DEBT = 20.0  # USD bn of debt from which a firm is large enough to be bailed out (assumption, 10-50)
 ILLIQUID, INSOLVENT, MARGIN, CAPITAL = range(len(CAUSES))
 OWN_BUSINESS, SHOCK = -1, -2
@@ -28,7 +28,7 @@ NOTABLE = 0.01  # losses below this share of a firm's debt (and of assets) do no
 def resolve(model: ContagionModel) -> None:
     """Find the defaults of the tick in waves, settle their estates together, and keep what is told of them."""
     books, ledger = model.books, model.ledger
-    _bail_out(books, ledger)
+    _bail_out(books, ledger, model.settlement)
     first = _first_wave(model)
     active = np.any(first >= 0, axis=0)
     if not active.any():
@@ -84,23 +84,23 @@ def _first_wave(model: ContagionModel) -> NDArray[np.int64]:
     able = (books["alive"] > 0.0) & books.can_default[:, None]
     shocked = np.broadcast_to(books.levers["agent.failure"] > 0.0, able.shape)
     cause = np.full((books.agents, books.replications), -1, dtype=np.int64)
-    cause = np.where(books["months_in_arrears"] >= GRACE_MONTHS, ILLIQUID, cause)
+    cause = np.where(books["past_grace"] > 0.0, ILLIQUID, cause)
     cause = np.where((books["insolvent"] > 0.0) | shocked, _insolvency_code(books), cause)
     cause = np.where((books["margin_breached"] >= 1.0) & (books["months_in_arrears"] >= 1.0), MARGIN, cause)
     return np.where(able, cause, -1)
 
 
-def _bail_out(books: Books, ledger: Ledger) -> None:
+def _bail_out(books: Books, ledger: Ledger, settlement: Settlement) -> None:
     """The government pays its share of what large overdue firms owe now; their grace period starts anew."""
     share = books.levers["government.bail_out_share"]
     if not share.any():
         return
     overdue = books.payables() + books.loans.by_debtor(books.loans.arrears)
-    saved = (books["months_in_arrears"] >= GRACE_MONTHS) & (books["debt"] >= BAIL_OUT_DEBT) & (books["alive"] > 0.0) & books.can_default[:, None]
+    saved = (books["past_grace"] > 0.0) & (books["debt"] >= BAIL_OUT_DEBT) & (books["alive"] > 0.0) & books.can_default[:, None]
     amount = overdue * share * saved
     if amount.any():
         ledger.government_pays(amount)
-        ledger.set_column("months_in_arrears", np.where(saved, 0.0, books["months_in_arrears"]))
+        settlement.forgive_lateness(books, ledger, saved.astype(np.float64))
 
 
 def _find_triggers(model: ContagionModel, part: Part, events: DefaultEvents, local: NDArray[np.int64]) -> None:

@@ -34,7 +34,7 @@ def with_facility(economy: Economy, changes: Iterable[Change]) -> Economy:
     }  # fmt: skip
     numbers: dict[str, Any] = {
         "lender": central_bank, "borrower": borrowers, "rate": PENALTY_SPREAD, "maturity": 0, "pledged_stake": -1, "ltv_call": np.inf,
-        "ltv_close_out": np.inf, "recourse": True, "audited": True, "new_lending": False, "new_term_months": NO_DATE,
+        "ltv_close_out": np.inf, "recourse": True, "audited": True, "new_lending": False, "new_term_months": NO_DATE, "grace_months": -1,
     }  # fmt: skip
     columns = {}
     for name, values in economy.loans.columns.items():

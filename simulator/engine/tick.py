@@ -186,6 +186,9 @@ def settle(model: ContagionModel) -> None:
     operating = c["operating_bill"] + c["tax_bill"] + model.building
     operating[books.outside] = 0.0
     model.settlement.accrue(ledger, model.interest, model.dearer, model.principal_due, model.invoices, model.rents, operating)
+    protection = model.resolution.protection
+    protection.pay_premia(books, ledger)
+    protection.fund_government(books, ledger)
     model.settlement.clear(ledger)
     c["free_cash_flow"][...] = c["cash"] - c["opening_cash"]
     shares.vest_warrants(books, ledger, model.invoices)

@@ -94,6 +94,8 @@ class Books:
         columns.add("operating_arrears", 0.0)
         columns.add("insured_deposits", 0.0)
         columns.add("months_in_arrears", 0.0)
+        columns.add("months_operating_overdue", 0.0)
+        columns.add("past_grace", 0.0)
         columns.add("resale_value", 1.0)
         columns.add("demand", 1.0)
         columns.add("power_online", economy.values["power_online"])
@@ -134,6 +136,9 @@ class Books:
         self.leases.add("in_force", 1.0)
         self.guarantees = Contracts(economy.guarantees, "beneficiary", "guarantor", size, width)
         self.guarantees.add("notional", self.guarantees.static.pop("notional"))
+        self.guarantees.add("arrears")  # called and not yet paid
+        for table in (self.loans, self.orders, self.leases, self.guarantees):
+            table.add("months_overdue")
 
     def _open_pledges(self) -> None:
         """Shares pledged behind each loan, and the months for which each loan has been called."""
@@ -233,8 +238,9 @@ class Books:
         return self.by_owner(self.loans, self.loans.principal + self.loans.arrears)
 
     def payables(self) -> Array:
-        """Overdue bills of orders, leases and operations, USD bn, ``(N, R)``."""
-        return self.orders.by_debtor(self.orders.arrears) + self.leases.by_debtor(self.leases.arrears) + self["operating_arrears"]
+        """Overdue bills of orders, leases, operations and called guarantees, USD bn, ``(N, R)``."""
+        owed = self.orders.by_debtor(self.orders.arrears) + self.leases.by_debtor(self.leases.arrears) + self["operating_arrears"]
+        return owed + self.guarantees.by_debtor(self.guarantees.arrears) if self.guarantees.count else owed
 
     def net_worth(self) -> Array:
         """Book net worth, USD bn, ``(N, R)``: everything owned less everything owed, at book value and marks."""
@@ -249,6 +255,8 @@ class Books:
         worth += self.stakes.by_holder(self.stake_values())
         worth += self.net(self.orders, self.orders.arrears)
         worth += self.net(self.leases, self.leases.arrears)
+        if self.guarantees.count:
+            worth += self.net(self.guarantees, self.guarantees.arrears)
         worth[self.outside] += total(self["operating_arrears"])[0]
         worth[self.government] += total(self["insured_deposits"])[0]
         return worth

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts
 from simulator.ledger.postings import Ledger
+from simulator.ledger.protection import Protection
 from simulator.ledger.settlement import OPERATING, SECURED, SUBORDINATED, UNSECURED, loan_classes
 from simulator.networks.clearing import EdgeNetwork
 
@@ -49,17 +50,20 @@ class Resolution:
 
     def __init__(self, books: Books) -> None:
         self.books = books
-        loans, orders, leases = books.loans, books.orders, books.leases
+        loans, orders, leases, guarantees = books.loans, books.orders, books.leases, books.guarantees
+        self.protection = Protection(books)
         agents = np.arange(books.agents)
         self.debtors = agents[agents != books.outside]
         self.banks = np.flatnonzero(books["is_bank"][:, 0] > 0)
         to_outside = np.full(len(self.debtors), books.outside)
         unsecured = np.where(loan_classes(loans.static["seniority"]) == SUBORDINATED, SUBORDINATED, UNSECURED)
-        payer = (loans.debtor, loans.debtor, orders.debtor, leases.debtor, self.debtors, self.debtors, self.banks)
-        payee = (loans.holder, loans.holder, orders.holder, leases.holder, to_outside, to_outside, np.full(len(self.banks), books.government))
+        trade, traders = (orders.debtor, leases.debtor, guarantees.debtor), (orders.holder, leases.holder, guarantees.holder)
+        payer = (loans.debtor, loans.debtor, *trade, self.debtors, self.debtors, self.banks)
+        payee = (loans.holder, loans.holder, *traders, to_outside, to_outside, np.full(len(self.banks), books.government))
         classes = (
             np.full(loans.count, SECURED), unsecured, np.full(orders.count, UNSECURED), np.full(leases.count, UNSECURED),
-            np.full(len(self.debtors), OPERATING), np.full(len(self.debtors), UNSECURED), np.full(len(self.banks), SECURED),
+            np.full(guarantees.count, UNSECURED), np.full(len(self.debtors), OPERATING), np.full(len(self.debtors), UNSECURED),
+            np.full(len(self.banks), SECURED),
         )  # fmt: skip
         self.network = EdgeNetwork(np.concatenate(payer), np.concatenate(payee), np.concatenate(classes), books.agents)
         self.ends = np.cumsum([len(block) for block in payer])
@@ -92,6 +96,12 @@ class Resolution:
         weight = 1.0 - books.macro["recovery_unsecured"]
         loss += weight * books.by_owner(books.orders, books.orders.arrears * books.orders.of_debtor(failing))
         loss += weight * books.by_owner(books.leases, books.leases.arrears * books.leases.of_debtor(failing))
+        guarantees = books.guarantees
+        if guarantees.count:
+            called = self.protection.expected(books, failing)
+            of_failing = guarantees.of_debtor(failing)
+            loss += guarantees.by_debtor(called) - books.by_owner(guarantees, called * (1.0 - weight * of_failing))
+            loss += weight * books.by_owner(guarantees, guarantees.arrears * of_failing)
         return loss
 
     # ------------------------------------------------------------------ settlement of estates
@@ -109,6 +119,8 @@ class Resolution:
         stakes = books.stake_values() * (1.0 - discount)
         pledged = (books.stakes.of_debtor(books["share_price"]) * (1.0 - discount))[books.pledge_stakes] * books.loans.pledged[books.pledge_rows]
         self._recognise_damages(ledger, failed)
+        self.protection.recognise_estimates(books, ledger, failed)
+        insured = self.protection.owed(books)
         self._insure_deposits(ledger, failed)
         living_claims = self._claims_on_living(failed)
         self._sell_assets(ledger, failed, fixed * failed, other * failed, stakes, living_claims)
@@ -122,7 +134,7 @@ class Resolution:
         books.converged &= cleared.converged
         costs = np.zeros_like(failed) if cleared.deadweight is None else cleared.deadweight
         self._pay(ledger, cleared.paid, np.minimum(costs, books["cash"] * failed + cleared.received))
-        self._write_off(ledger, failed)
+        self._write_off(ledger, failed, insured)
         self._wipe_out_shares(ledger, failed)
         ledger.release_pledges()
         self._close(ledger, failed)
@@ -192,7 +204,8 @@ class Resolution:
     def _owed(self) -> tuple[tuple[Contracts, Array], ...]:
         books = self.books
         loans = books.loans
-        return (loans, loans.principal + loans.arrears), (books.orders, books.orders.arrears), (books.leases, books.leases.arrears)
+        trade = tuple((table, table.arrears) for table in (books.orders, books.leases, books.guarantees))
+        return (loans, loans.principal + loans.arrears), *trade
 
     def _claims(self, failed: Array, fixed: Array, pledged: Array, claimable: Array) -> tuple[Array, Array]:
         """Claims on the estates by edge, USD bn, ``(E, R)``: loans split into the part that collateral covers and the rest; and what lenders without
@@ -224,19 +237,23 @@ class Resolution:
         dues[ends[0] : ends[1]] = rest
         dues[ends[1] : ends[2]] = books.orders.arrears * books.orders.of_debtor(failed)
         dues[ends[2] : ends[3]] = books.leases.arrears * books.leases.of_debtor(failed)
-        dues[ends[3] : ends[4]] = (books["operating_arrears"] * failed)[self.debtors]
-        dues[ends[4] : ends[5]] = (books["other_liabilities"] * failed)[self.debtors]
-        dues[ends[5] :] = (books["insured_deposits"] * failed)[self.banks]
+        dues[ends[3] : ends[4]] = books.guarantees.arrears * books.guarantees.of_debtor(failed)
+        dues[ends[4] : ends[5]] = (books["operating_arrears"] * failed)[self.debtors]
+        dues[ends[5] : ends[6]] = (books["other_liabilities"] * failed)[self.debtors]
+        dues[ends[6] :] = (books["insured_deposits"] * failed)[self.banks]
         return dues, loans.by_debtor(owed - secured - rest)
 
     def _pay(self, ledger: Ledger, paid: Array, costs: Array) -> None:
         """Move what the clearing pays, lower the claims by it, and charge the costs of bankruptcy, which use up resources of Outside."""
         books = self.books
-        loans, orders, leases, ends = books.loans, books.orders, books.leases, self.ends
+        loans, ends = books.loans, self.ends
         on_loans = paid[: ends[0]] + paid[ends[0] : ends[1]]
-        on_orders, on_leases = paid[ends[1] : ends[2]], paid[ends[2] : ends[3]]
-        bills, liabilities, insured = paid[ends[3] : ends[4]], paid[ends[4] : ends[5]], paid[ends[5] :]
-        flow = books.net(loans, on_loans) + books.net(orders, on_orders) + books.net(leases, on_leases)
+        bills, liabilities, insured = paid[ends[4] : ends[5]], paid[ends[5] : ends[6]], paid[ends[6] :]
+        flow = books.net(loans, on_loans)
+        for place, table in enumerate((books.orders, books.leases, books.guarantees), start=1):
+            block = paid[ends[place] : ends[place + 1]]
+            flow += books.net(table, block)
+            table.arrears[...] -= block
         flow[self.debtors] -= bills + liabilities
         flow[self.banks] -= insured
         flow[books.government] += ledger.sum(insured)[0]
@@ -248,17 +265,17 @@ class Resolution:
         from_arrears = np.minimum(on_loans, loans.arrears)
         loans.arrears[...] -= from_arrears
         loans.principal[...] -= on_loans - from_arrears
-        orders.arrears[...] -= on_orders
-        leases.arrears[...] -= on_leases
         books["operating_arrears"][self.debtors] -= bills
         books["other_liabilities"][self.debtors] -= liabilities
         books["insured_deposits"][self.banks] -= insured
 
-    def _write_off(self, ledger: Ledger, failed: Array) -> None:
-        """What the estates leave unpaid is lost by its owners; guarantors and the government make good what they promised."""
+    def _write_off(self, ledger: Ledger, failed: Array, insured: Array) -> None:
+        """What the estates leave unpaid is lost by its owners; guarantors owe what they promised (``insured (G, R)``: what was owed on the
+        references), the government makes good its share."""
         books = self.books
         lost: dict[str, Array] = {}
-        for name, channel in (("loans", "counterparty"), ("orders", "orders"), ("leases", "counterparty")):
+        channels = {"loans": "counterparty", "orders": "orders", "leases": "counterparty", "guarantees": "guarantee"}
+        for name, channel in channels.items():
             table: Contracts = getattr(books, name)
             owed = table.principal + table.arrears if name == "loans" else table.arrears
             lost[name] = np.maximum(owed * table.of_debtor(failed), 0.0)
@@ -275,26 +292,7 @@ class Resolution:
             if column == "insured_deposits":
                 books.series["fiscal_cost"] += ledger.sum(unpaid)
             ledger.lose_on_estate(unpaid, creditor)
-        self._call_guarantees(ledger, lost)
-
-    def _call_guarantees(self, ledger: Ledger, lost: dict[str, Array]) -> None:
-        """Protection sellers pay what was lost up to the notional, as far as half of their cash goes; the government its share."""
-        books = self.books
-        guarantees = books.guarantees
-        if guarantees.count:
-            claim = np.zeros_like(guarantees.notional)
-            for name in ("loans", "orders", "leases"):
-                rows = np.flatnonzero(guarantees.static["reference_table"] == name)
-                if len(rows):
-                    claim[rows] = lost[name][guarantees.static["reference_row"][rows]]
-            claim = np.minimum(claim, guarantees.notional) * guarantees.of_debtor(books["alive"])
-            called = guarantees.by_debtor(claim)
-            share = np.minimum(1.0, 0.5 * books["cash"] / np.maximum(called, 1e-12))
-            paid = claim * guarantees.of_debtor(share)
-            if paid.any():
-                ledger.move_cash(books.net(guarantees, paid))
-                ledger.cost_debtors("guarantees", "guarantee", paid)
-                guarantees.notional[...] -= paid
+        self.protection.call(books, ledger, failed, lost, insured)
         public = books.levers["government.guarantee_share"]
         if public.any():
             amount = books.by_owner(books.loans, lost["loans"] * public)
@@ -319,5 +317,6 @@ class Resolution:
         ledger.set_column("alive", books["alive"] * (1.0 - failed))
         gone = np.maximum(books.loans.of_debtor(failed), books.loans.of_holder(failed))
         books.loans.undrawn[...] *= 1.0 - gone
-        ledger.set_column("months_in_arrears", books["months_in_arrears"] * (1.0 - failed))
+        for name in ("months_in_arrears", "months_operating_overdue", "past_grace"):
+            ledger.set_column(name, books[name] * (1.0 - failed))
         books.dead_rows = np.flatnonzero((books["alive"] < 1.0).any(axis=1))

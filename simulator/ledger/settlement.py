@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from simulator.ledger.batches import Part
 from simulator.ledger.books import Books
+from simulator.ledger.contracts import Contracts
 from simulator.ledger.postings import Ledger
 from simulator.networks.clearing import EdgeNetwork
 
@@ -19,8 +20,18 @@ Array = NDArray[np.float64]
 
 OPERATING, SECURED, UNSECURED, SUBORDINATED = 0, 1, 2, 3
 SENIORITY = {"secured": SECURED, "senior": UNSECURED, "subordinated": SUBORDINATED}
+CLEARED = ("loans", "orders", "leases", "guarantees")
+"""Tables of contracts whose arrears a settlement clears, in the order of the network's edges."""
 LINES = ("credit_line", "facility")
 """Kinds of loans whose undrawn part may be called in a shortage."""
+GRACE_LOAN = 2.0  # months overdue after which a loan is in default (bond indentures: 30 days' grace, a month to cure)
+GRACE_MARGIN_LOAN = 1.0  # margin loans are due at call (assumption, 0-1)
+GRACE_PROJECT = 3.0  # project loans: reserve accounts and sponsors' rights to cure (assumption, 2-6)
+GRACE_ORDER = 3.0  # suppliers wait for a quarter before they sue (payment terms of 30 to 90 days; assumption, 2-4)
+GRACE_LEASE = 2.0  # rents (assumption, 1-3)
+GRACE_GUARANTEE = 1.0  # called protection falls due within days (assumption, 0-2)
+GRACE_OPERATING = 2.0  # wages, taxes and bills (assumption, 1-3)
+GRACE_BY_LOAN_KIND = {"margin_loan": GRACE_MARGIN_LOAN, "project_bond": GRACE_PROJECT, "delayed_draw": GRACE_PROJECT}
 UNLIMITED = 1e9
 """USD bn: what an agent that issues money can pay."""
 
@@ -30,25 +41,45 @@ def loan_classes(seniority: NDArray[np.str_]) -> NDArray[np.int64]:
     return np.array([SENIORITY[word] for word in seniority], dtype=np.int64)
 
 
+def grace_months(books: Books, table: str) -> Array:
+    """Months in a row that each contract of a table may be overdue until its debtor is in default, ``(C, 1)``: its row's, else by kind.
+
+    In the month in which it has been overdue so often the grace is over; 0 and 1 both mean the first.
+    """
+    contracts: Contracts = getattr(books, table)
+    if table == "loans":
+        by_kind = np.array([GRACE_BY_LOAN_KIND.get(str(kind), GRACE_LOAN) for kind in contracts.static["kind"]])
+    else:
+        by_kind = np.full(contracts.count, {"orders": GRACE_ORDER, "leases": GRACE_LEASE, "guarantees": GRACE_GUARANTEE}[table])
+    given = contracts.static.get("grace_months")
+    if given is not None:
+        by_kind = np.where(np.asarray(given) >= 0, given, by_kind)
+    return by_kind.astype(np.float64).reshape(-1, 1)
+
+
 class Settlement:
     """The clearing of one tick. The edges are fixed: loans, orders, leases, operating bills, and credit lines the other way."""
 
     def __init__(self, books: Books) -> None:
         self.books = books
-        loans, orders, leases = books.loans, books.orders, books.leases
+        loans, orders, leases, guarantees = books.loans, books.orders, books.leases, books.guarantees
         self.payers = np.flatnonzero(np.arange(books.agents) != books.outside)
         self.lines = np.flatnonzero(np.isin(loans.static["kind"], LINES))
         classes = (
             loan_classes(loans.static["seniority"]),
             np.full(orders.count, UNSECURED),
             np.full(leases.count, UNSECURED),
+            np.full(guarantees.count, UNSECURED),
             np.full(len(self.payers), OPERATING),
             np.full(len(self.lines), OPERATING),
         )
-        payer = (loans.debtor, orders.debtor, leases.debtor, self.payers, loans.holder[self.lines])
-        payee = (loans.holder, orders.holder, leases.holder, np.full(len(self.payers), books.outside), loans.debtor[self.lines])
+        debtors = (loans.debtor, orders.debtor, leases.debtor, guarantees.debtor)
+        holders = (loans.holder, orders.holder, leases.holder, guarantees.holder)
+        payer = (*debtors, self.payers, loans.holder[self.lines])
+        payee = (*holders, np.full(len(self.payers), books.outside), loans.debtor[self.lines])
         self.network = EdgeNetwork(np.concatenate(payer), np.concatenate(payee), np.concatenate(classes), books.agents)
         self._ends = np.cumsum([len(block) for block in payer])
+        self._grace = [grace_months(books, table) for table in CLEARED]
         never_short = np.zeros((books.agents, 1), dtype=bool)
         never_short[books.money_issuers] = True
         never_short[[books.government, books.outside]] = True
@@ -80,7 +111,7 @@ class Settlement:
         Where everybody can pay in full, everybody does; the clearing proper runs in the other replications only.
         """
         books = self.books
-        tables = ((books.loans, books.loans.arrears), (books.orders, books.orders.arrears), (books.leases, books.leases.arrears))
+        tables = _tables(books)
         bills = books["operating_arrears"]
         owed, received = bills.copy(), np.zeros_like(bills)
         received[books.outside] += ledger.sum(bills)[0]
@@ -88,6 +119,7 @@ class Settlement:
             owed += table.by_debtor(arrears)
             received += books.by_owner(table, arrears)
         short = np.any(books["cash"] + self._unlimited + received < owed * (1.0 + 1e-12), axis=0)
+        was_overdue = (books["months_in_arrears"] > 0.0).any(axis=0)
         flow = received - owed
         unpaid: dict[int, Array] = {}
         overdue = np.zeros_like(owed)
@@ -101,38 +133,69 @@ class Settlement:
                 arrears[:, np.flatnonzero(short)] = unpaid[place]
         is_overdue = overdue > 1e-9 * (owed + 1.0)
         ledger.set_column("months_in_arrears", np.where(is_overdue, books["months_in_arrears"] + 1.0, 0.0))
+        if short.any() or was_overdue.any():
+            with Part(books, ledger, short | was_overdue) as part:
+                self._count_months(part.books, part.ledger, np.compress(short | was_overdue, owed, axis=1))
+
+    def _count_months(self, books: Books, ledger: Ledger, owed: Array) -> None:
+        """How long each contract and the operating bills have been overdue, and whose grace is over (column ``past_grace``)."""
+        dust = np.where(books["months_in_arrears"] > 0.0, 1e-12 * (owed + 1.0), np.inf)
+        past = np.zeros_like(owed)
+        for (table, arrears), grace in zip(_tables(books), self._grace, strict=True):
+            late = table.state["months_overdue"]
+            late[...] = np.where(arrears > table.of_debtor(dust), late + 1.0, 0.0)
+            past += table.by_debtor(((late > grace - 0.5) & (late > 0.0)).astype(np.float64))
+        late = np.where(books["operating_arrears"] > dust, books["months_operating_overdue"] + 1.0, 0.0)
+        ledger.set_column("months_operating_overdue", late)
+        past += (late > GRACE_OPERATING - 0.5) & (late > 0.0)
+        ledger.set_column("past_grace", np.minimum(past, 1.0))
+
+    def forgive_lateness(self, books: Books, ledger: Ledger, saved: Array) -> None:
+        """Start the grace periods of ``saved (N, R)`` anew."""
+        for table, _ in _tables(books):
+            table.state["months_overdue"][...] *= 1.0 - table.of_debtor(saved)
+        for name in ("months_in_arrears", "months_operating_overdue", "past_grace"):
+            ledger.set_column(name, books[name] * (1.0 - saved))
 
     def _clear_short(self, books: Books, ledger: Ledger) -> tuple[Array, Array, dict[int, Array]]:
         """The clearing of replications in which somebody is short: cash flows ``(N, R)``, what stays overdue ``(N, R)``, and it by table."""
-        loans, orders, leases = books.loans, books.orders, books.leases
-        end = self._ends
+        loans, tables, end = books.loans, _tables(books), self._ends
         dues = np.zeros((int(end[-1]), books.replications))
-        dues[: end[0]] = loans.arrears
-        dues[end[0] : end[1]] = orders.arrears
-        dues[end[1] : end[2]] = leases.arrears
-        dues[end[2] : end[3]] = np.take(books["operating_arrears"], self.payers, axis=0)
+        starts = np.append(0, end)
+        for place, (_, arrears) in enumerate(tables):
+            dues[starts[place] : end[place]] = arrears
+        bills_from, lines_from = end[len(tables) - 1], end[len(tables)]
+        dues[bills_from:lines_from] = np.take(books["operating_arrears"], self.payers, axis=0)
         lines = None
         if len(self.lines):
             lines = np.zeros_like(dues)
-            lines[end[3] :] = loans.undrawn[self.lines]
+            lines[lines_from:] = loans.undrawn[self.lines]
         cleared = self.network.clear(dues, books["cash"] + self._unlimited, lines=lines)
         books.converged &= cleared.converged
         paid = cleared.paid
         if len(self.lines):
-            funded = np.minimum(paid[end[3] :], loans.undrawn[self.lines])
+            funded = np.minimum(paid[lines_from:], loans.undrawn[self.lines])
             new_loans = np.zeros_like(loans.principal)
             new_loans[self.lines] = funded
             loans.undrawn[self.lines] -= funded
             ledger.lend(new_loans)
             books.repayments.draw(new_loans, books.tick)
-        flow = books.net(loans, paid[: end[0]])
-        flow += books.net(orders, paid[end[0] : end[1]])
-        flow += books.net(leases, paid[end[1] : end[2]])
-        bills = paid[end[2] : end[3]]
+        bills = paid[bills_from:lines_from]
+        flow = np.zeros_like(books["cash"])
         flow[self.payers] -= bills
         flow[books.outside] += ledger.sum(bills)[0]
-        left = [dues[: end[0]] - paid[: end[0]], dues[end[0] : end[1]] - paid[end[0] : end[1]], dues[end[1] : end[2]] - paid[end[1] : end[2]]]
-        operating = np.zeros_like(flow)
-        operating[self.payers] = dues[end[2] : end[3]] - bills
-        overdue = loans.by_debtor(left[0]) + orders.by_debtor(left[1]) + leases.by_debtor(left[2]) + operating
-        return flow, overdue, dict(enumerate([*left, operating]))
+        overdue = np.zeros_like(flow)
+        overdue[self.payers] = dues[bills_from:lines_from] - bills
+        left = [overdue.copy()]
+        for place, (table, _) in reversed(list(enumerate(tables))):
+            block = slice(starts[place], end[place])
+            flow += books.net(table, paid[block])
+            unpaid = dues[block] - paid[block]
+            overdue += table.by_debtor(unpaid)
+            left.insert(0, unpaid)
+        return flow, overdue, dict(enumerate(left))
+
+
+def _tables(books: Books) -> list[tuple[Contracts, Array]]:
+    """The tables of contracts whose arrears are cleared, and the arrears ``(C, R)``."""
+    return [(table, table.arrears) for table in (getattr(books, name) for name in CLEARED)]

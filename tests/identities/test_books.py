@@ -54,6 +54,7 @@ def net_worth(model: ContagionModel) -> np.ndarray:
     claims(books.loans, books.loans.principal + books.loans.arrears)
     claims(books.orders, books.orders.arrears)
     claims(books.leases, books.leases.arrears)
+    claims(books.guarantees, books.guarantees.arrears)
     stakes = books.stakes
     worth += added_up(stakes.holder, stakes.shares * books["share_price"][stakes.debtor], everybody)
     return worth
@@ -102,6 +103,7 @@ def audit_the_dead(model: ContagionModel) -> None:
         assert (np.abs(books[name][dead]) <= TOLERANCE).all(), f"a dead agent has {name}"
     assert (books["share_price"][dead] == 0.0).all()
     for table, name in (("loans", "principal"), ("loans", "arrears"), ("loans", "undrawn"), ("orders", "arrears"), ("leases", "arrears"),
+                        ("guarantees", "arrears"), ("guarantees", "notional"),
                         ("leases", "in_force"), ("orders", "remaining"), ("stakes", "shares"), ("stakes", "tranche_remaining")):  # fmt: skip
         contracts = getattr(books, table)
         of_dead_debtor = contracts.state[name][dead[contracts.debtor]]

@@ -214,3 +214,24 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(folder: Path) -> None:
 
 def test_the_books_in_the_docs_are_those_of_the_tables(economy: Economy) -> None:
     assert books(economy) in (HOUSE / "docs" / "three_firms.md").read_text(encoding="utf-8")
+
+
+def test_a_column_that_is_optional_may_be_left_out_or_given(folder: Path) -> None:
+    plain = load_economy(folder)
+    assert plain.loans.grace_months.tolist() == [-1] * len(plain.loans.ids)
+    lines = (folder / "loans.csv").read_text().splitlines()
+    (folder / "loans.csv").write_text("\n".join([lines[0] + ",grace_months", lines[1] + ",4", *(line + "," for line in lines[2:])]) + "\n")
+    assert load_economy(folder).loans.grace_months.tolist() == [4, *[-1] * (len(plain.loans.ids) - 1)]
+
+
+def test_a_swap_may_refer_to_an_agent_and_a_guarantee_may_not(folder: Path) -> None:
+    path = folder / "guarantees.csv"
+    header, row = path.read_text().splitlines()
+    on_agent = row.replace("order_compute", "lab")
+    path.write_text(f"{header}\n{on_agent.replace('capacity_backstop', 'cds')}\n")
+    loaded = load_economy(folder)
+    assert loaded.guarantees.reference_table.tolist() == ["agents"]
+    assert loaded.ids[loaded.guarantees.reference_row[0]] == "lab"
+    path.write_text(f"{header}\n{on_agent}\n")
+    with pytest.raises(InputError, match=r"guarantees.csv, line 2, column 'reference': 'lab' is no id in loans.csv or orders.csv or leases.csv"):
+        load_economy(folder)

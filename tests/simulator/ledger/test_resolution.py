@@ -159,31 +159,6 @@ def test_damages_that_the_estate_cannot_pay_are_lost_through_orders(small_model:
     assert of(model, "cash", "seller") == pytest.approx(1.0)
 
 
-def test_a_guarantor_pays_what_the_beneficiary_lost_up_to_the_notional(small_model: Build) -> None:
-    model = estate(
-        small_model,
-        more={"guarantor": {"kind": "hyperscaler", "cash": 100.0, "capacity": 10.0}},
-        guarantees=[{"guarantor": "guarantor", "beneficiary": "two", "reference_table": "loans", "reference_row": 1, "notional": 15.0}],
-    )
-    plain = estate(small_model)
-    settle(model, "cloud")
-    settle(plain, "cloud")
-    assert of(model, "cash", "two") - of(plain, "cash", "two") == pytest.approx(15.0)
-    assert of(model, "cash", "guarantor") == pytest.approx(85.0)
-    assert lost(model, "guarantee") == pytest.approx(15.0)
-    assert model.books.guarantees.notional[0, 0] == 0.0
-
-
-def test_a_guarantor_short_of_cash_pays_no_more_than_half_of_it(small_model: Build) -> None:
-    model = estate(
-        small_model,
-        more={"guarantor": {"kind": "hyperscaler", "cash": 8.0, "capacity": 10.0}},
-        guarantees=[{"guarantor": "guarantor", "beneficiary": "two", "reference_table": "loans", "reference_row": 1, "notional": 15.0}],
-    )
-    settle(model, "cloud")
-    assert of(model, "cash", "guarantor") == pytest.approx(4.0)
-
-
 def test_the_government_makes_good_its_share_of_lenders_losses_and_keeps_the_bill(small_model: Build) -> None:
     model, plain = estate(small_model), estate(small_model)
     model.books.levers = {**model.books.levers, "government.guarantee_share": np.array([[0.5]])}

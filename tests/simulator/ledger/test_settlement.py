@@ -193,3 +193,39 @@ def test_replications_are_settled_apart(small_model: Build) -> None:
     assert model.books.orders.arrears[0].tolist() == pytest.approx([4.0, 0.0, 8.0])
     assert model.books.loans.arrears[0].tolist() == pytest.approx([0.0, 0.0, 6.0])
     assert model.books.converged.all()
+
+
+def test_each_contract_has_its_own_grace_period(small_model: Build) -> None:
+    """An order waits for three months, a loan for two, and a row may say otherwise."""
+    for given, months in ((None, 3), (1, 1), (5, 5)):
+        order = {"seller": "c", "buyer": "a", "good": "cloud", "amount": 100.0, "end": 60}
+        model = small_model(
+            {"a": firm("cloud", 0.0), "c": firm("project_company", 0.0)}, orders=[order if given is None else {**order, "grace_months": given}]
+        )
+        past = []
+        for month in range(1, 7):
+            settle(model, invoices=[8.0 if month == 1 else 0.0])
+            past.append(of(model, "past_grace", "a"))
+        assert past == [0.0] * (months - 1) + [1.0] * (7 - months)
+
+
+def test_the_shortest_grace_among_overdue_contracts_counts(small_model: Build) -> None:
+    model = chain(small_model)
+    settle(model, interest=[20.0], invoices=[8.0], rents=[0.0])  # the secured loan and the order are overdue
+    assert of(model, "past_grace", "a") == 0.0
+    settle(model)
+    assert of(model, "past_grace", "a") == 1.0
+    assert model.books.orders.months_overdue[0, 0] == 2.0
+
+
+def test_grace_starts_anew_once_everything_is_paid(small_model: Build) -> None:
+    model = chain(small_model)
+    settle(model, interest=[6.0], invoices=[8.0])
+    gift = np.zeros_like(model.books["cash"])
+    gift[model.books.ids.index("a")], gift[model.books.outside] = 5.0, -5.0
+    model.ledger.pay(gift)
+    settle(model)
+    assert model.books.orders.months_overdue[0, 0] == 0.0
+    settle(model, invoices=[8.0])
+    assert model.books.orders.months_overdue[0, 0] == 1.0
+    assert of(model, "past_grace", "a") == 0.0
