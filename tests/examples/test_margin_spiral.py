@@ -1,0 +1,97 @@
+"""docs/examples/margin_spiral.md: the engine finds the numbers of the page to the cent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scenarios.changes import Change
+from simulator.engine.model import ContagionModel
+from simulator.engine.randomness import Quiet
+from simulator.markets import margin_desk
+from simulator.markets.margin_desk import MarginDesk
+
+FALL = Change("fall", "listed_shares.value", "multiply_by", 0.8, starts=1, agents=("firm",))
+FIRM, INVESTOR, BANK, HOUSEHOLD = "firm", "investor", "bank", "household"
+
+
+def month(**given: Any) -> ContagionModel:
+    model = ContagionModel("margin_spiral", changes=[FALL], horizon_months=1, draws=Quiet(8), **given)
+    model.step()
+    return model
+
+
+def of(model: ContagionModel, values: np.ndarray, agent: str) -> float:
+    return float(values[model.books.ids.index(agent), 0])
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> tuple[ContagionModel, dict[str, float]]:
+    """The month run, and what the engine did in it under the page's names."""
+    found: dict[str, float] = {}
+    rounds: list[int] = []
+    sell = MarginDesk._sell
+
+    def watched(desk: MarginDesk, books: Any, ledger: Any, sale: np.ndarray) -> None:
+        rounds.append(1)
+        k = len(rounds)
+        firm = books.ids.index(FIRM)
+        price, loan = float(books["share_price"][firm, 0]), float(books.loans.principal[0, 0])
+        shares = float(books.stakes.shares[0, 0])
+        if k == 1:
+            worth = shares * price
+            found.update(price_after_shock=price, value_0=worth, loan_to_value_0=24.0 / worth, target_0=margin_desk.CURE * 0.5 * worth)
+            found.update(cash_paid=24.0 - loan, loan_0=loan)
+        lost = {tag: float(ledger.loss_by_tag[tag][0, 0]) for tag in ("margin", "fire_sale")}
+        found[f"short_{k}"] = float(sale[0, 0]) * price * (1.0 - margin_desk.CURE * 0.5)
+        found[f"sale_{k}"] = float(sale[0, 0])
+        sell(desk, books, ledger, sale)
+        found[f"price_{k}"] = float(books["share_price"][firm, 0])
+        found[f"loan_{k}"] = float(books.loans.principal[0, 0])
+        found[f"proceeds_{k}"] = loan - found[f"loan_{k}"]
+        found[f"shares_{k}"] = float(books.stakes.shares[0, 0])
+        found[f"value_{k}"] = found[f"shares_{k}"] * found[f"price_{k}"]
+        found[f"loan_to_value_{k}"] = found[f"loan_{k}"] / found[f"value_{k}"]
+        for tag, before in lost.items():
+            found[f"loss_{tag}_{k}"] = float(ledger.loss_by_tag[tag][0, 0]) - before
+
+    monkeypatch.setattr(MarginDesk, "_sell", watched)
+    model = month()
+    books, ledger = model.books, model.ledger
+    worth = books.net_worth()
+    losses = {tag: float(amount[0, 0]) for tag, amount in ledger.loss_by_tag.items()}
+    price = of(model, books["share_price"], FIRM)
+    found.update({f"loss_{tag}": losses[tag] for tag in ("direct", "margin", "fire_sale")}, total_loss=float(np.cumsum(list(losses.values()))[-1]))
+    found.update(
+        investor_cash=of(model, books["cash"], INVESTOR), investor_net_worth=of(model, worth, INVESTOR),
+        household_stake=float(books.stake_values()[1, 0]), household_net_worth=of(model, worth, HOUSEHOLD),
+        bank_net_worth=of(model, worth, BANK), fall_without_spiral=1.0 - found["price_after_shock"], fall_with_spiral=1.0 - price,
+    )  # fmt: skip
+    return model, found
+
+
+def test_the_engine_finds_the_numbers_of_the_page_to_the_cent(
+    engine: tuple[ContagionModel, dict[str, float]], page: Callable[..., Any], to_the_cent: Callable[..., None]
+) -> None:
+    to_the_cent(page("margin_spiral"), engine[1])
+
+
+def test_the_spiral_takes_three_rounds_and_ends_below_the_call_level(engine: tuple[ContagionModel, dict[str, float]]) -> None:
+    assert "sale_4" not in engine[1]
+    assert engine[1]["loan_to_value_2"] > 0.5 > engine[1]["loan_to_value_3"]
+
+
+def test_with_a_channel_off_its_account_is_zero_and_the_prices_are_the_same() -> None:
+    plain = month()
+    for channel in ("margin", "fire_sale"):
+        off = month(channels={channel: 0.0})
+        assert off.ledger.loss_by_tag[channel][0, 0] == 0.0
+        assert of(off, off.books["share_price"], FIRM) == of(plain, plain.books["share_price"], FIRM)
+
+
+def test_one_agent_at_a_time_gives_the_same_bits() -> None:
+    alone, cohorts = month(stepping="agents"), month()
+    assert alone.books.net_worth().tobytes() == cohorts.books.net_worth().tobytes()
