@@ -14,7 +14,7 @@ from simulator.engine.randomness import Quiet
 from simulator.ledger.resolution import CAUSES, Resolution
 
 FAILURE = Change("failure", "agent.failure", "set_to", 1.0, starts=1, agents=("builder",))
-LOAN, NOTE, LINE, HOUSEHOLDS = range(4)
+LINE = 2  # row of the fund's line in loans.csv
 
 
 def build(**given: Any) -> ContagionModel:
@@ -75,12 +75,12 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     monkeypatch.setattr(Resolution, "_sell_assets", watched_sell)
     monkeypatch.setattr(Resolution, "_pay", watched_pay)
     model.step()
-    lost = ledger.contract_losses["loans", "counterparty"]
+    lost = model.recorder.losses_table().set_index(["from_agent", "to_agent", "channel"])["amount"]
     (_, events), *_ = model.recorder.events
     recovery = dict(zip(events.agent.tolist(), events.recovery.tolist(), strict=True))
     fire_sale = float(ledger.loss_by_tag["fire_sale"][0, 0])
     found.update(
-        bank_claim_lost=float(lost[LOAN, 0]), builder_recovery=recovery[builder], bank_recovery=recovery[bank], note_lost=float(lost[NOTE, 0]),
+        bank_claim_lost=float(lost["builder", "bank", "counterparty"]), builder_recovery=recovery[builder], bank_recovery=recovery[bank], note_lost=float(lost["bank", "credit_fund", "counterparty"]),
         government_gets=of(model, books["cash"], "government"), government_loses=float(books.series["fiscal_cost"][0, 0]),
         loss_counterparty=float(ledger.loss_by_tag["counterparty"][0, 0]), loss_fire_sale=fire_sale,
         fund_worth_month_1=of(model, books.net_worth(), "credit_fund"), deposits_central_bank=of(model, books["deposits"], "central_bank"),
