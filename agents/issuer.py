@@ -71,7 +71,8 @@ class Issuer(EconomicAgent):
     def return_by_luck(self) -> Array:
         """Return of the fair value by luck this tick, log points, (n, R).
 
-        Rule: required return, market, AI and own noise that add to the sourced volatility, and the news of the firm's own luck in demand.
+        Rule: required return, market, AI and own noise that add to the sourced volatility, and the news of the firm's own luck in demand
+        and of the growth that luck makes expect.
         Source: two-factor model; discounted-earnings news in flow form ([campbell_shiller1988]), so that the opening value is exact.
         """
         years = self.years_per_tick
@@ -80,21 +81,27 @@ class Issuer(EconomicAgent):
         own = np.sqrt(np.maximum(self.equity_volatility**2 - common, 0.01))
         noise = market * self.draw("market") + ai * self.draw("ai") + own * self.draw("own_return")
         drift = (self.macro("policy_rate") + RISK_PREMIUM - 0.5 * (common + own * own)) * years
-        news = self.gearing * (NEWS_TO_REVENUE * self.demand_luck + NEWS_TO_GROWTH * self.seen("expectation", "growth_news"))
+        growth = self.seen("expectation", "growth_news") - self.seen("expectation", "growth_news_by_shock")
+        growth = growth - self.seen("expectation", "growth_news_by_others")
+        news = self.gearing * (NEWS_TO_REVENUE * self.demand_luck + NEWS_TO_GROWTH * growth)
         return np.sqrt(years) * noise + drift + np.clip(news, -NEWS_MAX, NEWS_MAX)
 
     @rule("log points")
     def return_by_shock(self) -> Array:
         """Return by what shocks and policies themselves move, log points, (n, R). Rule: surprises of the policy rate by duration, of demand levers by
-        their part of sales."""
-        news = np.clip(self.gearing * NEWS_TO_REVENUE * self.lever_news, -NEWS_MAX, NEWS_MAX)
+        their part of sales, and the growth that demand levers and the expectation lever make expect."""
+        news = NEWS_TO_REVENUE * self.lever_news + NEWS_TO_GROWTH * self.seen("expectation", "growth_news_by_shock")
+        news = np.clip(self.gearing * news, -NEWS_MAX, NEWS_MAX)
         return (news - RATE_DURATION * self.series("rate_news") * self.market_beta) * self.is_issuer
 
     @rule("log points")
     def return_by_others(self) -> Array:
-        """Return by sales that others' decisions gave or took, log points, (n, R). Rule: the rest of the surprise, geared."""
-        rest = self.revenue_surprise - self.demand_luck - self.lever_news
-        return np.clip(self.gearing * NEWS_TO_REVENUE * rest, -NEWS_MAX, NEWS_MAX)
+        """Return by sales that others' decisions gave or took and by the growth that they make expect, log points, (n, R).
+
+        Rule: the rest of the surprise and of the growth news, geared."""
+        rest = NEWS_TO_REVENUE * (self.revenue_surprise - self.demand_luck - self.lever_news)
+        rest = rest + NEWS_TO_GROWTH * self.seen("expectation", "growth_news_by_others")
+        return np.clip(self.gearing * rest, -NEWS_MAX, NEWS_MAX)
 
     @rule("share")
     def credit_standing(self) -> Array:

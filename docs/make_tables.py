@@ -1,4 +1,4 @@
-"""Write the tables of docs/model.md that come from the code: rules, constants, levers, and items of an economy's tables.
+"""Write the tables of docs/model.md that come from the code: channels, rules, constants, levers, and items of an economy's tables.
 
 ``python docs/make_tables.py`` rewrites the parts between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``; a test compares them.
 """
@@ -113,7 +113,17 @@ def _number(node: ast.expr) -> str:
     return f"{float(eval(code)):.4g}" if re.fullmatch(r"[\d.eE+\-*/ ()]+", code) else ""
 
 
-TABLES = {"rules": rules, "levers": levers, "constants": constants, "items": items}
+def channels() -> str:
+    """Every channel with both meanings, from simulator/ledger/channels.py."""
+    from simulator.ledger.channels import MEANINGS
+
+    head = "| channel | accounting: what is booked as `loss_<channel>` | made by (`from_agent`) | counterfactual: off, for `contribution_<channel>` |"
+    lines = [head, "|---|---|---|---|"]
+    lines += [f"| {name} | {meaning.booked} | {meaning.caused_by} | {meaning.off} |" for name, meaning in MEANINGS.items()]
+    return "\n".join(lines)
+
+
+TABLES = {"channels": channels, "rules": rules, "levers": levers, "constants": constants, "items": items}
 
 
 def page() -> str:

@@ -142,7 +142,8 @@ def run_settings(settings: Settings, economy: Economy | None = None, progress: b
         titles={scenario.label: title_of(scenario) for scenario in scenarios},
     )  # fmt: skip
     return Run(
-        tables["replications"], tables["defaults"], tables["losses"], tables["ticks"], tables.get("agents"), network=opening_network(opened),
+        tables["replications"], tables["defaults"], tables["losses"], tables["ticks"], tables.get("agents"), causes=tables.get("causes"),
+        attribution=tables.get("attribution"), network=opening_network(opened),
         scenarios=tuple(scenario.label for scenario in scenarios), reference=baseline_label(settings), config=config, provenance=story,
     )  # fmt: skip
 

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.engine import causes
 from simulator.ledger.batches import Part
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
 from simulator.ledger.resolution import CAUSES, DefaultEvents
 from simulator.ledger.settlement import Settlement
+from simulator.markets.accounts import share_index
 from simulator.markets.pledges import resale_fraction
+from simulator.markets.shares import note_contagion
 
 if TYPE_CHECKING:
     from simulator.engine.model import ContagionModel
@@ -21,8 +24,6 @@ Array = NDArray[np.float64]
 
 BAIL_OUT_DEBT = 20.0  # USD bn of debt from which a firm is large enough to be bailed out (assumption, 10-50)
 ILLIQUID, INSOLVENT, MARGIN, CAPITAL = range(len(CAUSES))
-OWN_BUSINESS, SHOCK = -1, -2
-NOTABLE = 0.01  # losses below this share of a firm's debt (and of assets) do not count as its cause
 
 
 def resolve(model: ContagionModel) -> None:
@@ -34,12 +35,12 @@ def resolve(model: ContagionModel) -> None:
     if not active.any():
         return
     with Part(books, ledger, active) as part:
-        events = _settle_failures(model, part, np.compress(active, first, axis=1))
-    model.recorder.note_defaults(books.tick, events)
+        events, story = _settle_failures(model, part, np.compress(active, first, axis=1))
+    model.recorder.note_defaults(books.tick, events, story)
 
 
-def _settle_failures(model: ContagionModel, part: Part, cause: NDArray[np.int64]) -> DefaultEvents:
-    """Waves of defaults and the settlement of the estates, in the replications where somebody fails."""
+def _settle_failures(model: ContagionModel, part: Part, cause: NDArray[np.int64]) -> tuple[DefaultEvents, causes.Story]:
+    """Waves of defaults and the settlement of the estates, in the replications where somebody fails; and what is told of their causes."""
     books, ledger = part.books, part.ledger
     wave = np.where(cause >= 0, 0, -1)
     number = 0
@@ -63,9 +64,13 @@ def _settle_failures(model: ContagionModel, part: Part, cause: NDArray[np.int64]
         agent, part.index[column], wave[agent, column], cause[agent, column], debt[agent, column], np.zeros(len(agent)),
         books["cds"][agent, column].copy(),
     )  # fmt: skip
+    before = causes.losses_of(books, ledger, agent, column)
+    own = causes.own_losses(books, ledger, part, agent, column, events.column)
+    shocked = np.broadcast_to(books.levers["agent.failure"] > 0.0, debt.shape)[agent, column]
+    index = share_index(books)
     events.recovery = model.resolution.settle(ledger, failed, resale_fraction(books))[agent, column]
-    _find_triggers(model, part, events, column)
-    return events
+    note_contagion(books, index)
+    return events, model.recorder.genealogy.tell(books, part, events, column, before, own, shocked)
 
 
 def _insolvency_code(books: Books) -> NDArray[np.int64]:
@@ -101,39 +106,3 @@ def _bail_out(books: Books, ledger: Ledger, settlement: Settlement) -> None:
     if amount.any():
         ledger.government_pays(amount)
         settlement.forgive_lateness(books, ledger, saved.astype(np.float64))
-
-
-def _find_triggers(model: ContagionModel, part: Part, events: DefaultEvents, local: NDArray[np.int64]) -> None:
-    """For each default the failed agent whose failure cost it most, the shock, or its own business; and its depth in the tree of causes.
-
-    Counted are the losses of contracts booked so far (:attr:`Ledger.contract_losses`) from debtors and issuers that failed before, or in an
-    earlier wave of this tick. ``local``: column of each event in the part.
-    """
-    books, ledger, recorder = part.books, part.ledger, model.recorder
-    order = np.lexsort((events.agent, events.column, events.wave))
-    trigger = np.full(len(events.agent), OWN_BUSINESS, dtype=np.int64)
-    failing = books.levers["agent.failure"]
-    for index in order:
-        agent, column, wave, here = (int(values[index]) for values in (events.agent, events.column, events.wave, local))
-        losses = np.zeros(books.agents)
-        direct = 0.0
-        for (table, channel), amounts in ledger.contract_losses.items():
-            contracts = getattr(books, table)
-            if channel == "direct":
-                direct += float(np.cumsum(np.append(0.0, amounts[recorder.rows_of(contracts.holder, table, agent), here]))[-1])
-                continue
-            if channel in ("funding", "guarantee"):
-                continue
-            rows = recorder.rows_of(contracts.holder, table, agent)
-            if len(rows):
-                losses += np.bincount(contracts.debtor[rows], weights=amounts[rows, here], minlength=books.agents)
-        known = recorder.failed_before(column, books.tick, wave)
-        losses = np.where(known, losses, 0.0)
-        largest = int(np.argmax(losses))
-        notable = NOTABLE * max(float(events.debt[index]), 1e-9)
-        if losses[largest] > notable and losses[largest] >= direct:
-            trigger[index] = largest
-        elif direct > notable or failing[agent, min(here, failing.shape[1] - 1)] > 0.0:  # one column unless the failure is random
-            trigger[index] = SHOCK
-        recorder.enter_failure(agent, column, books.tick, wave, int(trigger[index]))
-    events.trigger = trigger

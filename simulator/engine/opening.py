@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agents.issuer import DEBT_VOLATILITY, LEVERAGE_FLOOR
-from simulator.markets import credit
+from simulator.markets import accounts, credit
 
 if TYPE_CHECKING:
     from simulator.engine.model import ContagionModel
@@ -22,6 +22,7 @@ FLOWS = (
     "newly_connected", "order_share_taken", "payout_flow", "wanted_round", "free_cash_flow", "growth_news", "revenue_surprise",
     "deviation", "short_pressure", "opening_cash", "power_spending", "parts_spending", "committed_chips", "credit_standing",
     "finance_premium", "return_by_luck", "return_by_shock", "return_by_others", "wear", "finished_building", "demand_luck",
+    "growth_news_by_shock", "growth_news_by_others", "growth_by_shock", "growth_by_others", "trend_by_shock", "trend_by_others",
     "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent",
 )  # fmt: skip
 
@@ -69,7 +70,9 @@ def open_memory(model: ContagionModel) -> None:
     books.series["other_market_value"] = books.series["total_market_value"] - ai_value
     books.series["wealth_at_start"] = books.series["total_market_value"].copy()
     books.series["wealth"] = books.series["total_market_value"].copy()
-    model.index_history = [np.full((1, books.replications), np.log(max(ai_value, 1e-9)))]
+    books.ai_rows = accounts.ai_rows(books)
+    model.index_history = [np.log(accounts.share_index(books))]
+    model.contagion_history = [np.zeros((1, books.replications))]
 
 
 def _open_spreads(model: ContagionModel) -> None:

@@ -9,9 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from simulator.engine import default_tables
+from simulator.engine.causes import Genealogy, Story
+from simulator.engine.default_tables import month_name
+from simulator.engine.loss_tables import LossTables
 from simulator.ledger.names import LOSS_CHANNELS
 from simulator.ledger.postings import NATURES
-from simulator.ledger.resolution import CAUSES, DefaultEvents
+from simulator.ledger.resolution import DefaultEvents
 from simulator.markets.accounts import concentration
 
 if TYPE_CHECKING:
@@ -34,13 +38,6 @@ PANEL = ("cash", "capacity", "construction", "other_assets", "debt", "book_net_w
          "outside_sales", "operating_bill", "planned_investment", "new_credit", "months_in_arrears", "alive")  # fmt: skip
 
 
-def month_name(start: str, tick: int) -> str:
-    """The month of a tick, ``YYYY-MM``."""
-    year, month = (int(part) for part in start.split("-")[:2])
-    number = year * 12 + month + tick
-    return f"{number // 12}-{number % 12 + 1:02d}"
-
-
 class Recorder:
     """Records one batch; :meth:`tables` makes the tables of the run folder from it."""
 
@@ -48,39 +45,15 @@ class Recorder:
         self.model, self.record_level = model, record
         books = model.books
         self.series = {name: np.zeros((books.ticks, books.replications)) for name in SERIES}
-        self.events: list[tuple[int, DefaultEvents]] = []
-        self._failures: dict[int, list[tuple[int, int, int]]] = {}
-        self._depth: dict[tuple[int, int], int] = {}
-        self._rows: dict[tuple[str, int], NDArray[np.int64]] = {}
+        self.events: list[tuple[int, DefaultEvents, Story]] = []
+        self.genealogy = Genealogy(books.agents)
+        self.accounts = LossTables(model)
         self._panel: list[pd.DataFrame] = []
-        self._dated: list[tuple[int, tuple[str, str], Array]] = []
-        self._before: dict[tuple[str, str], Array] = {}
         self._lab_floor = 1e-6
 
-    # ------------------------------------------------------------------ defaults and their causes
-
-    def rows_of(self, holder: NDArray[np.int64], table: str, agent: int) -> NDArray[np.int64]:
-        """Rows of a table of contracts that an agent holds."""
-        key = (table, agent)
-        if key not in self._rows:
-            self._rows[key] = np.flatnonzero(holder == agent)
-        return self._rows[key]
-
-    def failed_before(self, column: int, tick: int, wave: int) -> NDArray[np.bool_]:
-        """Agents of a replication that failed before ``tick``, or in it before ``wave``, ``(N,)``."""
-        known = np.zeros(self.model.books.agents, dtype=bool)
-        for agent, then, wave_then in self._failures.get(column, []):
-            known[agent] = then < tick or wave_then < wave
-        return known
-
-    def enter_failure(self, agent: int, column: int, tick: int, wave: int, trigger: int) -> None:
-        """Keep a failure and its depth in the tree of causes: 0, or one more than its trigger's."""
-        self._failures.setdefault(column, []).append((agent, tick, wave))
-        self._depth[agent, column] = self._depth.get((trigger, column), 0) + 1 if trigger >= 0 else 0
-
-    def note_defaults(self, tick: int, events: DefaultEvents) -> None:
-        """Keep the defaults of a tick."""
-        self.events.append((tick, events))
+    def note_defaults(self, tick: int, events: DefaultEvents, story: Story) -> None:
+        """Keep the defaults of a tick and the losses that led to them."""
+        self.events.append((tick, events, story))
 
     # ------------------------------------------------------------------ every tick
 
@@ -105,17 +78,9 @@ class Recorder:
             loss += amount
         self.series["loss_to_date"][tick] = loss[0]
         if self.record_level in ("ticks", "agents"):
-            self._keep_dated_losses()
+            self.accounts.keep_tick(self.record_level == "agents")
         if self.record_level == "agents":
             self._keep_panel()
-
-    def _keep_dated_losses(self) -> None:
-        for key, amounts in self.model.ledger.contract_losses.items():
-            before = self._before.get(key)
-            change = amounts - before if before is not None else amounts.copy()
-            self._before[key] = amounts.copy()
-            if change.any():
-                self._dated.append((self.model.books.tick, key, change))
 
     def _keep_panel(self) -> None:
         books = self.model.books
@@ -135,13 +100,16 @@ class Recorder:
     def tables(self, label: str, systemic: dict[str, float] | None = None) -> dict[str, pd.DataFrame]:
         """The tables of the batch under the scenario's label; ``systemic`` holds months, kinds and debt_share of the definition."""
         rule = {**SYSTEMIC, **(systemic or {})}
-        defaults = self.defaults_table()
+        defaults = default_tables.defaults(self)
         result = {
             "replications": self.replications_table(defaults, rule),
             "defaults": defaults,
-            "losses": self.losses_table(),
+            "causes": default_tables.causes(self),
+            "losses": self.accounts.losses(self.genealogy),
             "ticks": self.ticks_table(),
         }
+        if self.record_level != "summary":
+            result["attribution"] = self.accounts.attribution()
         if self._panel:
             result["agents"] = pd.concat(self._panel, ignore_index=True)
         for frame in result.values():
@@ -150,37 +118,7 @@ class Recorder:
 
     def outcomes(self, systemic: dict[str, float] | None = None) -> pd.DataFrame:
         """The table ``replications`` alone, without the scenario's label: all that an experiment with many variants needs."""
-        return self.replications_table(self.defaults_table(), {**SYSTEMIC, **(systemic or {})})
-
-    def defaults_table(self) -> pd.DataFrame:
-        """One row a default."""
-        ids, kinds = np.array(self.model.books.ids, dtype=object), np.array(self.model.books.economy.kinds, dtype=object)
-        numbers = np.array(self.model.replications, dtype=np.int64)
-        triggers = np.concatenate([ids, np.array(["shock", "own_business"], dtype=object)])  # -2 is the shock, -1 own business
-        frames = []
-        for tick, event in self.events:
-            depth = [self._depth[int(agent), int(column)] for agent, column in zip(event.agent, event.column, strict=True)]
-            frames.append(pd.DataFrame({
-                "replication": numbers[event.column],
-                "tick": np.full(len(event.agent), tick, dtype=np.int64),
-                "date": month_name(self.model.economy.start, tick),
-                "wave": np.array(depth, dtype=np.int64),
-                "agent": ids[event.agent],
-                "kind": kinds[event.agent],
-                "cause": np.array(CAUSES, dtype=object)[event.cause],
-                "triggered_by": triggers[event.trigger],
-                "debt": event.debt,
-                "recovery_share": event.recovery,
-                "loss_given_default": event.debt * (1.0 - event.recovery),
-                "cds_before": event.cds_before,
-            }))  # fmt: skip
-        if not frames:
-            names = ("replication", "tick", "date", "wave", "agent", "kind", "cause", "triggered_by", "debt", "recovery_share",
-                     "loss_given_default", "cds_before")  # fmt: skip
-            types = {"replication": "int64", "tick": "int64", "wave": "int64"}
-            text = ("date", "agent", "kind", "cause", "triggered_by")
-            return pd.DataFrame({name: pd.Series(dtype=types.get(name, "object" if name in text else "float64")) for name in names})
-        return pd.concat(frames, ignore_index=True).sort_values(["replication", "tick", "wave", "agent"], ignore_index=True)
+        return self.replications_table(default_tables.defaults(self), {**SYSTEMIC, **(systemic or {})})
 
     def replications_table(self, defaults: pd.DataFrame, rule: dict[str, float]) -> pd.DataFrame:
         """One row a replication: counts, losses by channel, and the worst of the series."""
@@ -223,47 +161,6 @@ class Recorder:
         frame["first_default_tick"] = where.map(by["tick"].min()).fillna(-1).astype(np.int64)
         frame["months_to_peak"] = np.argmax(self.series["ai_market_value"], axis=0).astype(np.int64)
         return frame
-
-    def losses_table(self) -> pd.DataFrame:
-        """One row a tie, channel and replication (and tick, when dated): losses above a dollar threshold of 1 USD mn."""
-        books, ledger = self.model.books, self.model.ledger
-        frames = []
-        if self._dated:
-            for tick, key, change in self._dated:
-                frames += self._loss_rows(key, change, tick)
-        else:
-            for key, amounts in ledger.contract_losses.items():
-                frames += self._loss_rows(key, amounts, -1)
-        ids = np.array(books.ids, dtype=object)
-        for channel, amounts in ledger.own_losses.items():
-            rows, columns = np.nonzero(amounts > 1e-3)
-            frames.append(self._loss_frame(-1, ids[rows], ids[rows], channel, amounts[rows, columns], columns))
-        rows, columns = np.nonzero(ledger.losses_on_estates > 1e-3)
-        outside = np.full(len(rows), books.ids[books.outside], dtype=object)
-        frames.append(self._loss_frame(-1, ids[rows], outside, "counterparty", ledger.losses_on_estates[rows, columns], columns))
-        table = pd.concat(frames, ignore_index=True)
-        keys = ["replication", "tick", "wave", "from_agent", "to_agent", "channel"]
-        return table.groupby(keys, sort=True)[["amount"]].sum().reset_index()
-
-    def _loss_rows(self, key: tuple[str, str], amounts: Array, tick: int) -> list[pd.DataFrame]:
-        books = self.model.books
-        table, channel = key
-        contracts = getattr(books, table)
-        ids = np.array(books.ids, dtype=object)
-        source, target = contracts.debtor, contracts.holder
-        if channel == "funding" or channel == "guarantee":
-            source, target = contracts.holder, contracts.debtor
-        rows, columns = np.nonzero(amounts > 1e-3)
-        return [self._loss_frame(tick, ids[source[rows]], ids[target[rows]], channel, amounts[rows, columns], columns)]
-
-    def _loss_frame(
-        self, tick: int, source: NDArray[np.object_], target: NDArray[np.object_], channel: str, amount: Array, columns: NDArray[np.int64]
-    ) -> pd.DataFrame:
-        numbers = np.array(self.model.replications, dtype=np.int64)
-        return pd.DataFrame({
-            "replication": numbers[columns], "tick": np.int64(tick), "wave": np.int64(0), "from_agent": source, "to_agent": target,
-            "channel": channel, "amount": amount,
-        })  # fmt: skip
 
     def ticks_table(self) -> pd.DataFrame:
         """Every replication's series, one row a replication and tick."""

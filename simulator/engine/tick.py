@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from agents.issuer import MARKET_VOLATILITY, Issuer
 from agents.registry import FIRM_KINDS
-from simulator.engine import defaults, facility
+from simulator.engine import defaults, facility, news
 from simulator.ledger import identities
 from simulator.ledger.batches import Part
 from simulator.ledger.names import LOSS_CHANNELS
@@ -115,6 +115,7 @@ def expect(model: ContagionModel) -> None:
     books["demand_luck"][...] = np.log(books["demand"] / books["demand_luck"]) - step
     decide(model, "new_expected_growth", "expected_growth")
     books["growth_news"][...] = books["expected_growth"] - model.growth_path(books.tick) - deviation
+    news.split_growth_news(books)
 
 
 def plan(model: ContagionModel) -> None:
@@ -175,7 +176,9 @@ def trade(model: ContagionModel) -> None:
         ledger.government_pays(benefit)
     compute.note_sales(books, ledger, model.invoices)
     decide(model, "payout", "payout_flow", EARNERS)
-    ledger.pay(model.from_outside(-np.minimum(c["payout_flow"], 0.5 * c["cash"])))
+    payout = np.minimum(c["payout_flow"], 0.5 * c["cash"])
+    ledger.pay(model.from_outside(-payout))
+    c["paid_in"][...] -= payout
 
 
 def settle(model: ContagionModel) -> None:
@@ -217,6 +220,7 @@ def price(model: ContagionModel) -> None:
     books["demand_luck"][...] *= share
     books["lever_news"][...] = model.demand_lever_change() * share
     books["sales_trend"][...] += (12.0 * books["revenue_surprise"] - books["sales_trend"]) / 6.0
+    news.split_sales_trend(books)
     books["short_pressure"][...] = model.actor("short_seller").pressure()
     books.series["market_index"] = books.series["market_index"] * np.exp(
         np.sqrt(books.years_per_tick) * MARKET_VOLATILITY * books.draws["market"] + accounts.NORMAL_RETURN * books.years_per_tick
@@ -260,7 +264,7 @@ def account(model: ContagionModel) -> None:
     books.series["displaced"] = model.actor("household").displaced_share()
     demand = model.actor("household").demand_index()
     books.series["household_demand_now"] = demand
-    accounts.market_values(books, ledger, model.index_history)
+    accounts.market_values(books, ledger, model.index_history, model.contagion_history)
     books.series["household_demand"] = books.series_through("household", "household_demand_now")
     accounts.macroeconomy(books, ledger, model.investment)
     books.series["gpu_resale_value"] = model.gpu_resale_value()

@@ -19,7 +19,7 @@ from simulator.ledger.postings import Ledger
 
 Array = NDArray[np.float64]
 
-SINGLES = ("opening", "flows", "losses_on_estates", "rounding")
+SINGLES = ("opening", "flows", "rounding")
 WRITTEN_FLOWS = frozenset({"book_net_worth", "insolvent"})
 TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
 
@@ -115,7 +115,7 @@ class Part:
         books.converged = whole.converged[self.index]
         ledger = copy.copy(self.whole_ledger)
         ledger.books = books
-        for name in ("posted", "loss_by_tag", "loss_by_nature", "contract_losses", "own_losses", "mute"):
+        for name in ("posted", "loss_by_tag", "loss_by_nature", "losses", "mute"):
             setattr(ledger, name, self._cut(getattr(ledger, name)))
         for name in SINGLES:
             setattr(ledger, name, np.take(getattr(ledger, name), self.index, axis=1))

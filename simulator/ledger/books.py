@@ -40,6 +40,7 @@ class Books:
     is_circular: Array  # (O, 1): 1 where the seller holds shares or loans of the buyer
     pledge_rows: NDArray[np.int64]  # (P,): loans behind which a stake is pledged
     pledge_stakes: NDArray[np.int64]  # (P,): the stake of each
+    ai_rows: NDArray[np.int64]  # agents whose shares are the AI market
 
     def __init__(self, economy: Any, replications: int, ticks: int, switches: Mapping[str, Array] | None = None) -> None:
         self.economy = economy
@@ -91,6 +92,9 @@ class Books:
         columns.add("share_price", 1.0)
         columns.add("fair_price", 1.0)
         columns.add("mispricing", 0.0)
+        columns.add("gap_by_shock", 0.0)  # log points between mark and fair value of unlisted shares, by what made them
+        columns.add("gap_by_others", 0.0)
+        columns.add("paid_in", 0.0)  # by shareholders over the run, less what was paid out to them
         columns.add("operating_arrears", 0.0)
         columns.add("insured_deposits", 0.0)
         columns.add("months_in_arrears", 0.0)
@@ -159,7 +163,7 @@ class Books:
         for name in (
             "policy_rate", "projected_rate", "cds_index", "cds_index_at_start", "sentiment", "ai_return_year", "unemployment", "gdp",
             "gdp_gap", "inflation", "power_share", "power_queue", "fiscal_cost", "household_demand", "gpu_resale_value", "investment",
-            "circular_revenue_share", "capital_raised", "displaced", "new_credit",
+            "circular_revenue_share", "capital_raised", "displaced", "new_credit", "index_by_contagion", "ai_contagion_year",
             "wealth", "investment_at_start", "displaced_at_start", "wealth_at_start",
         ):  # fmt: skip
             self.series[name] = np.full((1, self.replications), start.get(name, 0.0))

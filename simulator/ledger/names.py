@@ -33,3 +33,6 @@ AMPLIFIER_CHANNELS: tuple[str, ...] = ("spread", "expectation", "power", "househ
 
 CHANNELS: tuple[str, ...] = LOSS_CHANNELS + AMPLIFIER_CHANNELS
 """All channels that have a switch in the settings."""
+
+REASONS: tuple[str, ...] = ("shock", "decision", "default")
+"""What made a loss: the shock itself, an agent's decision (a sale, a price, a withdrawal), or an agent's default."""

@@ -3,6 +3,10 @@
 Every flow is posted twice, and every change of net worth carries a tag: ``ordinary``, ``direct`` (the shock itself) or a
 channel of contagion. Per agent, opening net worth plus the sum of its postings is closing net worth; the identities are
 checked against the stocks each tick (:mod:`simulator.ledger.identities`).
+
+Every loss under a tag carries its cause too. Who posts one says, besides the channel and its nature, the ``reason`` (``default``, ``decision`` or
+``shock``) and the ``cause``: the side of the contract, or the agent, whose default or decision made it (:class:`simulator.ledger.attribution.Loss`).
+What is ordinary has no cause but luck and the agent's own business.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.ledger.attribution import AGENTS, SALES, Loss, pairs_of_stakes
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts
 from simulator.ledger.names import LOSS_CHANNELS
@@ -29,21 +34,26 @@ class Ledger:
         size, width = books.agents, books.replications
         self.posted: dict[str, Array] = {tag: np.zeros((size, width)) for tag in TAGS}
         self.touched: set[str] = set()  # tags posted to in this tick; shared by the parts of a batch
+        self.to_date: dict[str, Array] = {}  # postings of the ticks before this one, by tag
         self.opening = books.net_worth()
+        self.opening_of_run = self.opening.copy()
         self.closing = self.opening
         self.flows = np.zeros((size, width))
         self.loss_by_tag: dict[str, Array] = {tag: np.zeros((1, width)) for tag in TAGS[1:]}
         self.loss_by_nature: dict[str, Array] = {nature: np.zeros((1, width)) for nature in NATURES}
-        self.contract_losses: dict[tuple[str, str], Array] = {}
-        self.own_losses: dict[str, Array] = {}
-        self.losses_on_estates = np.zeros((size, width))  # Outside's losses on operating bills and other liabilities, by debtor
+        self.losses: dict[Loss, Array] = {}  # to date, by account
+        self.pairs = pairs_of_stakes(books.stakes)
         self.rounding = np.zeros((1, width))
         self.mute = {name: books.switches[name] for name in LOSS_CHANNELS if not books.switches[name].all()}
 
     def begin_tick(self) -> None:
         """Open the account of a tick: it opens at the net worth at which the last one was found to close."""
         self.opening = self.closing
-        for tag in self.touched:
+        for tag in sorted(self.touched):
+            if tag in self.to_date:
+                self.to_date[tag] += self.posted[tag]
+            else:
+                self.to_date[tag] = self.posted[tag].copy()
             self.posted[tag][...] = 0.0
         self.touched.clear()
         self.flows[...] = 0.0
@@ -58,6 +68,14 @@ class Ledger:
     def postings(self) -> list[Array]:
         """The postings of this tick, one array ``(N, R)`` a tag that has any, in the order of ``TAGS``."""
         return [self.posted[tag] for tag in TAGS if tag in self.touched]
+
+    def attributed(self) -> dict[str, Array]:
+        """Postings of the run so far by tag, ``(N, R)`` each: with the opening of the run they add to net worth."""
+        so_far = {}
+        for tag in TAGS:
+            before = self.to_date.get(tag)
+            so_far[tag] = self.posted[tag].copy() if before is None else before + self.posted[tag]
+        return so_far
 
     @staticmethod
     def sum(amounts: Array) -> Array:
@@ -169,15 +187,24 @@ class Ledger:
 
     # ------------------------------------------------------------------ losses
 
-    def lose(self, table: str, channel: str, amounts: Array, nature: str, relief: bool = False) -> None:
+    def lose(
+        self, table: str, channel: str, amounts: Array, nature: str, relief: bool = False, *, reason: str = "default", cause: str = "debtor"
+    ) -> None:
         """Holders of contracts lose ``amounts (C, R)`` (not negative) through a channel; with ``relief`` the debtors are freed of as much.
 
-        With the channel switched off the loss is made good by Outside, in cash, as a booked indemnity: it is then ordinary.
+        ``reason`` and ``cause``: by whose default or decision; the default of the debtor if nothing is said. With the channel switched off the
+        loss is made good by Outside, in cash, as a booked indemnity: it is then ordinary.
         """
         contracts: Contracts = getattr(self.books, table)
         switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
-        self._account(table, channel, contracts)[...] += booked
+        loss = Loss(channel, reason, table, "holder", cause)
+        orphaned = self._of_the_dead(contracts, booked) if table != "stakes" else None  # the dead hold no shares
+        if orphaned is None:
+            self._enter(loss, booked)
+        else:
+            self._enter(loss, booked - orphaned)
+            self._enter(loss._replace(bearer="outside"), orphaned)
         self._count(channel, nature, total(booked))
         self.post(channel, -self.books.by_owner(contracts, booked))
         if relief:
@@ -185,50 +212,85 @@ class Ledger:
         if switch is not None:
             self._indemnify(self.books.by_owner(contracts, amounts * (1.0 - switch)))
 
-    def cost_debtors(self, table: str, channel: str, amounts: Array) -> None:
-        """Debtors of contracts bear an extra cost ``amounts (C, R)`` through a channel that the holders earn, as a dearer renewal."""
+    def cost_debtors(self, table: str, channel: str, amounts: Array, *, reason: str = "decision", cause: str = "holder") -> None:
+        """Debtors of contracts bear an extra cost ``amounts (C, R)`` through a channel that the holders earn, as a dearer renewal.
+
+        ``reason`` and ``cause``: by whose decision or default; the decision of the holder if nothing is said.
+        """
         contracts: Contracts = getattr(self.books, table)
         switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
-        self._account(table, channel, contracts)[...] += booked
+        self._enter(Loss(channel, reason, table, "debtor", cause), booked)
         self._count(channel, "credit", total(booked))
         self.post(channel, -contracts.by_debtor(booked))
         self.post("ordinary", self.books.by_owner(contracts, amounts))
         if switch is not None:
             self._indemnify(contracts.by_debtor(amounts * (1.0 - switch)))
 
-    def _account(self, table: str, channel: str, contracts: Contracts) -> Array:
-        key = (table, channel)
-        if key not in self.contract_losses:
-            self.contract_losses[key] = np.zeros((contracts.count, self.books.replications))
-        return self.contract_losses[key]
+    def lose_own(self, channel: str, amounts: Array, nature: str, *, reason: str = "default", cause: str = "self") -> None:
+        """Agents lose ``amounts (N, R)`` with nobody's contract behind it: an estate by its sales, a fund by what its investors take out.
 
-    def lose_own(self, channel: str, amounts: Array, nature: str) -> None:
-        """Agents lose ``amounts (N, R)`` by their own sales or by the shock itself, with nobody's contract behind it."""
+        ``reason`` and ``cause``: by whose default or decision; the agent's own default if nothing is said.
+        """
         switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
-        if channel not in self.own_losses:
-            self.own_losses[channel] = np.zeros_like(self.flows)
-        self.own_losses[channel] += booked
+        self._enter(Loss(channel, reason, AGENTS, "self", cause), booked)
         self._count(channel, nature, total(booked))
         self.post(channel, -booked)
         if switch is not None:
             self._indemnify(amounts * (1.0 - switch))
 
-    def lose_on_estate(self, amounts: Array, creditor: int) -> None:
-        """Unpaid bills ``amounts (N, R)`` of estates are lost by one ``creditor``; the estates are freed of them."""
+    def lose_on_estate(self, amounts: Array, creditor: str) -> None:
+        """Unpaid bills ``amounts (N, R)`` of estates are lost by one ``creditor``, ``outside`` or ``government``; the estates are freed of them."""
         switch = self._muted("counterparty")
         booked = amounts if switch is None else amounts * switch
-        lost = total(booked)
-        self.losses_on_estates += booked
+        lost, row = total(booked), self.books.rows[creditor].start
+        self._enter(Loss("counterparty", "default", AGENTS, creditor, "self"), booked)
         self._count("counterparty", "credit", lost)
         self.touched.update(("counterparty", "ordinary"))
         self.posted["counterparty"] += booked
-        self.posted["counterparty"][creditor] -= lost[0]
+        self.posted["counterparty"][row] -= lost[0]
         if switch is not None:  # Outside would indemnify itself, so the loss is simply ordinary
             rest = amounts - booked
             self.posted["ordinary"] += rest
-            self.posted["ordinary"][creditor] -= total(rest)[0]
+            self.posted["ordinary"][row] -= total(rest)[0]
+
+    def revalue_stakes(self, change: Array, tag: str, *, reason: str = "decision", cause: str = "debtor") -> None:
+        """Stakes change in value by ``change (S, R)`` because their issuers' prices have; falls outside ``ordinary`` are losses.
+
+        ``reason`` and ``cause``: by whose decision or default prices moved; by what the issuer does if nothing is said.
+        """
+        if tag == "ordinary":
+            self.post(tag, self.books.stakes.by_holder(change))
+            return
+        self.lose("stakes", tag, np.maximum(-change, 0.0), "mark_to_market", reason=reason, cause=cause)
+        self.post(tag, self.books.stakes.by_holder(np.maximum(change, 0.0)))
+
+    def mark_down(self, amounts: Array, sold: Array) -> None:
+        """Stakes lose ``amounts (S, R)`` because holders sold ``sold (S, R)`` shares of the same issuers: a fire-sale loss, by each seller's part."""
+        stakes = self.books.stakes
+        switch = self._muted("fire_sale")
+        booked = amounts if switch is None else amounts * switch
+        kept, seller = self.pairs
+        part = sold / np.maximum(stakes.of_debtor(stakes.by_debtor(sold)), 1e-300)
+        self._enter(Loss("fire_sale", "decision", SALES), np.take(booked, kept, axis=0) * np.take(part, seller, axis=0))
+        self._count("fire_sale", "mark_to_market", total(booked))
+        self.post("fire_sale", -stakes.by_holder(booked))
+        if switch is not None:
+            self._indemnify(stakes.by_holder(amounts * (1.0 - switch)))
+
+    def _enter(self, loss: Loss, amounts: Array) -> None:
+        """Add ``amounts (K, R)`` to an account of losses."""
+        if loss not in self.losses:
+            self.losses[loss] = np.zeros_like(amounts)
+        self.losses[loss] += amounts
+
+    def _of_the_dead(self, contracts: Contracts, amounts: Array) -> Array | None:
+        """The part of ``amounts (C, R)`` that is Outside's, which bought the claims of settled estates; None where nothing is."""
+        if not len(self.books.dead_rows):
+            return None
+        orphaned = amounts * (1.0 - contracts.of_holder(self.books["alive"]))
+        return orphaned if orphaned.any() else None
 
     def government_pays(self, amounts: Array) -> None:
         """The government pays ``amounts (N, R)`` with money it borrows from Outside, and keeps the bill."""
@@ -244,14 +306,6 @@ class Ledger:
         change[books.government] -= bill[0]
         self.pay(change)
         books.series["fiscal_cost"] = books.series["fiscal_cost"] + bill
-
-    def revalue_stakes(self, change: Array, tag: str) -> None:
-        """Stakes change in value by ``change (S, R)`` because their issuers' prices have; falls outside ``ordinary`` are losses."""
-        if tag == "ordinary":
-            self.post(tag, self.books.stakes.by_holder(change))
-            return
-        self.lose("stakes", tag, np.maximum(-change, 0.0), "mark_to_market")
-        self.post(tag, self.books.stakes.by_holder(np.maximum(change, 0.0)))
 
     def _muted(self, channel: str) -> Array | None:
         """The switch of a channel that is off in some replication, ``(1, R)``; None where it is on in all."""

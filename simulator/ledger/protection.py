@@ -126,7 +126,7 @@ class Protection:
     def _oblige(self, books: Books, ledger: Ledger, claim: Array) -> None:
         if claim.any():
             books.guarantees.arrears[...] += claim
-            ledger.cost_debtors("guarantees", "guarantee", claim)
+            ledger.cost_debtors("guarantees", "guarantee", claim, reason="default", cause="reference")
 
     def _honoured(self, books: Books) -> Array:
         share: Array = books.levers[HONOURED]

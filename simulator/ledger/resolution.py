@@ -33,7 +33,8 @@ CAUSES = ("illiquid", "insolvent", "margin", "capital")
 
 @dataclass
 class DefaultEvents:
-    """Defaults of one tick, one element each: agent row, column (replication), wave of the tick, cause, debt, recovery, CDS before."""
+    """Defaults of one tick, one element each: agent row, column (replication), wave of the tick, cause, debt, recovery, CDS before,
+    who made it lose most (an agent's row, or a code below zero for a root), and how many agents stand between it and the root of its causes."""
 
     agent: NDArray[np.int64]
     column: NDArray[np.int64]
@@ -43,6 +44,7 @@ class DefaultEvents:
     recovery: Array
     cds_before: Array
     trigger: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    depth: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 class Resolution:
@@ -109,11 +111,13 @@ class Resolution:
     def settle(self, ledger: Ledger, failed: Array, resale: Array) -> Array:
         """Settle the estates of ``failed (N, R)`` (0 or 1); returns each estate's recovery share of all claims, ``(N, R)``.
 
-        Works on the ledger's books, which may be a part of the batch. Posts, in this order: damages for broken contracts, deposit insurance,
-        sale of assets to Outside, the clearing with its costs, write-offs, guarantees, the end of the shares and of the agent.
+        Works on the ledger's books, which may be a part of the batch. Posts, in this order: the end of the shares (so that no
+        estate sells shares of another at a price), damages for broken contracts, deposit insurance, sale of assets to Outside, the clearing with
+        its costs, write-offs, guarantees, and the end of the agent.
         ``resale (N, R)``: resale value of a unit of capacity.
         """
         self.books = books = ledger.books
+        self._wipe_out_shares(ledger, failed)
         fixed, other = self.realisable(resale)
         discount = np.where(books.stakes.of_debtor(books["is_listed"]) > 0, STAKE_DISCOUNT_LISTED, STAKE_DISCOUNT_UNLISTED)
         stakes = books.stake_values() * (1.0 - discount)
@@ -135,7 +139,6 @@ class Resolution:
         costs = np.zeros_like(failed) if cleared.deadweight is None else cleared.deadweight
         self._pay(ledger, cleared.paid, np.minimum(costs, books["cash"] * failed + cleared.received))
         self._write_off(ledger, failed, insured)
-        self._wipe_out_shares(ledger, failed)
         ledger.release_pledges()
         self._close(ledger, failed)
         owed = np.maximum(cleared.owed + barred, 1e-12)
@@ -286,7 +289,7 @@ class Resolution:
         for column in ("operating_arrears", "other_liabilities", "insured_deposits"):
             unpaid = books[column] * failed
             books[column][...] *= 1.0 - failed
-            creditor = books.government if column == "insured_deposits" else books.outside
+            creditor = "government" if column == "insured_deposits" else "outside"
             if column == "other_liabilities":
                 books["other_assets"][books.outside] -= ledger.sum(unpaid)[0]
             if column == "insured_deposits":

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
+from simulator.ledger.sums import total
 
 Array = NDArray[np.float64]
 
@@ -22,25 +23,35 @@ def ai_rows(books: Books) -> NDArray[np.int64]:
     return np.concatenate([np.arange(books.rows[kind].start, books.rows[kind].stop) for kind in AI_KINDS])
 
 
-def market_values(books: Books, ledger: Ledger, history: list[Array]) -> None:
+def share_index(books: Books) -> Array:
+    """Index of the AI shares, USD bn, ``(1, R)``: opening market values at today's prices, so that issuance does not move it; never zero."""
+    rows = books.ai_rows
+    return np.maximum(total(np.take(books["market_value_at_start"] * books["share_price"], rows, axis=0)), 1e-9)
+
+
+def market_values(books: Books, ledger: Ledger, history: list[Array], contagion: list[Array]) -> None:
     """AI and total market value, and the AI share return of the last twelve months above the normal one, ``(1, R)`` each.
+
+    ``history`` and ``contagion`` keep the last thirteen months of the log index and of the part of it that is not luck's.
 
     The return is that of opening holdings (price changes, not issuance). Other shares move with the market factor.
     """
-    rows = ai_rows(books)
+    rows = books.ai_rows
     value = ledger.sum(np.take(books.market_value(), rows, axis=0))
     books.series["ai_market_value"] = value
     opening = float(ledger.sum(books["market_value_at_start"][rows])[0, 0])
     others = max(books.macro["total_market_value"] - opening, 0.0)
     books.series["other_market_value"] = others * books.series["market_index"]
     books.series["total_market_value"] = value + books.series["other_market_value"]
-    index = ledger.sum(np.take(books["market_value_at_start"] * books["share_price"], rows, axis=0))
-    history.append(np.log(np.maximum(index, 1e-9)))
+    history.append(np.log(share_index(books)))
+    contagion.append(books.series["index_by_contagion"])
     months = min(len(history) - 1, 12)
     if months:
         books.series["ai_return_year"] = np.clip(history[-1] - history[-1 - months] - NORMAL_RETURN * months / 12.0, -2.0, 2.0)
+        books.series["ai_contagion_year"] = np.clip(contagion[-1] - contagion[-1 - months], -2.0, 2.0)
     if len(history) > 13:
         history.pop(0)
+        contagion.pop(0)
     books.series["wealth"] = books.series["total_market_value"]
 
 
@@ -87,6 +98,6 @@ def circulate(books: Books, ledger: Ledger, wages: Array, taxes: Array) -> None:
 
 def concentration(books: Books, ledger: Ledger) -> Array:
     """Herfindahl index of the AI market value over its firms, in [0, 1], ``(1, R)``."""
-    value = np.take(books.market_value(), ai_rows(books), axis=0)
+    value = np.take(books.market_value(), books.ai_rows, axis=0)
     share = value / np.maximum(ledger.sum(value), 1e-9)
     return ledger.sum(share * share)

@@ -43,7 +43,7 @@ def redeem(books: Books, ledger: Ledger, wanted: Array) -> None:
     change = -discount
     change[books.outside] += ledger.sum(discount)[0]
     ledger.move_cash(change)
-    ledger.lose_own("funding", discount, "deadweight")
+    ledger.lose_own("funding", discount, "deadweight", reason="decision", cause="outside")  # the fund's investors are Outside
     gain = np.zeros_like(discount)
     gain[books.outside] = ledger.sum(discount)[0]
     ledger.post("ordinary", gain)

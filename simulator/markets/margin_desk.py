@@ -147,7 +147,7 @@ class MarginDesk:
         if lost.any():
             every = np.zeros_like(loans.principal)
             every[rows] = lost
-            ledger.lose("loans", "counterparty", every, "credit", relief=True)
+            ledger.lose("loans", "counterparty", every, "credit", relief=True, reason="decision")  # the borrower walks away
             kept = (lost <= 0.0).astype(np.float64)
             loans.principal[rows] *= kept
             loans.arrears[rows] *= kept

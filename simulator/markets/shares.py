@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
+from simulator.markets.accounts import share_index
 
 Array = NDArray[np.float64]
 
@@ -24,7 +25,8 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     """Pay tranches and rounds out of what investors have left after settlement; issuers can spend it next tick.
 
     ``wanted_round (N, R)`` new shares wanted; ``tranches_due (S, R)``. Post-money = pre-money + cash raised; an unlisted round moves every
-    holder's mark to the fair value, down-rounds included.
+    holder's mark to the fair value, down-rounds included. What of the gap between mark and fair value the shock or others' decisions had made is
+    booked as ``direct`` and ``equity``, the rest (luck and the firm's own business) as ``ordinary``.
     """
     stakes = books.stakes
     offered = wanted_round * books["equity_supply"]
@@ -43,7 +45,8 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     raised = stakes.by_debtor(paid) + public
     has_round = raised > 1e-9
     private = (1.0 - books["is_listed"]) * has_round
-    _set_mark(books, ledger, np.where(private > 0.0, books["fair_price"], books["share_price"]), "ordinary")
+    if private.any():
+        _reprice(books, ledger, np.where(private > 0.0, books["fair_price"], books["share_price"]), *_close_gap(books, ledger, private))
     price = np.maximum(books["share_price"], 1e-6) * (1.0 - ISSUE_DISCOUNT * books["is_listed"])
     ledger.set_column("shares", books["shares"] + raised / price)
     # The holder swaps cash for shares at the price paid; the issuer's book gains the cash.
@@ -64,6 +67,7 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     outside_gain[books.outside] = (ledger.sum(value) - ledger.sum(public))[0]
     ledger.post("ordinary", outside_gain)
     books.series["capital_raised"] = ledger.sum(raised)
+    books["paid_in"][...] += raised
 
 
 def vest_warrants(books: Books, ledger: Ledger, invoices: Array) -> None:
@@ -83,27 +87,53 @@ def vest_warrants(books: Books, ledger: Ledger, invoices: Array) -> None:
     ledger.post("ordinary", stakes.by_holder(gained * stakes.of_debtor(books["share_price"])))
 
 
-def _set_mark(books: Books, ledger: Ledger, price: Array, tag: str) -> None:
-    """Move prices to ``price (N, R)`` and book the change of every stake's value under ``tag``."""
+def _set_mark(books: Books, ledger: Ledger, price: Array, tag: str, *, reason: str = "decision", cause: str = "debtor") -> None:
+    """Move prices to ``price (N, R)`` and book the change of every stake's value under ``tag``, with its ``reason`` and ``cause``."""
     change = (price - books["share_price"]) * books["alive"]
     stakes = books.stakes
-    ledger.revalue_stakes(stakes.shares * stakes.of_debtor(change), tag)
+    ledger.revalue_stakes(stakes.shares * stakes.of_debtor(change), tag, reason=reason, cause=cause)
     ledger.set_column("share_price", books["share_price"] + change)
+
+
+def note_contagion(books: Books, before: Array) -> None:
+    """Keep what moved the index of AI shares, other than luck, since its value was ``before (1, R)``: who extrapolates makes it news to all."""
+    books.series["index_by_contagion"] = books.series["index_by_contagion"] + np.log(share_index(books) / before)
 
 
 def shock_values(books: Books, ledger: Ledger, ratio: Array) -> None:
     """The shock itself: fair value and price of shares multiplied by ``ratio (N, 1)``; booked as ``direct``."""
+    before = share_index(books)
     ledger.set_column("fair_price", books["fair_price"] * ratio)
-    _set_mark(books, ledger, books["share_price"] * ratio, "direct")
+    _set_mark(books, ledger, books["share_price"] * ratio, "direct", reason="shock")
+    note_contagion(books, before)
+
+
+def _close_gap(books: Books, ledger: Ledger, closed: Array) -> tuple[Array, Array]:
+    """The parts ``closed (N, R)`` of what the shock and others' decisions have put between mark and fair value, log points; they leave the gap."""
+    direct, others = closed * books["gap_by_shock"], closed * books["gap_by_others"]
+    ledger.set_column("gap_by_shock", books["gap_by_shock"] - direct)
+    ledger.set_column("gap_by_others", books["gap_by_others"] - others)
+    return direct, others
+
+
+def _reprice(books: Books, ledger: Ledger, price: Array, direct: Array, others: Array) -> None:
+    """Move prices to ``price (N, R)`` in the fixed order luck, shock, others; ``direct`` and ``others`` are the log points of the last two."""
+    _set_mark(books, ledger, price * np.exp(-direct - others), "ordinary")
+    before = share_index(books)
+    if direct.any():
+        _set_mark(books, ledger, price * np.exp(-others), "direct", reason="shock")
+    _set_mark(books, ledger, price, "equity")
+    note_contagion(books, before)
 
 
 def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     """Move every issuer's price in a fixed order, each part booked on its own.
 
     First luck (market, AI and own noise, own demand and what it makes expect, trend followers and the return to fair value: ``ordinary``),
-    then surprises of the policy rate and of demand levers (``direct``: only shocks and policies make them), then news of sales that others'
-    decisions move, and short sellers (``equity``). Listed shares: ``log P = log F + m``: fair value F follows luck and news, mispricing m
-    follows trend and short sellers and reverts. Unlisted: F moves the same way, marks close the gap slowly.
+    then surprises of the policy rate, of demand levers and of the expectation lever (``direct``: only shocks and policies make them), then news
+    that others' decisions make (``equity``: sales they gave or took, and the mood that a fall of AI shares by shock or contagion leaves), then
+    short sellers (``equity``). Listed shares: ``log P = log F + m``: fair value F follows luck and news, mispricing m follows trend and
+    short sellers and reverts. Unlisted: F moves the same way, marks close the gap slowly, each cause's part of it alike.
     Source: [brock_hommes1998] for trend followers.
     """
     luck, direct, others = books["return_by_luck"], books["return_by_shock"], books["return_by_others"]
@@ -112,16 +142,26 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     listed = books["is_listed"]
     fair = books["fair_price"] * np.exp(luck + direct + others)
     before = books["share_price"].copy()
-    after_luck = before * np.exp(listed * (luck + trend)) + (1.0 - listed) * MARK_SPEED * (fair - before)
-    after_rates = after_luck * np.exp(listed * direct)
-    after_others = after_rates * np.exp(listed * (others - short))
+    marks = before + MARK_SPEED * (fair - before)
+    ledger.set_column("gap_by_shock", books["gap_by_shock"] + (1.0 - listed) * direct)
+    ledger.set_column("gap_by_others", books["gap_by_others"] + (1.0 - listed) * others)
+    gap = np.log(np.maximum(fair, 1e-12) / np.maximum(before, 1e-12))
+    closed = np.log(np.maximum(marks, 1e-12) / np.maximum(before, 1e-12)) / np.where(np.abs(gap) > 1e-9, gap, 1.0)
+    closed = np.where(np.abs(gap) > 1e-9, np.clip(closed, 0.0, 1.0), MARK_SPEED) * (1.0 - listed)
+    by_shock, by_others = _close_gap(books, ledger, closed)
+    by_shock += listed * direct
+    by_others += listed * others
+    price = np.where(listed > 0.0, before * np.exp(luck + trend + direct + others), marks)
     growth = np.log(np.maximum(fair, 1e-12) / np.maximum(books["fair_price_last"], 1e-12))
     ledger.set_column("value_trend", books["value_trend"] + (growth - books["value_trend"]) / 12.0)
     ledger.set_column("fair_price", fair)
     ledger.set_column("fair_price_last", fair)
     ledger.set_column("mispricing", books["mispricing"] + trend - short)
-    for price, tag in ((after_luck, "ordinary"), (after_rates, "direct"), (after_others, "equity")):
-        _set_mark(books, ledger, price, tag)
+    _reprice(books, ledger, price, by_shock, by_others)
+    if short.any():
+        index = share_index(books)
+        _set_mark(books, ledger, price * np.exp(-listed * short), "equity", cause="short_seller")
+        note_contagion(books, index)
     change = np.log(np.maximum(books["share_price"], 1e-12) / np.maximum(before, 1e-12))
     ledger.set_column("price_trend", books["price_trend"] + TREND_MEMORY * (change - books["price_trend"]))
 
@@ -167,12 +207,16 @@ def forced_sale(books: Books, ledger: Ledger, sold: Array, seller_tag: str) -> A
     proceeds = sold * fetched
     loss = sold * stakes.of_debtor(old) - proceeds
     stakes.shares[...] -= sold
-    ledger.lose("stakes", seller_tag, loss, "deadweight")
+    ledger.lose("stakes", seller_tag, loss, "deadweight", reason="decision", cause="holder")
     flow = stakes.by_holder(proceeds)
     outside = ledger.sum(flow)
     ledger.move_cash(_from_outside(books, flow, outside))
     books["other_assets"][books.outside] += outside[0]
-    _set_mark(books, ledger, old * factor, "fire_sale")
+    fall = old * (1.0 - factor) * books["alive"]
+    index = share_index(books)
+    ledger.mark_down(stakes.shares * stakes.of_debtor(fall), sold)
+    ledger.set_column("share_price", old - fall)
+    note_contagion(books, index)
     ledger.set_column("mispricing", books["mispricing"] + np.log(factor) * books["is_listed"])
     return fetched
 

@@ -26,6 +26,10 @@ LOSS_COLUMNS = (
     ("scenario", "str"), ("replication", "int64"), ("tick", "int64"), ("wave", "int64"), ("from_agent", "str"),
     ("to_agent", "str"), ("channel", "str"), ("amount", "float64"),
 )  # fmt: skip
+CAUSE_COLUMNS = (
+    ("scenario", "str"), ("replication", "int64"), ("tick", "int64"), ("agent", "str"), ("from_agent", "str"), ("channel", "str"),
+    ("reason", "str"), ("amount", "float64"),
+)  # fmt: skip
 TICK_COLUMNS = (("scenario", "str"), ("tick", "int64"), ("date", "str"))
 NODE_COLUMNS = (("agent", "str"), ("name", "str"), ("kind", "str"), ("size", "float64"), ("market_value", "float64"))
 TIE_COLUMNS = (("from_agent", "str"), ("to_agent", "str"), ("type", "str"), ("amount", "float64"))
@@ -48,8 +52,9 @@ def _table(frame: pd.DataFrame | None, name: str, columns: Sequence[tuple[str, s
 class Run:
     """Results of one experiment: one or more scenarios on the same draws (replication 7 is the same luck in each).
 
-    Tables (DataFrames; USD bn, decimals, months): `replications`, `defaults`, `losses`, `ticks`, `agents` (None unless
-    recorded), `network` (`nodes`, `ties`: the opening network). `scenarios`: labels; `reference`: the label others are
+    Tables (DataFrames; USD bn, decimals, months): `replications`, `defaults`, `causes` (the losses that led to each default), `losses`
+    (accounting), `contributions` (counterfactual; None unless computed), `ticks`, `agents` and `attribution` (None unless recorded), `network`
+    (`nodes`, `ties`: the opening network). `scenarios`: labels; `reference`: the label others are
     measured against; `config`: the settings; `provenance`: how the numbers came about. Errors: InputError.
     """
 
@@ -61,6 +66,9 @@ class Run:
         ticks: pd.DataFrame | None = None,
         agents: pd.DataFrame | None = None,
         *,
+        causes: pd.DataFrame | None = None,
+        attribution: pd.DataFrame | None = None,
+        contributions: pd.DataFrame | None = None,
         network: Mapping[str, pd.DataFrame] | None = None,
         scenarios: Sequence[str] | None = None,
         reference: str | None = None,
@@ -72,6 +80,9 @@ class Run:
         self.losses = _table(losses, "losses", LOSS_COLUMNS)
         self.ticks = _table(ticks, "ticks", TICK_COLUMNS)
         self.agents = None if agents is None else _table(agents, "agents", ())
+        self.causes = _table(causes, "causes", CAUSE_COLUMNS)
+        self.attribution = None if attribution is None else _table(attribution, "attribution", ())
+        self.contributions = None if contributions is None else _table(contributions, "contributions", ())
         given = dict(network or {})
         self.network = {
             "nodes": _table(given.get("nodes"), "nodes", NODE_COLUMNS),
@@ -151,6 +162,9 @@ class Run:
             part(self.losses),
             part(self.ticks),
             None if self.agents is None else part(self.agents),
+            causes=part(self.causes),
+            attribution=None if self.attribution is None else part(self.attribution),
+            contributions=None if self.contributions is None else part(self.contributions),
             network=self.network,
             scenarios=(label,),
             config=self.config,

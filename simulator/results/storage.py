@@ -38,7 +38,7 @@ UNITS: dict[str, str] = {
     "defaulted_debt_share": SHARE, "first_default_tick": "months after the start; -1 = none", "months_to_peak": MONTHS,
     # defaults and losses
     "cause": TEXT, "triggered_by": TEXT, "debt": MONEY, "recovery_share": SHARE, "loss_given_default": MONEY, "cds_before": RATE,
-    "from_agent": TEXT, "to_agent": TEXT, "channel": TEXT, "amount": MONEY,
+    "from_agent": TEXT, "to_agent": TEXT, "channel": TEXT, "amount": MONEY, "reason": TEXT, "root": TEXT, "chain": TEXT,
     # ticks
     "policy_rate": RATE, "ai_market_value": MONEY, "total_market_value": MONEY, "cds_index": RATE, "investment": MONEY_RATE,
     "credit": MONEY, "unemployment": SHARE, "gdp": MONEY_RATE, "inflation": RATE, "power_queue": "GW", "power_online": "GW",
@@ -158,6 +158,10 @@ def _tables(run: Run) -> dict[str, pd.DataFrame]:
     tables = {"replications": run.replications, "defaults": run.defaults, "losses": run.losses, "ticks": run.ticks}
     if run.agents is not None:
         tables["agents"] = run.agents
+    tables["causes"] = run.causes
+    for name, frame in (("attribution", run.attribution), ("contributions", run.contributions)):
+        if frame is not None:
+            tables[name] = frame
     tables["network_nodes"], tables["network_ties"] = run.network["nodes"], run.network["ties"]
     return tables
 
@@ -319,6 +323,9 @@ def load(folder: str | Path) -> Run:
         tables.get("losses"),
         tables.get("ticks"),
         tables.get("agents"),
+        causes=tables.get("causes"),
+        attribution=tables.get("attribution"),
+        contributions=tables.get("contributions"),
         network={"nodes": tables["network_nodes"], "ties": tables["network_ties"]},
         scenarios=told["scenarios"],
         reference=told["reference"],

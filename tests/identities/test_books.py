@@ -137,13 +137,9 @@ def audit_losses(model: ContagionModel, total_before: np.ndarray) -> np.ndarray:
     assert close(sum(ledger.loss_by_nature.values())[0], total, total), "natures"
     for tag, amount in ledger.loss_by_tag.items():
         explained = np.zeros(books.replications)
-        for (_, channel), lost in ledger.contract_losses.items():
-            if channel == tag:
+        for account, lost in ledger.losses.items():
+            if account.channel == tag:
                 explained = explained + lost.sum(axis=0)
-        if tag in ledger.own_losses:
-            explained = explained + ledger.own_losses[tag].sum(axis=0)
-        if tag == "counterparty":
-            explained = explained + ledger.losses_on_estates.sum(axis=0)
         assert close(explained, amount[0], total), tag
     assert (ledger.rounding <= 1e-5).all()
     return total
@@ -160,10 +156,6 @@ def audited_tables(economy: str, replications: Iterable[int], months: int = MONT
     assert table["converged"].all()
     dead = (1.0 - model.books["alive"]).sum(axis=0)
     assert (table["defaults"].to_numpy() == dead).all()
-    losses = model.recorder.losses_table()
-    told = losses.groupby("replication")["amount"].sum().reindex(table["replication"], fill_value=0.0).to_numpy()
-    assert (told <= table["total_loss"] * (1.0 + 1e-9) + 1e-6).all()
-    assert (told >= 0.98 * table["total_loss"] - 1.0).all()  # ties below a million dollars are not told
     return model
 
 
@@ -196,7 +188,7 @@ def test_the_books_balance_when_everybody_fails_in_the_same_month(economy: str) 
 def test_the_books_balance_when_a_large_agent_fails(agent: str) -> None:
     fail = Change("failure", "agent.failure", "set_to", 1.0, 5, agents=(agent,))
     model = audited_tables("us_ai_2025", range(2), months=18, changes=(fail,))
-    table = model.recorder.defaults_table()
+    table = model.recorder.tables("run")["defaults"]
     assert set(table.loc[table["agent"] == agent, "triggered_by"]) == {"shock"}
 
 

@@ -28,7 +28,9 @@ TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
 KEYS = {
     "replications": ["scenario", "replication"],
     "defaults": ["scenario", "replication", "tick", "wave", "agent"],
-    "losses": ["scenario", "replication", "tick", "wave", "from_agent", "to_agent", "channel"],
+    "losses": ["scenario", "replication", "tick", "wave", "from_agent", "to_agent", "channel", "reason"],
+    "causes": ["scenario", "replication", "tick", "agent", "from_agent", "channel", "reason"],
+    "attribution": ["scenario", "replication", "tick", "agent"],
     "ticks": ["scenario", "replication", "tick"],
 }
 
@@ -53,11 +55,10 @@ def state(model: ContagionModel, number: int) -> dict[str, np.ndarray]:
     found |= {f"series {name}": one(np.broadcast_to(values, (1, width))) for name, values in books.series.items()}
     found |= {f"recorded {name}": one(values) for name, values in model.recorder.series.items()}
     found |= {f"lost by {tag}": one(amount) for tag, amount in {**ledger.loss_by_tag, **ledger.loss_by_nature}.items()}
-    for key, amounts in ledger.contract_losses.items():
+    for account, amounts in ledger.losses.items():
         if one(amounts).any():  # a batch keeps an account that only another replication has used
-            found[f"losses {key}"] = one(amounts)
-    found |= {f"own losses {name}": one(amounts) for name, amounts in ledger.own_losses.items() if one(amounts).any()}
-    return found
+            found[f"losses {account}"] = one(amounts)
+    return found | {f"attributed {tag}": one(amounts) for tag, amounts in ledger.attributed().items()}
 
 
 def assert_same_bits(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
@@ -154,9 +155,9 @@ def test_a_shorter_horizon_is_a_prefix_of_a_longer_one() -> None:
     short, long = run(range(3), SHOCK, horizon_months=13), run(range(3), SHOCK, horizon_months=30)
     for name, series in short.recorder.series.items():
         assert series.tobytes() == np.ascontiguousarray(long.recorder.series[name][:13]).tobytes(), name
-    early = long.recorder.defaults_table()
+    early = long.recorder.tables("run")["defaults"]
     assert len(early)
-    assert_frame_equal(short.recorder.defaults_table(), early[early["tick"] < 13].reset_index(drop=True), check_exact=True)
+    assert_frame_equal(short.recorder.tables("run")["defaults"], early[early["tick"] < 13].reset_index(drop=True), check_exact=True)
 
 
 def draws_of(model: ContagionModel) -> list[bytes]:

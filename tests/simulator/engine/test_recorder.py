@@ -13,7 +13,7 @@ from simulator.ledger.names import LOSS_CHANNELS
 from simulator.ledger.resolution import CAUSES
 
 DEFAULTS = ["scenario", "replication", "tick", "date", "wave", "agent", "kind", "cause", "triggered_by", "debt", "recovery_share",
-            "loss_given_default", "cds_before"]  # fmt: skip
+            "loss_given_default", "cds_before", "root", "chain"]  # fmt: skip
 RULE = {"months": 12, "kinds": 3, "debt_share": 0.10}
 
 
@@ -101,7 +101,7 @@ def test_the_table_of_replications_has_the_losses_by_channel(tables: dict[str, p
 
 def test_losses_name_who_caused_and_who_bore_them(tables: dict[str, pd.DataFrame], model: ContagionModel) -> None:
     table = tables["losses"]
-    assert list(table.columns) == ["scenario", "replication", "tick", "wave", "from_agent", "to_agent", "channel", "amount"]
+    assert list(table.columns) == ["scenario", "replication", "tick", "wave", "from_agent", "to_agent", "channel", "reason", "amount"]
     assert (table["amount"] > 0.0).all()
     assert set(table["channel"]) <= {"direct", *LOSS_CHANNELS}
     assert set(table["from_agent"]) | set(table["to_agent"]) <= set(model.books.ids)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from simulator.engine.model import ContagionModel
+from simulator.ledger.attribution import Loss
 from simulator.ledger.identities import check
 from simulator.ledger.names import LOSS_CHANNELS
 
@@ -47,7 +48,7 @@ def test_a_loss_is_posted_under_its_channel_and_counted_by_contract_and_nature(s
     assert ledger.posted["counterparty"][row(model, "cloud"), 0] == 15.0
     assert ledger.loss_by_tag["counterparty"][0, 0] == 15.0
     assert ledger.loss_by_nature["credit"][0, 0] == 15.0
-    assert ledger.contract_losses["loans", "counterparty"][0, 0] == 15.0
+    assert ledger.losses[Loss("counterparty", "default", "loans")][0, 0] == 15.0
     assert sum(float(amount[0, 0]) for amount in ledger.loss_by_tag.values()) == 15.0
 
 
@@ -63,7 +64,7 @@ def test_a_loss_of_a_channel_switched_off_is_made_good_by_outside_in_cash(small_
     assert books["cash"][outside, 0] - cash[outside] == pytest.approx(-15.0)
     assert model.ledger.loss_by_tag["counterparty"][0, 0] == 0.0
     assert not model.ledger.posted["counterparty"].any()
-    assert not model.ledger.contract_losses["loans", "counterparty"].any()
+    assert not model.ledger.losses[Loss("counterparty", "default", "loans")].any()
     assert model.ledger.loss_by_nature["credit"][0, 0] == 0.0
 
 
@@ -185,8 +186,8 @@ def test_unpaid_bills_of_an_estate_are_lost_by_their_creditor(small_model: Build
     model = build(small_model)
     amounts = np.zeros_like(model.books["cash"])
     amounts[row(model, "cloud")] = 2.5
-    model.ledger.lose_on_estate(amounts, model.books.outside)
+    model.ledger.lose_on_estate(amounts, "outside")
     ledger = model.ledger
     assert ledger.posted["counterparty"][[row(model, "cloud"), model.books.outside], 0].tolist() == [2.5, -2.5]
     assert ledger.loss_by_tag["counterparty"][0, 0] == 2.5
-    assert ledger.losses_on_estates[row(model, "cloud"), 0] == 2.5
+    assert ledger.losses[Loss("counterparty", "default", "agents", "outside", "self")][row(model, "cloud"), 0] == 2.5

@@ -1,0 +1,78 @@
+"""Accounts of losses: who bore them, who made them, how, and through which channel.
+
+Every loss that is posted enters one account. An account has fixed rows, each with a bearer and a cause (agents), and amounts ``(K, R)``
+to date. So the losses of any agent can be added up by channel and by whom, and they add up to what was posted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.ledger.contracts import Contracts
+
+if TYPE_CHECKING:
+    from simulator.ledger.books import Books
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+AGENTS, SALES = "agents", "sales"
+"""Tables of an account besides those of contracts: a row an agent; a row a pair of stakes in the same issuer (one kept, one sold)."""
+
+
+class Loss(NamedTuple):
+    """What an account of losses is about.
+
+    ``channel``: a loss channel or ``direct``. ``reason``: ``shock``, ``decision`` or ``default`` (of the cause). ``table``: a table of contracts,
+    ``agents`` or ``sales``. ``bearer`` and ``cause``: a side of the contract (``holder``, ``debtor``; of a guarantee also ``reference``, the agent
+    that it is about), ``self`` (the agent of the row), or a kind of which there is one agent (``outside``, ``government``, ``short_seller``).
+    """
+
+    channel: str
+    reason: str
+    table: str
+    bearer: str = "holder"
+    cause: str = "debtor"
+
+
+def pairs_of_stakes(stakes: Contracts) -> tuple[Rows, Rows]:
+    """Every pair of stakes in the same issuer, the same stake twice included: two arrays of rows, of the one kept and of the one sold."""
+    kept, sold = np.nonzero(stakes.debtor[:, None] == stakes.debtor[None, :])
+    return kept, sold
+
+
+def parties(books: Books, loss: Loss) -> tuple[Rows, Rows]:
+    """Who bears and who causes each row of an account: two arrays of agents ``(K,)``."""
+    if loss.table == SALES:
+        kept, sold = pairs_of_stakes(books.stakes)
+        return books.stakes.holder[kept], books.stakes.holder[sold]
+    return _side(books, loss.table, loss.bearer), _side(books, loss.table, loss.cause)
+
+
+def _side(books: Books, table: str, word: str) -> Rows:
+    if table == AGENTS:
+        return np.arange(books.agents) if word == "self" else np.full(books.agents, books.rows[word].start)
+    contracts: Contracts = getattr(books, table)
+    if word == "holder":
+        return contracts.holder
+    if word == "debtor":
+        return contracts.debtor
+    if word == "reference":
+        return _reference(books)
+    return np.full(contracts.count, books.rows[word].start)
+
+
+def _reference(books: Books) -> Rows:
+    """The agent whose default each guarantee is about; its beneficiary where the tables name no contract."""
+    guarantees = books.guarantees
+    about = guarantees.holder.copy()
+    tables, rows = guarantees.static["reference_table"], np.asarray(guarantees.static["reference_row"], dtype=np.int64)
+    for number in range(guarantees.count):
+        if tables[number] == "agents":
+            about[number] = rows[number]
+        elif tables[number] in ("loans", "orders", "leases"):
+            about[number] = getattr(books, str(tables[number])).debtor[rows[number]]
+    return about
