@@ -75,12 +75,13 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     monkeypatch.setattr(Resolution, "_sell_assets", watched_sell)
     monkeypatch.setattr(Resolution, "_pay", watched_pay)
     model.step()
-    lost = model.recorder.losses_table().set_index(["from_agent", "to_agent", "channel"])["amount"]
-    (_, events), *_ = model.recorder.events
+    lost = model.recorder.tables("run")["losses"].set_index(["from_agent", "to_agent", "channel"])["amount"]
+    (_, events, _), *_ = model.recorder.events
     recovery = dict(zip(events.agent.tolist(), events.recovery.tolist(), strict=True))
     fire_sale = float(ledger.loss_by_tag["fire_sale"][0, 0])
     found.update(
-        bank_claim_lost=float(lost["builder", "bank", "counterparty"]), builder_recovery=recovery[builder], bank_recovery=recovery[bank], note_lost=float(lost["bank", "credit_fund", "counterparty"]),
+        bank_claim_lost=float(lost["builder", "bank", "counterparty"]), builder_recovery=recovery[builder], bank_recovery=recovery[bank],
+        note_lost=float(lost["bank", "credit_fund", "counterparty"]),
         government_gets=of(model, books["cash"], "government"), government_loses=float(books.series["fiscal_cost"][0, 0]),
         loss_counterparty=float(ledger.loss_by_tag["counterparty"][0, 0]), loss_fire_sale=fire_sale,
         fund_worth_month_1=of(model, books.net_worth(), "credit_fund"), deposits_central_bank=of(model, books["deposits"], "central_bank"),
@@ -106,7 +107,7 @@ def test_the_bank_fails_by_its_borrower_and_the_fund_by_its_bank_for_lack_of_cas
     ids = model.books.ids
     told = [
         (tick + 1, ids[agent], CAUSES[cause], int(wave))
-        for tick, events in model.recorder.events
+        for tick, events, _ in model.recorder.events
         for agent, cause, wave in zip(events.agent, events.cause, events.wave, strict=True)
     ]
     assert told == [(1, "builder", "insolvent", 0), (1, "bank", "capital", 1), (3, "credit_fund", "illiquid", 0)]
