@@ -22,11 +22,14 @@ OWN = ("own_return", "own_demand")
 """Purposes with one draw a tick for each agent."""
 
 
+def _key(seed: int, purpose: str) -> int:
+    digest = hashlib.blake2b(f"capital-loop/{seed}/{purpose}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
 def stream(seed: int, replication: int, purpose: str) -> np.random.Generator:
     """The named Philox stream; the key is a hash of seed and purpose, and the replication."""
-    digest = hashlib.blake2b(f"capital-loop/{seed}/{purpose}".encode(), digest_size=8).digest()
-    key = np.array([int.from_bytes(digest, "little"), replication], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key))
+    return np.random.Generator(np.random.Philox(key=np.array([_key(seed, purpose), replication], dtype=np.uint64)))
 
 
 def uniforms(seed: int, replications: Sequence[int], purpose: str) -> Array:
@@ -51,10 +54,14 @@ class Draws:
         self._blocks: dict[str, Array] = {}
         for purpose in (*COMMON, *OWN):
             slots = 1 if purpose in COMMON else agents
-            block = np.empty((ticks, slots, len(self.numbers)))
-            for column, replication in enumerate(self.numbers):
-                block[:, :, column] = stream(seed, replication, purpose).standard_normal((ticks, slots))
-            self._blocks[purpose] = block
+            generator = stream(seed, 0, purpose)
+            fresh = generator.bit_generator.state  # with another key it is another stream at its start: cheaper than a new generator
+            drawn = np.empty((len(self.numbers), ticks * slots))
+            for row, replication in zip(drawn, self.numbers, strict=True):
+                fresh["state"]["key"][1] = replication
+                generator.bit_generator.state = fresh
+                generator.standard_normal(out=row)
+            self._blocks[purpose] = np.ascontiguousarray(drawn.T).reshape(ticks, slots, len(self.numbers))
 
     def at(self, tick: int) -> Mapping[str, Array]:
         """The draws of one tick by purpose."""
