@@ -62,7 +62,7 @@ def announce(model: ContagionModel) -> None:
 def refresh(model: ContagionModel) -> None:
     """Sums over contracts that the rules of this tick read."""
     books, compute = model.books, model.compute
-    loans = books.loans
+    loans, committed = books.loans, model.credit.committed
     c = books.columns
     c["book_net_worth"][...] = model.ledger.opening
     c["debt"][...] = books.debt()
@@ -80,14 +80,14 @@ def refresh(model: ContagionModel) -> None:
     dearer *= loans.has_opening_rate
     dearer *= owed
     model.interest, model.dearer = interest, np.minimum(dearer, interest, out=dearer)
-    model.principal_due = books.repayments.due(books.tick)
+    model.due, model.principal_due = books.repayments.due(books.tick)
     model.planned_deliveries = compute.planned(books)
     leases = books.leases
     month = books.tick + 1
     in_term = ((leases.static["start"] <= month) & (leases.static["end"] > month))[:, None]
     model.rents = leases.static["rent"][:, None] * in_term * leases.in_force * leases.of_debtor(c["alive"]) * books.years_per_tick
     c["interest_due"][...] = loans.by_debtor(model.interest)
-    c["principal_due"][...] = loans.by_debtor(model.principal_due)
+    c["principal_due"][...] = model.due.by_debtor(model.principal_due)
     c["rent_bills"][...] = leases.by_debtor(model.rents)
     called = 1.0 - compute.buyer_is_lab * (1.0 - books.orders.of_debtor(c["order_share_taken"]))
     called_plan = model.planned_deliveries * called
@@ -98,7 +98,7 @@ def refresh(model: ContagionModel) -> None:
     delivered = called_plan * (1.0 - compute.is_cloud * (1.0 - books.orders.of_holder(c["delivery"])))
     receipts = books.by_owner(loans, model.interest) + books.by_owner(books.orders, delivered) + books.by_owner(leases, model.rents)
     c["receipts_due"][...] = receipts
-    c["committed_funds"][...] = loans.by_debtor(loans.undrawn * (1.0 - model.credit.is_line))
+    c["committed_funds"][...] = committed.by_debtor(loans.undrawn[committed.rows])
     c["secured_room"][...] = pledges.secured_room(books)
     facility.open_lines(books)
     c["months_to_lease"][...] = np.maximum(model.first_lease - month, 1.0)
@@ -146,9 +146,8 @@ def lend(model: ContagionModel) -> None:
     decide(model, "renewal_room", "renewal_room", ("lender",))
     decide(model, "credit_standing", "credit_standing")
     decide(model, "external_finance_premium", "finance_premium")
-    renewed = model.credit.lend(model.books, model.ledger, model.principal_due)
-    model.principal_due = model.principal_due - renewed
-    model.books["principal_due"][...] = model.books.loans.by_debtor(model.principal_due)
+    model.principal_due -= model.credit.lend(model.books, model.ledger, model.due, model.principal_due)
+    model.books["principal_due"][...] = model.due.by_debtor(model.principal_due)
 
 
 def trade(model: ContagionModel) -> None:
@@ -188,7 +187,7 @@ def settle(model: ContagionModel) -> None:
     credit.raise_cash_for_dues(books, ledger)
     operating = c["operating_bill"] + c["tax_bill"] + model.building
     operating[books.outside] = 0.0
-    model.settlement.accrue(ledger, model.interest, model.dearer, model.principal_due, model.invoices, model.rents, operating)
+    model.settlement.accrue(ledger, model.interest, model.dearer, model.due, model.principal_due, model.invoices, model.rents, operating)
     protection = model.resolution.protection
     protection.pay_premia(books, ledger)
     protection.fund_government(books, ledger)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.columns import Columns
-from simulator.ledger.contracts import Contracts
+from simulator.ledger.contracts import Contracts, Ties
 from simulator.ledger.names import AMPLIFIER_CHANNELS, CHANNELS, KINDS
 from simulator.ledger.schedules import DeliverySchedule, RepaymentSchedule
 from simulator.ledger.sums import incidence, total
@@ -213,7 +213,7 @@ class Books:
         """Market value of each issuer's shares, USD bn, ``(N, R)`` (a memo item of the issuer)."""
         return self["shares"] * self["share_price"]
 
-    def by_owner(self, contracts: Contracts, amounts: Array) -> Array:
+    def by_owner(self, contracts: Ties, amounts: Array) -> Array:
         """Sum amounts ``(C, R)`` by owner, ``(N, R)``: the holder, or Outside, which bought the claims of every settled estate."""
         owned = contracts.by_holder(amounts)
         if len(self.dead_rows):
@@ -223,7 +223,7 @@ class Books:
             owned[self.outside] += total(orphaned)[0]
         return owned
 
-    def net(self, contracts: Contracts, amounts: Array) -> Array:
+    def net(self, contracts: Ties, amounts: Array) -> Array:
         """Amounts ``(C, R)`` added for the owner and taken from the debtor, ``(N, R)``; sums to zero over agents."""
         change: Array = contracts.net_matrix @ amounts
         rows = self.dead_rows

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from simulator.ledger.attribution import AGENTS, SALES, Loss, pairs_of_stakes
 from simulator.ledger.books import Books
-from simulator.ledger.contracts import Contracts
+from simulator.ledger.contracts import Contracts, Selection
 from simulator.ledger.names import LOSS_CHANNELS
 from simulator.ledger.sums import total
 
@@ -172,18 +172,16 @@ class Ledger:
 
     # ------------------------------------------------------------------ loans
 
-    def lend(self, amounts: Array) -> None:
-        """New loans ``(C, R)``: cash to the borrower, principal to the lender's assets. No one's net worth moves."""
-        loans = self.books.loans
-        loans.principal[...] += amounts
-        self.move_cash(-self.books.net(loans, amounts))
+    def lend(self, slots: Selection, amounts: Array) -> None:
+        """New loans ``amounts (n, R)`` in ``slots``: cash to the borrower, principal to the lender's assets. No one's net worth moves."""
+        self.books.loans.principal[slots.rows] += amounts
+        self.move_cash(-self.books.net(slots, amounts))
 
-    def repay(self, amounts: Array) -> None:
-        """Principal ``(C, R)`` paid back in cash."""
-        loans = self.books.loans
-        loans.principal[...] -= amounts
-        np.maximum(loans.principal, 0.0, out=loans.principal)
-        self.move_cash(self.books.net(loans, amounts))
+    def repay(self, slots: Selection, amounts: Array) -> None:
+        """Principal ``amounts (n, R)`` of ``slots`` paid back in cash."""
+        principal = self.books.loans.principal
+        principal[slots.rows] = np.maximum(principal[slots.rows] - amounts, 0.0)
+        self.move_cash(self.books.net(slots, amounts))
 
     # ------------------------------------------------------------------ losses
 

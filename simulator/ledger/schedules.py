@@ -7,12 +7,13 @@ month equal those of the list of single loans (a test holds this).
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.ledger.contracts import Contracts
+from simulator.ledger.contracts import Contracts, Selection
 
 Array = NDArray[np.float64]
 NEVER = 10**6
@@ -22,93 +23,111 @@ DEFAULT_TERM = 60  # months of a renewed loan whose row gives no term
 
 
 class RepaymentSchedule:
-    """Principal due by month for a table of loans, amounts ``(C, R)``.
+    """Principal due by month for a table of loans.
 
-    Bullet loans fall due at maturity; amortising ones in equal monthly instalments until maturity.
+    Bullet loans fall due at maturity; amortising ones in equal monthly instalments until maturity. Kept is what falls due within the horizon:
+    of bullet loans by month and group (the loans of one maturity, or of one term), of amortising ones the instalment and where parts of it end.
     """
 
     def __init__(self, loans: Contracts, ticks: int) -> None:
-        self.loans, self.ticks = loans, ticks
-        self.whole: RepaymentSchedule | None = None  # set in a part of a batch, with its columns
-        self.columns: NDArray[np.int64] | None = None
+        self.loans, self.ticks, self.width = loans, ticks, loans.replications
+        self.columns: NDArray[np.int64] | None = None  # in a part of a batch: its columns in what is kept
         self.is_amortising = loans.static["repayment"] == "amortising"
-        # A date in month m after the start falls due in tick m - 1 (tick 0 is the first month); overdue rows fall due at once.
-        self.maturity = np.clip(np.asarray(loans.static["maturity"], dtype=np.int64) - 1, 0, NEVER)
         terms = np.asarray(loans.static["new_term_months"], dtype=np.int64)
-        self.terms = np.where((terms > 0) & (terms < NEVER), terms, DEFAULT_TERM)
-        self._bullets: dict[int, Array] = {}
-        self._instalment_ends: dict[int, Array] = {}
+        self.months = {
+            # A date in month m after the start falls due in tick m - 1 (tick 0 is the first month); overdue rows fall due at once.
+            "maturity": np.clip(np.asarray(loans.static["maturity"], dtype=np.int64) - 1, 0, NEVER),
+            "term": np.where((terms > 0) & (terms < NEVER), terms, DEFAULT_TERM),
+        }
+        self._groups: dict[tuple[str, int], NDArray[np.int64]] = {
+            (sort, int(number)): np.flatnonzero((months == number) & ~self.is_amortising) for sort, months in self.months.items() for number in np.unique(months)
+        }
+        self._common: dict[Any, Any] = {}
+        self._bullets: dict[int, dict[tuple[str, int], Array]] = {}
         self._slow_rows = np.flatnonzero(self.is_amortising)
-        self.due_rows = self._slow_rows
-        self.instalment = np.zeros((loans.count, loans.replications))
-        for month in np.unique(self.maturity):
-            self._place(loans.principal, np.flatnonzero(self.maturity == month), int(month), int(month) + 1)
-        self._rows_by_maturity = [(int(month), np.flatnonzero(self.maturity == month)) for month in np.unique(self.maturity)]
-        self._rows_by_term = [(int(term), np.flatnonzero(self.terms == term)) for term in np.unique(self.terms)]
+        self.instalment = np.zeros((len(self._slow_rows), self.width))
+        self._instalment_ends: dict[int, Array] = {}
+        self._enter(loans.principal, np.arange(loans.count), "maturity", lambda maturity: (maturity, maturity + 1))
 
-    def add(self, lent: Array, tick: int) -> None:
-        """Enter new loans ``lent (C, R)`` granted in ``tick``: they run for the slot's term."""
-        for term, rows in self._rows_by_term:
-            self._place(lent, rows, tick + term, term)
+    def add(self, lent: Array, tick: int, rows: NDArray[np.int64]) -> None:
+        """Enter new loans ``lent (n, R)`` of ``rows (n,)`` granted in ``tick``: they run for the slot's term."""
+        self._enter(lent, rows, "term", lambda term: (tick + term, term))
 
-    def draw(self, drawn: Array, tick: int) -> None:
-        """Enter draws on commitments and lines ``drawn (C, R)``: they mature with the commitment, half a year on at the earliest."""
-        for maturity, rows in self._rows_by_maturity:
-            due_tick = max(maturity, tick + EARLIEST_REPAYMENT)
-            self._place(drawn, rows, due_tick, due_tick - tick)
+    def draw(self, drawn: Array, tick: int, rows: NDArray[np.int64]) -> None:
+        """Enter draws ``drawn (n, R)`` on commitments and lines: they mature with the commitment, half a year on at the earliest."""
+        self._enter(drawn, rows, "maturity", lambda maturity: (max(maturity, tick + EARLIEST_REPAYMENT), max(maturity - tick, EARLIEST_REPAYMENT)))
 
-    def _place(self, amounts: Array, rows: NDArray[np.int64], due_tick: int, months: int) -> None:
-        slow, bullet = rows[self.is_amortising[rows]], rows[~self.is_amortising[rows]]
-        schedule = self.whole or self
-        if len(bullet) and due_tick < self.ticks:
-            self._month(schedule._bullets, due_tick)[self._place_of(bullet)] += amounts[bullet]
-        if len(slow):
-            instalment = amounts[slow] / months
-            schedule.instalment[self._place_of(slow)] += instalment
-            if due_tick + 1 < self.ticks:
-                self._month(schedule._instalment_ends, due_tick + 1)[self._place_of(slow)] += instalment
+    def _enter(self, amounts: Array, rows: NDArray[np.int64], sort: str, ends: Callable[[int], tuple[int, int]]) -> None:
+        """Enter loans whose last repayment and number of instalments follow from their maturity or term (``sort``)."""
+        months = self.months[sort][rows]
+        for number in np.unique(months).tolist():
+            due_tick, instalments = ends(number)
+            chosen = np.flatnonzero(months == number)
+            is_slow = self.is_amortising[rows[chosen]]
+            slow, bullet = chosen[is_slow], chosen[~is_slow]
+            if len(bullet) and due_tick < self.ticks:
+                group = (sort, number)
+                month = self._bullets.setdefault(due_tick, {})
+                if group not in month:
+                    month[group] = np.zeros((len(self._groups[group]), self.width))
+                month[group][self._at(np.searchsorted(self._groups[group], rows[bullet]))] += amounts[bullet]
+            if len(slow):
+                instalment = amounts[slow] / instalments
+                place = self._at(np.searchsorted(self._slow_rows, rows[slow]))
+                self.instalment[place] += instalment
+                if due_tick + 1 < self.ticks:
+                    if due_tick + 1 not in self._instalment_ends:
+                        self._instalment_ends[due_tick + 1] = np.zeros_like(self.instalment)
+                    self._instalment_ends[due_tick + 1][place] += instalment
 
-    def _place_of(self, rows: NDArray[np.int64]) -> Any:
-        """Where rows stand in the arrays of the whole schedule: all columns, or those of the part."""
-        return (rows,) if self.columns is None else np.ix_(rows, self.columns)
+    def _at(self, place: NDArray[np.int64]) -> Any:
+        """An index of the rows ``place`` in what is kept: all columns, or those of the part."""
+        return place if self.columns is None else np.ix_(place, self.columns)
 
-    def _month(self, months: dict[int, Array], tick: int) -> Array:
-        if tick not in months:
-            months[tick] = np.zeros_like((self.whole or self).instalment)
-        return months[tick]
-
-    def due(self, tick: int) -> Array:
-        """Principal that falls due in ``tick``, at most what is owed, ``(C, R)``. To be asked once a tick, in order.
-
-        ``due_rows`` then names the rows where something may be due.
-        """
+    def due(self, tick: int) -> tuple[Selection, Array]:
+        """The loans of which principal may fall due in ``tick`` and how much, at most what is owed, ``(n, R)``. To be asked once a tick, in order."""
         ended = self._instalment_ends.pop(tick, None)
         if ended is not None:
             self.instalment -= ended
             np.maximum(self.instalment, 0.0, out=self.instalment)
-        bullets = self._bullets.pop(tick, None)
-        if bullets is None:
-            self.due_rows = self._slow_rows
-            due = np.zeros_like(self.instalment)
-            due[self._slow_rows] = np.minimum(self.instalment[self._slow_rows], self.loans.principal[self._slow_rows])
-            return due
-        self.due_rows = np.flatnonzero(self.is_amortising | (bullets > 0.0).any(axis=1))
-        due = self.instalment + bullets
-        np.minimum(due, self.loans.principal, out=due)
-        return due
+        bullets = []
+        is_due = self.is_amortising.copy()
+        for group, amounts in self._bullets.pop(tick, {}).items():
+            some = np.flatnonzero((amounts > 0.0).any(axis=1))
+            bullets.append((self._groups[group][some], amounts[some]))
+            is_due[self._groups[group][some]] = True
+        loans = self.loans.some(np.flatnonzero(is_due))
+        due = np.zeros((len(loans.rows), self.width))
+        due[loans.places(self._slow_rows)] = self.instalment
+        for rows, amounts in bullets:
+            due[loans.places(rows)] += amounts
+        return loans, np.minimum(due, self.loans.principal[loans.rows], out=due)
 
     def part(self, loans: Contracts, columns: NDArray[np.int64]) -> RepaymentSchedule:
-        """The schedule of some replications; months are cut only when :meth:`scale` asks for them."""
+        """The schedule of some replications, a window on what is kept for all."""
         part = copy.copy(self)
-        part.loans, part.whole, part.columns = loans, self, columns
+        part.loans, part.columns = loans, columns
         return part
 
     def scale(self, rows: NDArray[np.int64], factor: Array) -> None:
         """Shrink what is still to fall due of ``rows`` by ``factor (len(rows), R)`` after an early repayment."""
-        schedule = self.whole or self
-        place = self._place_of(rows)
-        for month in (schedule.instalment, *schedule._bullets.values(), *schedule._instalment_ends.values()):
-            month[place] *= factor
+        places, chosen = self._shared_rows("slow", self._slow_rows, rows)
+        if len(places):
+            for amounts in (self.instalment, *self._instalment_ends.values()):
+                amounts[self._at(places)] *= factor[chosen]
+        for month in self._bullets.values():
+            for group, amounts in month.items():
+                places, chosen = self._shared_rows(group, self._groups[group], rows)
+                if len(places):
+                    amounts[self._at(places)] *= factor[chosen]
+
+    def _shared_rows(self, name: Any, group: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the rows that are in both stand in ``group`` and in ``rows``; kept by ``name``, as the same few rows are asked for each time."""
+        key = (name, rows.tobytes())
+        if key not in self._common:
+            self._common[key] = np.intersect1d(group, rows, return_indices=True)[1:]
+        found: tuple[NDArray[np.int64], NDArray[np.int64]] = self._common[key]
+        return found
 
 
 class DeliverySchedule:

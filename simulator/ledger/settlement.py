@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simulator.ledger.batches import Part
 from simulator.ledger.books import Books
-from simulator.ledger.contracts import Contracts
+from simulator.ledger.contracts import Contracts, Selection
 from simulator.ledger.postings import Ledger
 from simulator.networks.clearing import EdgeNetwork
 
@@ -85,9 +85,11 @@ class Settlement:
         never_short[[books.government, books.outside]] = True
         self._unlimited = np.where(never_short, UNLIMITED, 0.0)
 
-    def accrue(self, ledger: Ledger, interest: Array, dearer: Array, principal_due: Array, invoices: Array, rents: Array, operating: Array) -> None:
-        """Enter what falls due: ``interest`` of which ``dearer`` is the part above the slot's opening rate, ``principal_due`` (C, R);
-        ``invoices`` (O, R), ``rents`` (L, R), ``operating`` bills (N, R). Everything becomes arrears until it is paid."""
+    def accrue(
+        self, ledger: Ledger, interest: Array, dearer: Array, due: Selection, principal_due: Array, invoices: Array, rents: Array, operating: Array
+    ) -> None:
+        """Enter what falls due: ``interest`` of which ``dearer`` is the part above the slot's opening rate (C, R), ``principal_due`` of the
+        loans ``due`` (n, R), ``invoices`` (O, R), ``rents`` (L, R), ``operating`` bills (N, R). Everything becomes arrears until it is paid."""
         books = self.books
         loans = books.loans
         ledger.cost_debtors("loans", "funding", dearer)
@@ -98,9 +100,8 @@ class Settlement:
         income[books.outside] += ledger.sum(operating)[0]
         ledger.post("ordinary", income)
         loans.arrears[...] += interest
-        loans.arrears[...] += principal_due
-        loans.principal[...] -= principal_due
-        np.maximum(loans.principal, 0.0, out=loans.principal)
+        loans.arrears[due.rows] += principal_due
+        loans.principal[due.rows] = np.maximum(loans.principal[due.rows] - principal_due, 0.0)
         books.orders.arrears[...] += invoices
         books.leases.arrears[...] += rents
         books["operating_arrears"][...] += operating
@@ -175,11 +176,9 @@ class Settlement:
         paid = cleared.paid
         if len(self.lines):
             funded = np.minimum(paid[lines_from:], loans.undrawn[self.lines])
-            new_loans = np.zeros_like(loans.principal)
-            new_loans[self.lines] = funded
             loans.undrawn[self.lines] -= funded
-            ledger.lend(new_loans)
-            books.repayments.draw(new_loans, books.tick)
+            ledger.lend(loans.some(self.lines), funded)
+            books.repayments.draw(funded, books.tick, self.lines)
         bills = paid[bills_from:lines_from]
         flow = np.zeros_like(books["cash"])
         flow[self.payers] -= bills

@@ -18,9 +18,8 @@ Array = NDArray[np.float64]
 def incidence(members: NDArray[np.int64], agents: int) -> sparse.csr_matrix:
     """The 0/1 matrix ``(agents, contracts)`` whose product with amounts ``(contracts, R)`` sums them by member."""
     count = len(members)
-    matrix = sparse.csr_matrix((np.ones(count), (members, np.arange(count))), shape=(agents, count))
-    matrix.sort_indices()
-    return matrix
+    starts = np.concatenate([[0], np.cumsum(np.bincount(members, minlength=agents))])
+    return sparse.csr_matrix((np.ones(count), np.argsort(members, kind="stable"), starts), shape=(agents, count))
 
 
 @lru_cache(maxsize=64)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
+from simulator.ledger.contracts import Selection, Ties
 from simulator.ledger.postings import Ledger
-from simulator.ledger.sums import incidence
 from simulator.markets import pledges
 
 Array = NDArray[np.float64]
@@ -29,11 +29,10 @@ class CreditMarket:
         weight = np.where(open_slot, loans.principal[:, 0] + 0.05 * np.maximum(loans.undrawn[:, 0], 0.0) + 1e-3, 0.0)[:, None]
         by_borrower = loans.of_debtor(loans.by_debtor(weight))
         self.slot_share = np.where(by_borrower > 0.0, weight / np.maximum(by_borrower, 1e-12), 0.0)
-        self.is_open = open_slot.astype(np.float64)[:, None]
+        self.open_rows = np.flatnonzero(open_slot)
         kind = loans.static["kind"]
         self.is_line = np.isin(kind, ("credit_line", "facility"))[:, None].astype(np.float64)
-        self.committed_rows = np.flatnonzero((loans.undrawn[:, 0] > 0.0) & (self.is_line[:, 0] == 0.0))
-        self.committed_matrix = incidence(loans.debtor[self.committed_rows], books.agents)
+        self.committed = loans.some(np.flatnonzero((loans.undrawn[:, 0] > 0.0) & (self.is_line[:, 0] == 0.0)))
         self.is_facility = (kind == "facility")[:, None].astype(np.float64)
         collateral = loans.static["collateral"]
         self.is_asset_backed = np.isin(collateral, ("accelerators", "data_centre"))[:, None].astype(np.float64)
@@ -42,16 +41,16 @@ class CreditMarket:
         self.loss_weight = (loss / max(1.0 - books.macro["recovery_unsecured"], 1e-6))[:, None]
         self.offset: Array | None = None
 
-    def offered_spread(self, books: Books) -> Array:
-        """Spread over the policy rate that each slot offers, ``(C, R)``.
+    def offered_spread(self, books: Books, rows: NDArray[np.int64] | None = None) -> Array:
+        """Spread over the policy rate that each slot offers (those of ``rows``, where given), ``(C, R)``.
 
         Rule: lender's funding spread + expected loss (the CDS, by seniority) + external finance premium ``χ ln(assets / equity)``.
         """
-        loans = books.loans
-        spread = loans.of_debtor(books.through("spread", "cds"))
-        spread *= self.loss_weight
-        spread += loans.of_debtor(books["finance_premium"])
-        spread += loans.of_holder(books["funding_spread"] + books.levers["lender.funding_spread"])
+        slots: Ties = books.loans if rows is None else books.loans.some(rows)
+        spread = slots.of_debtor(books.through("spread", "cds"))
+        spread *= self.loss_weight if rows is None else self.loss_weight[rows]
+        spread += slots.of_debtor(books["finance_premium"])
+        spread += slots.of_holder(books["funding_spread"] + books.levers["lender.funding_spread"])
         return spread
 
     def calibrate(self, books: Books) -> None:
@@ -60,8 +59,8 @@ class CreditMarket:
         given = books.loans.rate_at_start != 0.0
         self.offset = np.where(given, start - self.offered_spread(books)[:, :1], 0.0)
 
-    def lend(self, books: Books, ledger: Ledger, principal_due: Array) -> Array:
-        """Grant draws, renewals and new loans; returns the part of ``principal_due (C, R)`` that is renewed.
+    def lend(self, books: Books, ledger: Ledger, due: Selection, principal_due: Array) -> Array:
+        """Grant draws, renewals and new loans; returns the part of ``principal_due (n, R)`` of the loans ``due`` that is renewed, ``(n, R)``.
 
         Every loan but the emergency facility may be renewed with its lender, under the same test as a new one.
         Committed loans are drawn first, as the borrower builds. Then requests go to the listed slots; each lender's room is rationed pro rata.
@@ -70,76 +69,88 @@ class CreditMarket:
         accepted = books["credit_standing"]
         appetite = books.levers["lender.risk_appetite"]
         drawn = self._draw_commitments(books)
-        pledges.limit_to_pledges(books, drawn)
-        due = books.repayments.due_rows
-        renewing = (np.minimum(appetite, 1.0) * books["renewal_room"])[loans.holder[due]]
-        renewing *= accepted[loans.debtor[due]]
-        renewing *= 1.0 - self.is_facility[due]
-        renewed = np.zeros_like(principal_due)
-        renewed[due] = principal_due[due] * renewing
-        refused = books["principal_due"] - loans.by_debtor(renewed)
-        rest = np.maximum(books["planned_borrowing"] + ASKED_ELSEWHERE * refused - loans.by_debtor(drawn), 0.0)
+        renewed = principal_due * due.of_holder(np.minimum(appetite, 1.0) * books["renewal_room"])
+        renewed *= due.of_debtor(accepted)
+        renewed *= 1.0 - self.is_facility[due.rows]
+        refused = books["principal_due"] - due.by_debtor(renewed)
+        rest = np.maximum(books["planned_borrowing"] + ASKED_ELSEWHERE * refused - self.committed.by_debtor(drawn), 0.0)
         room_of_borrower = np.maximum(books.levers["borrower.leverage_cap"] * books["total_assets"] - books["debt"], 0.0)
         rest = np.minimum(rest, room_of_borrower) * accepted
-        asked = loans.of_debtor(rest)
-        asked *= self.slot_share
-        asked *= loans.of_holder(appetite * books["alive"])
-        secured = loans.by_debtor(asked * self.is_asset_backed)
-        purchase = books["planned_investment"] * (1.0 - 0.3 - books.levers["collateral.haircut"])
-        backed = np.minimum(1.0, (np.maximum(books["secured_room"], 0.0) + np.maximum(purchase, 0.0)) / np.maximum(secured, 1e-9))
-        cut = loans.of_debtor(1.0 - backed)
-        cut *= self.is_asset_backed
-        cut *= asked
-        asked -= cut
-        pledges.limit_to_pledges(books, asked, drawn)
-        rationed = np.minimum(1.0, books["lending_room"] / np.maximum(loans.by_holder(asked), 1e-9))
-        asked *= loans.of_holder(rationed)
-        asked *= asked > DUST
-        granted = asked
-        fresh = granted + drawn if drawn.any() else granted
-        by_borrower = loans.by_debtor(fresh)
-        raise_liquidity(books, ledger, loans.by_holder(fresh))
-        self._reprice(books, fresh, renewed)
-        loans.undrawn[...] -= drawn
-        ledger.lend(fresh)
-        books.repayments.add(granted + renewed, books.tick)
+        # Most borrowers ask for nothing in most months: only the slots of those who ask somewhere in the batch are worked on.
+        asking = loans.some(self.open_rows[rest.any(axis=1)[loans.debtor[self.open_rows]]])
+        granted = self._granted(books, asking, rest, appetite * books["alive"], drawn)
+        slots, fresh = asking, granted
         if drawn.any():
-            books.repayments.draw(drawn, books.tick)
+            slots = loans.some(np.union1d(asking.rows, self.committed.rows))
+            fresh = np.zeros((len(slots.rows), books.replications))
+            fresh[slots.places(asking.rows)] = granted
+            fresh[slots.places(self.committed.rows)] += drawn
+            loans.undrawn[self.committed.rows] -= drawn
+            books.repayments.draw(drawn, books.tick, self.committed.rows)
+        by_borrower = slots.by_debtor(fresh)
+        raise_liquidity(books, ledger, slots.by_holder(fresh))
+        self._reprice(books, slots, fresh, due, renewed)
+        ledger.lend(slots, fresh)
+        books.repayments.add(granted, books.tick, asking.rows)
+        books.repayments.add(renewed, books.tick, due.rows)
         ledger.set_column("new_credit", by_borrower)
-        books.series["new_credit"] = ledger.sum(fresh)
+        books.series["new_credit"] = ledger.sum(by_borrower)
         return renewed
 
-    def _draw_commitments(self, books: Books) -> Array:
-        """Draws on committed loans as the borrower builds, ``(C, R)``."""
-        loans = books.loans
-        drawn: Array = np.zeros_like(loans.undrawn)
-        rows = self.committed_rows
-        if len(rows):
-            wanted = np.maximum(books["planned_borrowing"], books["planned_investment"])
-            committed = loans.undrawn[rows] * books["alive"][loans.holder[rows]]
-            pool = self.committed_matrix @ committed
-            share = np.minimum(wanted / np.maximum(pool, 1e-9), 1.0) * (books["months_in_arrears"] < 1.0) * books["alive"]
-            part = committed * share[loans.debtor[rows]]
-            drawn[rows] = np.where(part > DUST, part, 0.0)
-        return drawn
+    def _granted(self, books: Books, asking: Selection, wanted: Array, appetite: Array, drawn: Array) -> Array:
+        """New loans of the slots ``asking`` whose borrowers want ``wanted (N, R)``, as collateral and the lenders' room allow, ``(n, R)``.
 
-    def _reprice(self, books: Books, fresh: Array, renewed: Array) -> None:
-        """A slot's rate is the average of old and new, weighted by principal."""
+        ``drawn`` on committed loans uses up pledges first.
+        """
+        asked = asking.of_debtor(wanted)
+        asked *= self.slot_share[asking.rows]
+        asked *= asking.of_holder(appetite)
+        backed = np.flatnonzero(self.is_asset_backed[asking.rows, 0])
+        if len(backed):
+            on_assets, requests = books.loans.some(asking.rows[backed]), asked[backed]
+            purchase = books["planned_investment"] * (1.0 - 0.3 - books.levers["collateral.haircut"])
+            value = np.maximum(books["secured_room"], 0.0) + np.maximum(purchase, 0.0)
+            asked[backed] = requests * on_assets.of_debtor(np.minimum(1.0, value / np.maximum(on_assets.by_debtor(requests), 1e-9)))
+        pledges.limit_to_pledges(books, asking, asked, self.committed, drawn)
+        asked *= asking.of_holder(np.minimum(1.0, books["lending_room"] / np.maximum(asking.by_holder(asked), 1e-9)))
+        asked *= asked > DUST
+        return asked
+
+    def _draw_commitments(self, books: Books) -> Array:
+        """Draws on the committed loans as the borrower builds, ``(n, R)``."""
+        committed = self.committed
+        wanted = np.maximum(books["planned_borrowing"], books["planned_investment"])
+        undrawn = books.loans.undrawn[committed.rows] * committed.of_holder(books["alive"])
+        share = np.minimum(wanted / np.maximum(committed.by_debtor(undrawn), 1e-9), 1.0) * (books["months_in_arrears"] < 1.0) * books["alive"]
+        part: Array = undrawn * committed.of_debtor(share)
+        return np.where(part > DUST, part, 0.0)
+
+    def _reprice(self, books: Books, slots: Selection, fresh: Array, due: Selection, renewed: Array) -> None:
+        """A slot's rate is the average of old and new, weighted by principal; ``fresh`` and ``renewed (n, R)`` are new."""
         loans = books.loans
-        new = fresh + renewed
-        rows = np.flatnonzero(new.any(axis=1))
+        rows = np.union1d(slots.rows, due.rows)
         if not len(rows):
             return
-        offered = self.offered_spread(books)[rows]
+        every = loans.some(rows)
+        new = np.zeros((len(rows), books.replications))
+        new[every.places(slots.rows)] = fresh
+        at_due = every.places(due.rows)
+        new[at_due] += renewed
+        offered = self.offered_spread(books, rows)
         if self.offset is not None:
             offered += self.offset[rows]
         offered += (1.0 - loans.is_floating[rows]) * books.series["policy_rate"]
         np.maximum(offered, 0.0, out=offered)
-        new = new[rows]
-        kept = np.maximum(loans.principal[rows] - renewed[rows], 0.0)
+        weight = loans.principal[rows]
+        weight[at_due] = np.maximum(weight[at_due] - renewed, 0.0)
+        weight += new
+        np.maximum(weight, 1e-12, out=weight)
+        new /= weight
         rate = loans.rate[rows]
-        weight = np.maximum(kept + new, 1e-12)
-        loans.rate[rows] = np.where(new > 0.0, (kept * rate + new * offered) / weight, rate)
+        offered -= rate
+        offered *= new
+        rate += offered
+        loans.rate[rows] = rate
 
 
 def raise_cash_for_dues(books: Books, ledger: Ledger) -> None:

@@ -162,9 +162,7 @@ class MarginDesk:
     def _prepay(self, books: Books, ledger: Ledger, amounts: Array, rows: NDArray[np.int64]) -> None:
         """Repay loans early; what is still to fall due shrinks in proportion."""
         before = books.loans.principal[rows].copy()
-        every = np.zeros_like(books.loans.principal)
-        every[rows] = amounts
-        ledger.repay(every)
+        ledger.repay(books.loans.some(rows), amounts)
         books.repayments.scale(rows, np.where(before > 0.0, books.loans.principal[rows] / np.maximum(before, 1e-12), 1.0))
 
     def _accelerate(self, books: Books, amounts: Array, rows: NDArray[np.int64]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
+from simulator.ledger.contracts import Selection
 
 Array = NDArray[np.float64]
 
@@ -68,24 +69,31 @@ def pledged_values(books: Books, rows: NDArray[np.int64]) -> Array:
     return value
 
 
-def limit_to_pledges(books: Books, asked: Array, drawn: Array | None = None) -> None:
-    """Cut new loans ``asked (C, R)``, in place, to what their pledge still carries beside ``drawn (C, R)``, other new loans of the tick.
+def limit_to_pledges(books: Books, slots: Selection, asked: Array, drawing: Selection | None = None, drawn: Array | None = None) -> None:
+    """Cut new loans ``asked (n, R)`` in ``slots``, in place, to what their pledge still carries beside ``drawn`` of the loans ``drawing``.
 
     Receivables: a borrowing base, haircut receivables less what is drawn on them, shared in proportion. Shares: haircut value of the pledge, and
     never above the level to which a call would have to be cured.
     """
     loans = books.loans
-    rows = books.receivable_rows
-    if len(rows) and asked[rows].any():
-        used = loans.principal[rows] + loans.arrears[rows]
-        used = books.receivable_debtor_matrix @ (used if drawn is None else used + drawn[rows])
-        wanted = books.receivable_debtor_matrix @ asked[rows]
+    if drawn is not None and not drawn.any():
+        drawn = None
+    at = np.flatnonzero(np.isin(slots.rows, books.receivable_rows))
+    if len(at) and asked[at].any():
+        every, some = loans.some(books.receivable_rows), loans.some(slots.rows[at])
+        used = every.by_debtor(loans.principal[every.rows] + loans.arrears[every.rows])
+        if drawn is not None and drawing is not None:
+            shared = np.flatnonzero(np.isin(drawing.rows, books.receivable_rows))
+            used += loans.some(drawing.rows[shared]).by_debtor(drawn[shared])
         room = np.maximum(receivables(books) * (1.0 - haircut(books, "receivables")) - used, 0.0)
-        asked[rows] *= np.minimum(1.0, room / np.maximum(wanted, 1e-12))[loans.debtor[rows]]
-    rows = books.pledge_rows
-    if len(rows) and asked[rows].any():
-        room = share_room(books, rows)
-        asked[rows] = np.minimum(asked[rows], room if drawn is None else np.maximum(room - drawn[rows], 0.0))
+        asked[at] *= some.of_debtor(np.minimum(1.0, room / np.maximum(some.by_debtor(asked[at]), 1e-12)))
+    at = np.flatnonzero(np.isin(slots.rows, books.pledge_rows))
+    if len(at) and asked[at].any():
+        room = share_room(books, slots.rows[at])
+        if drawn is not None and drawing is not None:
+            _, mine, others = np.intersect1d(slots.rows[at], drawing.rows, return_indices=True)
+            room[mine] = np.maximum(room[mine] - drawn[others], 0.0)
+        asked[at] = np.minimum(asked[at], room)
 
 
 def share_room(books: Books, rows: NDArray[np.int64]) -> Array:
