@@ -97,8 +97,8 @@ class Contracts(Ties):
         self.ids: tuple[str, ...] = tuple(table.ids)
         self.static: dict[str, NDArray[Any]] = dict(table.columns)
         self.count, self.replications = len(self.ids), replications
-        parties = (np.ascontiguousarray(table.columns[party], dtype=np.int64) for party in (holder, debtor))
-        super().__init__(*parties, agents)
+        owner, owing = (np.ascontiguousarray(table.columns[party], dtype=np.int64) for party in (holder, debtor))
+        super().__init__(owner, owing, agents)
         self.net_matrix  # noqa: B018 - made here, with the two that it is made of, so that parts of a batch share them
         self.state: dict[str, Array] = {}
         self._selections: dict[bytes, Selection] = {}  # shared by the parts of a batch

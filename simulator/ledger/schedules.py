@@ -40,7 +40,9 @@ class RepaymentSchedule:
             "term": np.where((terms > 0) & (terms < NEVER), terms, DEFAULT_TERM),
         }
         self._groups: dict[tuple[str, int], NDArray[np.int64]] = {
-            (sort, int(number)): np.flatnonzero((months == number) & ~self.is_amortising) for sort, months in self.months.items() for number in np.unique(months)
+            (sort, number): np.flatnonzero((months == number) & ~self.is_amortising)
+            for sort, months in self.months.items()
+            for number in np.unique(months).tolist()
         }
         self._common: dict[Any, Any] = {}
         self._bullets: dict[int, dict[tuple[str, int], Array]] = {}

@@ -77,7 +77,7 @@ class CreditMarket:
         room_of_borrower = np.maximum(books.levers["borrower.leverage_cap"] * books["total_assets"] - books["debt"], 0.0)
         rest = np.minimum(rest, room_of_borrower) * accepted
         # Most borrowers ask for nothing in most months: only the slots of those who ask somewhere in the batch are worked on.
-        asking = loans.some(self.open_rows[rest.any(axis=1)[loans.debtor[self.open_rows]]])
+        asking = loans.some(self.open_rows[np.any(rest, axis=1)[loans.debtor[self.open_rows]]])
         granted = self._granted(books, asking, rest, appetite * books["alive"], drawn)
         slots, fresh = asking, granted
         if drawn.any():

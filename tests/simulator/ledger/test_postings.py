@@ -142,10 +142,10 @@ def test_a_loan_creates_deposits_at_a_bank_and_repayment_destroys_them(small_mod
     )
     books = model.books
     before = float(books["deposits"][row(model, "main_bank"), 0])
-    model.ledger.lend(np.full((1, 1), 25.0))
+    model.ledger.lend(model.books.loans.some(np.arange(1)), np.full((1, 1), 25.0))
     assert books["deposits"][row(model, "main_bank"), 0] == before + 25.0
     assert books["cash"][row(model, "cloud"), 0] == 55.0
-    model.ledger.repay(np.full((1, 1), 35.0))
+    model.ledger.repay(model.books.loans.some(np.arange(1)), np.full((1, 1), 35.0))
     assert books["deposits"][row(model, "main_bank"), 0] == before - 10.0
     check(books, model.ledger)
 
@@ -153,7 +153,7 @@ def test_a_loan_creates_deposits_at_a_bank_and_repayment_destroys_them(small_mod
 def test_a_fund_lends_only_money_that_it_has(small_model: Build) -> None:
     model = build(small_model)
     deposits = float(model.books["deposits"][row(model, "main_bank"), 0])
-    model.ledger.lend(np.full((1, 1), 25.0))
+    model.ledger.lend(model.books.loans.some(np.arange(1)), np.full((1, 1), 25.0))
     check(model.books, model.ledger)
     assert model.books["cash"][[row(model, "fund"), row(model, "cloud")], 0].tolist() == [25.0, 55.0]
     assert model.books["deposits"][row(model, "main_bank"), 0] == deposits

@@ -37,16 +37,24 @@ def single_loan(amount: float, first_tick: int, last_tick: int, is_amortising: b
     return due[:ticks]
 
 
+def all_due(schedule: RepaymentSchedule, tick: int) -> np.ndarray:
+    """What falls due in ``tick``, a row for every loan."""
+    some, amounts = schedule.due(tick)
+    due = np.zeros_like(schedule.loans.principal)
+    due[some.rows] = amounts
+    return due
+
+
 def repaid(schedule: RepaymentSchedule, events: dict[int, list[tuple[str, np.ndarray]]], ticks: int = TICKS) -> np.ndarray:
     """Step through the months as a model does: what falls due is asked first, and paid; then new loans and draws are entered."""
     loans, months = schedule.loans, []
     for tick in range(ticks):
-        due = schedule.due(tick)
+        due = all_due(schedule, tick)
         loans.principal[...] -= due
         months.append(due)
         for sort, amounts in events.get(tick, []):
             loans.principal[...] += amounts
-            getattr(schedule, sort)(amounts, tick)
+            getattr(schedule, sort)(amounts, tick, np.arange(loans.count))
     return np.stack(months)
 
 
@@ -114,7 +122,7 @@ def test_an_early_repayment_shrinks_what_is_still_to_come_in_proportion(maturity
     schedule = RepaymentSchedule(loans, TICKS)
     months = []
     for tick in range(TICKS):
-        due = schedule.due(tick)
+        due = all_due(schedule, tick)
         loans.principal[...] -= due
         months.append(due[:, 0])
         if tick == when:
@@ -129,7 +137,7 @@ def test_no_more_falls_due_than_is_owed() -> None:
     loans = slots([10.0], [5], ["bullet"], [12])
     schedule = RepaymentSchedule(loans, TICKS)
     loans.principal[...] = 4.0  # written down, say
-    assert [float(schedule.due(tick)[0, 0]) for tick in range(6)] == [0.0, 0.0, 0.0, 0.0, 4.0, 0.0]
+    assert [float(all_due(schedule, tick)[0, 0]) for tick in range(6)] == [0.0, 0.0, 0.0, 0.0, 4.0, 0.0]
 
 
 def test_the_horizon_does_not_change_what_falls_due_within_it() -> None:

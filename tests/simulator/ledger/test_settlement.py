@@ -34,7 +34,7 @@ def settle(model: ContagionModel, *, interest: Any = (), principal: Any = (), in
         operating[books.ids.index(agent)] = amount
     model.settlement.accrue(
         model.ledger, dues(model, "loans", loans), np.zeros((books.loans.count, books.replications)),
-        dues(model, "loans", [*principal] or [0.0] * books.loans.count),
+        books.loans.some(np.arange(books.loans.count)), dues(model, "loans", [*principal] or [0.0] * books.loans.count),
         dues(model, "orders", [*invoices] or [0.0] * books.orders.count),
         dues(model, "leases", [*rents] or [0.0] * books.leases.count), operating,
     )  # fmt: skip
@@ -44,6 +44,12 @@ def settle(model: ContagionModel, *, interest: Any = (), principal: Any = (), in
 
 def of(model: ContagionModel, column: str, agent: str) -> float:
     return float(model.books[column][model.books.ids.index(agent), 0])
+
+
+def falls_due(model: ContagionModel, tick: int, row: int) -> float:
+    """Principal of a loan that falls due in ``tick``."""
+    loans, due = model.books.repayments.due(tick)
+    return float(np.add.reduce(due[loans.rows == row, 0]))
 
 
 def chain(small_model: Build, **given: Any) -> ContagionModel:
@@ -116,7 +122,7 @@ def test_a_credit_line_is_drawn_as_far_as_cash_falls_short_and_becomes_debt(smal
 def test_a_drawn_line_falls_due_like_any_loan(small_model: Build) -> None:
     model = chain(small_model, lines=[{"lender": "main_bank", "borrower": "a", "undrawn": 7.0, "maturity": 20, **LINE}], horizon_months=24)
     settle(model, interest=[6.0, 0.0], invoices=[8.0])
-    due = [float(model.books.repayments.due(tick)[1, 0]) for tick in range(1, 24)]
+    due = [falls_due(model, tick, 1) for tick in range(1, 24)]
     assert sum(due) == pytest.approx(4.0)
     assert due[18] == pytest.approx(4.0)  # a maturity of month 20 is tick 19
 

@@ -49,9 +49,10 @@ def lend(model: ContagionModel, wanted: float) -> tuple[np.ndarray, np.ndarray]:
     books = model.books
     books["planned_borrowing"][books.ids.index("cloud")] = wanted
     before = books.loans.principal.copy()
-    due = books.repayments.due(books.tick)
-    books["principal_due"][...] = books.loans.by_debtor(due)
-    renewed = model.credit.lend(books, model.ledger, due)
+    due, amounts = books.repayments.due(books.tick)
+    books["principal_due"][...] = due.by_debtor(amounts)
+    renewed = np.zeros_like(before)
+    renewed[due.rows] = model.credit.lend(books, model.ledger, due, amounts)
     check(books, model.ledger)
     return books.loans.principal - before, renewed
 
@@ -175,7 +176,7 @@ def test_undrawn_commitments_are_drawn_as_the_borrower_builds(small_model: Build
     books = model.books
     standing(model)
     books["planned_investment"][books.ids.index("spv")] = 7.0
-    model.credit.lend(books, model.ledger, books.repayments.due(0))
+    model.credit.lend(books, model.ledger, *books.repayments.due(0))
     check(books, model.ledger)
     assert books.loans.principal[0, 0] == pytest.approx(7.0)
     assert books.loans.undrawn[0, 0] == pytest.approx(43.0)

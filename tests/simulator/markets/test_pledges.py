@@ -11,6 +11,7 @@ import pytest
 from scenarios.changes import Change
 from simulator.engine.model import ContagionModel
 from simulator.engine.randomness import Quiet
+from simulator.ledger.contracts import Selection
 from simulator.markets import pledges
 from simulator.markets.compute import OBSOLESCENCE
 
@@ -44,12 +45,17 @@ def test_machines_and_buildings_have_their_own_haircuts(small_model: Build) -> N
     assert pledges.secured_room(model.books)[row(model, "firm"), 0] == pytest.approx(room - 10.0)
 
 
+def every(model: ContagionModel) -> Selection:
+    """All loans, as slots."""
+    return model.books.loans.some(np.arange(model.books.loans.count))
+
+
 @pytest.mark.parametrize(("listed", "haircut"), [(True, "haircut_listed"), (False, "haircut_unlisted")])
 def test_new_loans_on_shares_stop_at_the_haircut_value_of_the_pledge(small_model: Build, listed: bool, haircut: str) -> None:
     model = borrower(small_model, "shares", listed=listed)
     model.books.loans.principal[...] = 2.0
     asked = np.full_like(model.books.loans.principal, 99.0)
-    pledges.limit_to_pledges(model.books, asked)
+    pledges.limit_to_pledges(model.books, every(model), asked)
     assert asked[0, 0] == pytest.approx(20.0 * (1.0 - model.books.macro[haircut]) - 2.0)
 
 
@@ -57,7 +63,7 @@ def test_no_new_loan_is_called_at_once(small_model: Build) -> None:
     model = borrower(small_model, "shares")
     model.books.macro["haircut_listed"] = 0.0
     asked = np.full_like(model.books.loans.principal, 99.0)
-    pledges.limit_to_pledges(model.books, asked)
+    pledges.limit_to_pledges(model.books, every(model), asked)
     assert 10.0 + asked[0, 0] == pytest.approx(pledges.CURE * 0.8 * 20.0)
 
 
@@ -67,10 +73,10 @@ def test_a_borrowing_base_is_haircut_receivables_less_what_is_drawn(small_model:
     books["contracted_now"][row(model, "firm")] = 80.0
     base = 80.0 * pledges.RECEIVABLE_MONTHS / 12.0 * (1.0 - books.macro["haircut_receivables"])
     asked = np.full_like(books.loans.principal, 99.0)
-    pledges.limit_to_pledges(books, asked)
+    pledges.limit_to_pledges(books, every(model), asked)
     assert asked[0, 0] == pytest.approx(base - 10.0)
     asked = np.full_like(books.loans.principal, 99.0)
-    pledges.limit_to_pledges(books, asked, np.full_like(asked, 1.5))
+    pledges.limit_to_pledges(books, every(model), asked, every(model), np.full_like(asked, 1.5))
     assert asked[0, 0] == pytest.approx(base - 11.5)
 
 
