@@ -19,6 +19,9 @@ Q_RESPONSE = 0.03  # share of capacity per unit of relative q (Hayashi estimates
 BUILD_MONTHS = 9.0  # from delivered chips to capacity in service (assumption, 6-15)
 SLACK = 1.25  # sales per unit of capacity at full use, against those at the start (assumption, 1.1-1.5)
 EQUITY_BARRIER = 0.03  # market value under this part of debt is no equity (assumption, 0.01-0.1)
+STRESS_TEST_COST = 0.00003  # yearly, per unit of assets: large US banks spend about 0.1 USD bn on each 2,000 USD bn (assumption, 0.00001-0.0001)
+DISCLOSURE_COST = 0.0003  # yearly, per unit of assets: valuations, audits, reports (review: [leuz_wysocki2016]; assumption, 0.0001-0.001)
+STRESSED_LEVERAGE = 0.75  # market leverage that a firm may reach in a simulated stress (assumption, 0.6-0.85)
 LIQUID_MONTHS = 12.0  # cash beyond the buffer that a firm is willing to spend within a year
 
 
@@ -26,6 +29,7 @@ class Firm(Issuer):
     """A firm: earns from customers outside the model and from contracts, invests, borrows, and may fail."""
 
     automates: ClassVar[bool] = False  # whether the robot tax falls on the firm's revenue
+    discloses: ClassVar[bool] = True  # whether disclosure of circular revenue and private marks falls on it
 
     operating_arrears = Stock("USD bn", "overdue wages, taxes and bills")
     demand = Stock("index, 1 at the start", "level of outside demand")
@@ -244,9 +248,43 @@ class Firm(Issuer):
 
     @rule("USD bn")
     def payout(self) -> Array:
-        """Dividends and buybacks of the tick, USD bn, (n, R). Rule: a share of cash flow after investment, none while cash is short."""
+        """Dividends and buybacks of the tick, USD bn, (n, R).
+
+        Rule: a share of cash flow after investment, none while cash is short or after a failed stress test.
+        """
         free = self.cash_flow - self.planned_investment
-        return np.where(self.cash > self.cash_floor, self.payout_share * np.maximum(free, 0.0), 0.0) * self.alive
+        is_free = (self.cash > self.cash_floor) & (self.stress_test_failed < 1.0)
+        return np.where(is_free, self.payout_share * np.maximum(free, 0.0), 0.0) * self.alive
+
+    stress_test_failed = Flow("0 or 1", "1 while the firm would not survive the supervisor's simulated stress")
+
+    @rule("USD bn")
+    def regulatory_cost(self) -> Array:
+        """What stress tests and disclosure cost the firm this tick, USD bn, (n, R). Rule: yearly shares of its assets; lenders need not disclose."""
+        yearly = STRESS_TEST_COST * (self.lever("supervision.stress_test") > 0.0)
+        if self.discloses:
+            yearly = yearly + DISCLOSURE_COST * self.lever("market.disclosure")
+        return yearly * self.total_assets * self.years_per_tick * self.alive
+
+    @rule("USD bn")
+    def deleveraging(self) -> Array:
+        """Debt that the firm repays ahead of time this tick, USD bn, (n, R).
+
+        Rule: after a failed stress test a twelfth of the cash beyond the buffer, at most all debt.
+        """
+        spare = np.maximum(self.cash - self.cash_floor, 0.0)
+        return np.minimum(spare / LIQUID_MONTHS, self.debt) * self.stress_test_failed * self.alive
+
+    @rule("0 or 1")
+    def fails_stress_test(self) -> Array:
+        """Whether the firm fails the supervisor's simulated stress, (n, R).
+
+        Rule: debt over debt and what is left of equity after the simulated fall is above STRESSED_LEVERAGE. Source: form of the supervisory stress
+        tests of banks ([hirtle_lehnert2015]), on market leverage.
+        """
+        kept = 1.0 - self.lever("supervision.stress_test")
+        equity = np.where(self.is_issuer > 0.0, self.market_value, np.maximum(self.book_net_worth, 0.0)) * kept
+        return (self.debt > STRESSED_LEVERAGE * (self.debt + equity)) * self.alive
 
     @rule("0 or 1")
     def is_insolvent(self) -> Array:

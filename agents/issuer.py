@@ -56,6 +56,10 @@ class Issuer(EconomicAgent):
     market_beta = Parameter("number", "loading of the share return on the market factor")
     ai_beta = Parameter("number", "loading of the share return on the AI factor")
     is_issuer = Parameter("0 or 1", "whether the agent has shares")
+    total_assets = Flow("USD bn", "book assets at the start of the tick")
+    public_backing = Flow("share", "part of its credit losses that lenders expect the government to bear")
+    news_of_disclosure = Flow("log points", "move of its value because circular revenue becomes visible")
+    news_of_circularity = Flow("log points", "move of its value because disclosed circular revenue changed")
 
     @property
     def market_value(self) -> Array:
@@ -89,29 +93,30 @@ class Issuer(EconomicAgent):
     @rule("log points")
     def return_by_shock(self) -> Array:
         """Return by what shocks and policies themselves move, log points, (n, R). Rule: surprises of the policy rate by duration, of demand levers by
-        their part of sales, and the growth that demand levers and the expectation lever make expect."""
+        their part of sales, the growth that demand levers and the expectation lever make expect, and the disclosure of circular revenue."""
         news = NEWS_TO_REVENUE * self.lever_news + NEWS_TO_GROWTH * self.seen("expectation", "growth_news_by_shock")
         news = np.clip(self.gearing * news, -NEWS_MAX, NEWS_MAX)
-        return (news - RATE_DURATION * self.series("rate_news") * self.market_beta) * self.is_issuer
+        return (news - RATE_DURATION * self.series("rate_news") * self.market_beta + self.news_of_disclosure) * self.is_issuer
 
     @rule("log points")
     def return_by_others(self) -> Array:
         """Return by sales that others' decisions gave or took and by the growth that they make expect, log points, (n, R).
 
-        Rule: the rest of the surprise and of the growth news, geared."""
+        Rule: the rest of the surprise and of the growth news, geared, and the change of what is disclosed as circular."""
         rest = NEWS_TO_REVENUE * (self.revenue_surprise - self.demand_luck - self.lever_news)
         rest = rest + NEWS_TO_GROWTH * self.seen("expectation", "growth_news_by_others")
-        return np.clip(self.gearing * rest, -NEWS_MAX, NEWS_MAX)
+        return np.clip(self.gearing * rest, -NEWS_MAX, NEWS_MAX) + self.news_of_circularity
 
     @rule("share")
     def credit_standing(self) -> Array:
         """Share of its requests that lenders with room to spare would take, in [0, 1], (n, R).
 
-        Rule: falls with the CDS and with market leverage, rises with contracted sales over debt (backlog is collateral for belief); nothing for
-        who is overdue or in margin breach. Source: model.md stage 4; logistic form as in [bernanke1999]-type rationing, coefficients assumed.
+        Rule: falls with the CDS (as far as the government does not stand behind it) and with market leverage, rises with contracted sales over debt
+        (backlog is collateral for belief); nothing for who is overdue or in margin breach.
+        Source: model.md stage 4; logistic form as in [bernanke1999]-type rationing, coefficients assumed.
         """
         covered = np.minimum(self.contracted_next / np.maximum(self.debt, 1e-6), 1.0)
-        odds = ACCEPTANCE_AT_ZERO + COVERED_BY_CONTRACT * covered - self.seen("spread", "cds") / CDS_HALF
+        odds = ACCEPTANCE_AT_ZERO + COVERED_BY_CONTRACT * covered - self.seen("spread", "cds") * (1.0 - self.public_backing) / CDS_HALF
         odds -= LEVERAGE_SLOPE * np.maximum(self.seen("spread", "leverage") - LEVERAGE_COMFORT, 0.0)
         in_order = (self.months_in_arrears < 1.0) & (self.margin_breached < 1.0)
         return expit(odds) * in_order * self.alive

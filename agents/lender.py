@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.base import Array
+from agents.base import Array, Stock
 from agents.firm import Firm
 from simulator.ledger.columns import Flow, Parameter, rule
+
+BUFFER_MONTHS = 12.0  # months over which a buffer is built: banks get a year's notice ([bcbs2010])
+BUFFER_RELEASE = 1.5  # multiple of the opening CDS index above which the buffer is released (assumption, 1.25-2)
+STRESS_LOAN_LOSS = 0.15  # loss on loans per unit of simulated fall of equity (severely adverse tests: 6-8 % of loans at a fall of 50 %; 0.1-0.2)
 
 
 class Lender(Firm):
     """Funds the gap: lends out of capital and funding, renews or refuses, and fails when its capital is gone."""
 
     kind = "lender"
+    discloses = False
 
     is_bank = Parameter("0 or 1", "whether the lender creates deposits")
     capital_ratio_min = Parameter("share", "required equity / assets")
@@ -20,9 +25,9 @@ class Lender(Firm):
     growth_room = Parameter("per year", "largest growth of the loan book")
     funding_spread = Parameter("per year", "funding cost above the policy rate")
     redemption_sensitivity = Parameter("number", "withdrawals / loss")
-    total_assets = Flow("USD bn", "book assets at the start of the tick")
     recent_loss = Flow("USD bn", "losses of the month before outside ordinary business")
     deposits = Flow("USD bn", "deposits owed")
+    capital_buffer = Stock("share", "countercyclical buffer in force, equity / assets")
 
     @property
     def capital_ratio(self) -> Array:
@@ -33,13 +38,40 @@ class Lender(Firm):
     def lending_room(self) -> Array:
         """New loans that the lender can make this tick, USD bn, (n, R).
 
-        Rule: a share of its book a month, less the nearer capital is to the requirement; nothing at it. Source: [adrian_shin2010].
+        Rule: a share of its book a month, less the nearer capital is to the requirement (with its buffer); nothing at it. Source: [adrian_shin2010].
         """
         spread = np.maximum(self.capital_ratio_target - self.capital_ratio_min, 1e-6)
-        slack = np.clip((self.capital_ratio - self.capital_ratio_min) / spread, 0.0, 1.0)
+        slack = np.clip((self.capital_ratio - (self.capital_ratio_min + self.capital_buffer)) / spread, 0.0, 1.0)
         room = self.growth_room * self.total_assets * self.years_per_tick * slack * self.alive
         liquid = self.cash + self.other_assets
         return np.where(self.is_bank > 0.0, room, np.minimum(room, 0.5 * liquid))
+
+    @rule("share")
+    def new_capital_buffer(self) -> Array:
+        """Countercyclical buffer in force this tick, equity / assets, (n, R).
+
+        Rule: built up over BUFFER_MONTHS to the level set while spreads are calm, released at once while the CDS index is above BUFFER_RELEASE
+        times its start. Source: Basel III countercyclical capital buffer ([bcbs2010]).
+        """
+        level = self.lever("lender.capital_buffer")
+        calm = self.series("cds_index") <= BUFFER_RELEASE * self.series("cds_index_at_start")
+        return np.where(calm, np.minimum(self.capital_buffer + level / BUFFER_MONTHS, level), 0.0)
+
+    @rule("USD bn")
+    def payout(self) -> Array:
+        """Dividends of the tick, USD bn, (n, R). Rule: as a firm's, but none while capital is under its target with the buffer in force."""
+        is_short = (self.capital_buffer > 0.0) & (self.capital_ratio < self.capital_ratio_target + self.capital_buffer)
+        return np.where(is_short, 0.0, super().payout())
+
+    @rule("0 or 1")
+    def fails_stress_test(self) -> Array:
+        """Whether the lender fails the supervisor's simulated stress, (n, R).
+
+        Rule: capital after the loss that the simulated fall makes on its loans is under the requirement.
+        """
+        loans = self.total_assets - self.cash - self.other_assets - self.capacity - self.construction - self.stake_value
+        loss = STRESS_LOAN_LOSS * self.lever("supervision.stress_test") * loans
+        return (self.book_net_worth - loss < self.capital_ratio_min * self.total_assets) * self.alive
 
     @rule("share")
     def renewal_room(self) -> Array:

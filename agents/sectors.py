@@ -12,6 +12,13 @@ WEALTH_EFFECT = 0.03  # consumption per dollar of wealth ([case_quigley_shiller2
 WEALTH_GROWTH = 0.055  # yearly growth of share wealth that households take for granted: the median path (assumption, 0.04-0.08)
 REHIRE_SPEED = 1.0  # per year; displaced workers find new work in about a year ([jacobson_lalonde_sullivan1993])
 SHORT_PRESSURE = 0.03  # price pressure a month on a fully targeted share (assumption, 0.01-0.05)
+INERTIA = 0.85  # part of the gap to the projection that a quarter keeps (the inertial rule that the Fed shows; [clarida_gali_gertler2000]: 0.79)
+RESPONSE_TO_INFLATION = 1.5  # rate per point of inflation above its path ([taylor1993])
+RESPONSE_TO_UNEMPLOYMENT = 1.0  # rate per point of unemployment above its path (0.5 on output by [taylor1993] is 1 by Okun's law; 0.5-2)
+TOO_BIG_TO_FAIL = 0.5  # part of an announced bail-out that lenders count on (rating agencies' uplift for support is one to three notches; 0-1)
+BAIL_OUT_DEBT = 20.0  # USD bn of debt from which a firm is large enough to be bailed out (assumption, 10-50)
+RETRAINING_EFFECT = 0.5  # speed of re-employment added by retraining ([card_kluve_weber2018]: effects grow over two years; 0.1-0.8)
+RETRAINING_COST = 0.2  # cost of a year of retraining per yearly wage (assumption, 0.1-0.4)
 CDS_ALARM = 2.0  # multiple of the opening CDS index at which the stress rule cuts
 
 
@@ -35,12 +42,34 @@ class CentralBank(EconomicAgent):
     def policy_rate(self) -> Array:
         """Policy rate of this tick, per year, (1, R).
 
-        Rule: the projection, the withheld part of it, a shift, and a cut while credit markets are in alarm; not under zero.
+        Rule: the projection less its withheld part, or by its weight a Taylor rule; a shift, and a cut while credit markets are in alarm; not
+        under zero.
+        Source: [taylor1993] for the second.
         """
-        start = self.macro("policy_rate")
-        path = start + (1.0 - self.lever("central_bank.hold")) * (self.projected_rate() - start) + self.lever("central_bank.rate_shift")
+        start, projected = self.macro("policy_rate"), self.projected_rate()
+        path = start + (1.0 - self.lever("central_bank.hold")) * (projected - start)
+        weight = self.lever("central_bank.taylor_weight")
+        if weight.any():
+            path = path + weight * (projected + self.taylor_gap() - path)
+        path = path + self.lever("central_bank.rate_shift")
         alarm = self.series("cds_index") > CDS_ALARM * self.series("cds_index_at_start")
         return np.maximum(path - np.where(alarm, self.lever("central_bank.stress_cut"), 0.0), 0.0)
+
+    def taylor_gap(self) -> Array:
+        """Gap between an inertial Taylor rule and the projection, per year, (1, R).
+
+        Rule: ``ρ gap + (1 - ρ) (φπ (π - π₀) + φu (u₀ - u))``: ρ a month, the gap that stood last month, inflation and unemployment of last month
+        against their path in the quiet world, so that without luck or shock the rule gives the projection.
+        Source: [taylor1993]; inertia as in [clarida_gali_gertler2000].
+        """
+        inertia = INERTIA ** (1.0 / 3.0)
+        month = self.books.tick - 1
+        if month < 0:
+            return np.zeros((1, self.books.replications))
+        inflation = self.series("inflation") - self.books.foreseen["inflation"][month]
+        unemployment = self.series("unemployment") - self.books.foreseen["unemployment"][month]
+        wanted = RESPONSE_TO_INFLATION * inflation - RESPONSE_TO_UNEMPLOYMENT * unemployment
+        return inertia * (self.series("policy_rate") - self.series("projected_rate")) + (1.0 - inertia) * wanted
 
 
 class Government(EconomicAgent):
@@ -53,14 +82,32 @@ class Government(EconomicAgent):
         """Share of building cost (not chips) that the government pays, in [0, 1], (1, 1). Rule: the programme in force."""
         return self.lever("government.absorption_share")
 
+    @rule("share")
+    def backing(self) -> Array:
+        """Part of a borrower's credit losses that its lenders expect the government to bear, in [0, 1], (N, R).
+
+        Rule: the guarantee in force, and of the rest a part of the bail-out that firms of its size may count on (moral hazard: what is backed is
+        lent to more freely and more cheaply).
+        """
+        columns = self.books.columns
+        sure = self.lever("government.guarantee_share")
+        large = (columns["debt"] >= BAIL_OUT_DEBT) * self.books.can_default[:, None]
+        return sure + (1.0 - sure) * TOO_BIG_TO_FAIL * self.lever("government.bail_out_share") * large
+
     @rule("USD bn")
     def transfers(self) -> Array:
-        """Benefits to displaced workers this tick, USD bn, (1, R).
+        """Benefits and transfers to displaced workers this tick, USD bn, (1, R).
 
-        Rule: a quarter of the average wage for each displaced worker: benefits replace a half, and end after half a year.
+        Rule: a quarter of the average wage for each displaced worker (benefits replace a half, and end after half a year), and the transfer in force.
         """
         wage_bill = self.macro("labour_share") * self.macro("gdp") * self.years_per_tick
-        return 0.25 * wage_bill * self.series("displaced")
+        return (0.25 + self.lever("government.transfer_share")) * wage_bill * self.series("displaced")
+
+    @rule("USD bn")
+    def retraining_cost(self) -> Array:
+        """What retraining of displaced workers costs this tick, USD bn, (1, R). Rule: a part of the average wage for each worker retrained."""
+        wage_bill = self.macro("labour_share") * self.macro("gdp") * self.years_per_tick
+        return RETRAINING_COST * self.lever("government.retraining_share") * wage_bill * self.series("displaced")
 
 
 class Household(EconomicAgent):
@@ -72,21 +119,23 @@ class Household(EconomicAgent):
     def displaced_share(self) -> Array:
         """Share of workers displaced by deployed capacity and not yet re-employed, in [0, 0.5], (1, R).
 
-        Rule: deployed AI capacity displaces workers in proportion, who are re-absorbed over time. Source: calibration, 6.5 % of workers in
-        ten years; [acemoglu_restrepo2020] for the form.
+        Rule: deployed AI capacity displaces workers in proportion, who are re-absorbed over time, sooner after retraining. Source: calibration,
+        6.5 % of workers in ten years; [acemoglu_restrepo2020] for the form.
         """
         pace = DISPLACEMENT * self.lever("household.displacement") * self.series("deployment") * self.years_per_tick
-        back = REHIRE_SPEED * self.years_per_tick * self.series("displaced")
+        speed = REHIRE_SPEED * (1.0 + RETRAINING_EFFECT * self.lever("government.retraining_share"))
+        back = speed * self.years_per_tick * self.series("displaced")
         return np.clip(self.series("displaced") + pace - back, 0.0, 0.5)
 
     @rule("index")
     def demand_index(self) -> Array:
         """What households spend on AI-using services relative to the start, (1, R).
 
-        Rule: income lost to displacement, half replaced, and a wealth effect of share prices above or under their normal path.
-        Source: model.md stage 11.
+        Rule: income lost to displacement, half replaced and more by transfers, and a wealth effect of share prices above or under their normal
+        path. Source: model.md stage 11.
         """
-        income = 1.0 - 0.5 * self.macro("labour_share") * (self.series("displaced") - self.series("displaced_at_start"))
+        lost = 0.5 - self.lever("government.transfer_share")
+        income = 1.0 - lost * self.macro("labour_share") * (self.series("displaced") - self.series("displaced_at_start"))
         consumption = self.macro("consumption_share") * self.macro("gdp")
         expected = self.series("wealth_at_start") * np.exp(WEALTH_GROWTH * (self.books.tick + 1) * self.years_per_tick)
         wealth = WEALTH_EFFECT * (self.series("wealth") - expected) / consumption
@@ -103,7 +152,7 @@ class ShortSeller(EconomicAgent):
         """Downward pressure on every listed share this tick, log points, (N, R).
 
         Rule: a target's score is the mean of three: debt over value, cash burn over cash, investment over cash flow; the excess over the
-        score at the start is what is attacked. Source: model.md, agent ShortSeller.
+        score at the start is what is attacked, as far as short sales are allowed. Source: model.md, agent ShortSeller.
         """
         columns = self.books.columns
         value = np.maximum(columns["shares"] * columns["share_price"], 1e-6)
@@ -112,7 +161,8 @@ class ShortSeller(EconomicAgent):
         need = np.clip(columns["planned_investment"] / np.maximum(np.abs(columns["free_cash_flow"]) + columns["planned_investment"], 1e-6), 0.0, 1.0)
         score = (debt + burn + need) / 3.0
         excess = np.clip(score - columns["short_score_at_start"], 0.0, 1.0)
-        return SHORT_PRESSURE * self.lever("short_seller.capacity") * excess * columns["is_listed"] * columns["is_issuer"]
+        capacity = self.lever("short_seller.capacity") * (1.0 - self.lever("short_seller.limit"))
+        return SHORT_PRESSURE * capacity * excess * columns["is_listed"] * columns["is_issuer"]
 
 
 class Outside(EconomicAgent):

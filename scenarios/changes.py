@@ -10,6 +10,7 @@ A file ``configs/shock/NAME.yaml`` (or ``policy/``) is a mapping of named change
       lasts_months: 12          # at full size; without it and without fades_over_months: for good
       fades_over_months: 18     # linear return to neutral
       agents: [openai]          # only these
+      jurisdictions: [us, eu]   # only agents of these, as in the economy's agents.csv
       source: assumption        # or a key in configs/sources.bib or in the economy's sources.csv
       low: 0.3                  # range of the number
       high: 0.8
@@ -43,6 +44,7 @@ KEYS = (
     "lasts_months",
     "fades_over_months",
     "agents",
+    "jurisdictions",
     "probability",
     "source",
     "low",
@@ -56,7 +58,8 @@ class Change:
     """One dated move of one lever.
 
     starts: months after the start of the economy (1 = the month of the first tick). builds, lasts, fades: months (lasts None: for
-    good, or one month when it fades). agents: ids, empty for all that the lever reaches. low, high: range of ``amount`` or None.
+    good, or one month when it fades). agents: ids, empty for all that the lever reaches. jurisdictions: where, empty for everywhere.
+    low, high: range of ``amount`` or None.
     sizes, dates: distributions of amount and starts, which then hold the medians. probability: that the change happens at all.
     path: (month, amount) from each of which on the amount holds; ``amount`` and ``starts`` are the first.
     """
@@ -77,6 +80,7 @@ class Change:
     dates: Distribution | None = None
     probability: float = 1.0
     path: tuple[tuple[int, float], ...] = ()
+    jurisdictions: tuple[str, ...] = ()
 
     @property
     def is_random(self) -> bool:
@@ -151,9 +155,12 @@ def _parse_change(
         raise InputError("a path has its own months: starts, builds_over_months, lasts_months and fades_over_months do not apply")
     if lever.unit == "flag" and (builds or fades or lasts is not None):
         raise InputError(f"{lever.name} happens at once: builds_over_months, lasts_months and fades_over_months do not apply")
-    agents = _agents(entry)
-    if economy is not None or (agents and lever.scope == "global"):
-        reached_rows(lever, agents, economy) if economy is not None else _no_agents(lever)
+    agents, where = _listed(entry, "agents", "[openai]"), _listed(entry, "jurisdictions", "[us]")
+    if economy is not None:
+        reached_rows(lever, agents, economy, where)
+    elif lever.scope == "global" and (agents or where):
+        key = "agents" if agents else "jurisdictions"
+        raise InputError(f"{key}: {lever.name} is a global lever and takes no {key}")
     if lever.unit == "flag" and not agents:
         raise InputError(f"{lever.name} needs agents: [...] – without it every agent would fail")
     return Change(
@@ -173,6 +180,7 @@ def _parse_change(
         dates=dates,
         probability=_probability(entry),
         path=path,
+        jurisdictions=where,
     )
 
 
@@ -314,20 +322,17 @@ def _month_of_run(date: object, start: str, horizon_months: int) -> int:
     return month
 
 
-def _agents(entry: Mapping[object, object]) -> tuple[str, ...]:
-    if "agents" not in entry:
+def _listed(entry: Mapping[object, object], key: str, example: str) -> tuple[str, ...]:
+    """A list of names, empty where the key is not given."""
+    if key not in entry:
         return ()
-    agents = entry["agents"]
-    if not isinstance(agents, list | tuple) or not agents or not all(isinstance(agent, str) for agent in agents):
-        raise InputError(f"agents: {str(agents)!r} is not a list of agent ids, such as [openai]")
-    if len(set(agents)) < len(agents):
-        repeated = next(agent for agent in agents if list(agents).count(agent) > 1)
-        raise InputError(f"agents: {repeated} is named twice")
-    return tuple(agents)
-
-
-def _no_agents(lever: Lever) -> None:
-    raise InputError(f"agents: {lever.name} is a global lever and takes no agents")
+    names = entry[key]
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{key}: {str(names)!r} is not a list of {'agent ids' if key == 'agents' else key}, such as {example}")
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if list(names).count(name) > 1)
+        raise InputError(f"{key}: {repeated} is named twice")
+    return tuple(names)
 
 
 def _source(entry: Mapping[object, object], sources: Collection[str]) -> str:

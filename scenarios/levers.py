@@ -33,6 +33,8 @@ class Population(Protocol):
     def kinds(self) -> tuple[str, ...]: ...
     @property
     def lender_types(self) -> tuple[str, ...]: ...
+    @property
+    def jurisdictions(self) -> tuple[str, ...]: ...
 
 
 def strength(change: Change, ticks: int, starts: npt.NDArray[np.int64] | None = None) -> FloatArray:
@@ -78,7 +80,7 @@ class LeverSchedule:
         self._row = {agent: row for row, agent in enumerate(economy.ids)}
         self._levers = tuple(find_lever(change.lever) for change in self._changes)
         self._reached = tuple(
-            reached_rows(lever, change.agents, economy) for lever, change in zip(self._levers, self._changes, strict=True)
+            reached_rows(lever, change.agents, economy, change.jurisdictions) for lever, change in zip(self._levers, self._changes, strict=True)
         )
         self._strengths, self._amounts = [], []
         for change in self._changes:
@@ -190,14 +192,17 @@ def _drawn(change: Change, ticks: int, luck: Callable[[str], FloatArray] | None)
     return np.broadcast_to(strengths, (ticks, width)), amounts
 
 
-def reached_rows(lever: Lever, agents: Sequence[str], economy: Population) -> npt.NDArray[np.bool_]:
+def reached_rows(
+    lever: Lever, agents: Sequence[str], economy: Population, jurisdictions: Sequence[str] = ()
+) -> npt.NDArray[np.bool_]:
     """Which rows of the lever's array a change moves, (agent,) or (1,) bool.
 
-    InputError: an unknown agent, an agent that the lever can't reach, or agents given for a global lever.
+    InputError: an unknown agent or jurisdiction, an agent that the lever can't reach, or agents or jurisdictions given for a global lever.
     """
     if lever.scope == "global":
-        if agents:
-            raise InputError(f"agents: {lever.name} is a global lever and takes no agents")
+        for key, given in (("agents", agents), ("jurisdictions", jurisdictions)):
+            if given:
+                raise InputError(f"{key}: {lever.name} is a global lever and takes no {key}")
         return np.ones(1, dtype=bool)
     reached = np.array(
         [
@@ -206,6 +211,12 @@ def reached_rows(lever: Lever, agents: Sequence[str], economy: Population) -> np
         ],
         dtype=bool,
     )
+    if jurisdictions:
+        known = sorted({place for place in economy.jurisdictions if place})
+        for place in jurisdictions:
+            if place not in known:
+                raise InputError(f"jurisdictions: no agent of this economy is in {place!r}{nearest(place, known)} (there are: {', '.join(known)})")
+        reached &= np.array([place in jurisdictions for place in economy.jurisdictions], dtype=bool)
     if not agents:
         return reached
     rows = np.zeros(len(economy.ids), dtype=bool)
@@ -214,7 +225,8 @@ def reached_rows(lever: Lever, agents: Sequence[str], economy: Population) -> np
             raise InputError(f"agents: unknown agent {agent!r} in this economy{nearest(agent, economy.ids)}")
         row = economy.ids.index(agent)
         if not reached[row]:
-            raise InputError(f"agents: {agent} is a {economy.kinds[row]}, which {lever.name} ({lever.reach}) does not reach")
+            where = f" of {' or '.join(jurisdictions)}" if jurisdictions else ""
+            raise InputError(f"agents: {agent} is a {economy.kinds[row]}, which {lever.name} ({lever.reach}{where}) does not reach")
         rows[row] = True
     return rows
 

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.engine import causes
+from simulator.engine import causes, programmes
 from simulator.ledger.batches import Part
 from simulator.ledger.books import Books
-from simulator.ledger.postings import Ledger
 from simulator.ledger.resolution import CAUSES, DefaultEvents
-from simulator.ledger.settlement import Settlement
 from simulator.markets.accounts import share_index
 from simulator.markets.pledges import resale_fraction
 from simulator.markets.shares import note_contagion
@@ -22,14 +20,13 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-BAIL_OUT_DEBT = 20.0  # USD bn of debt from which a firm is large enough to be bailed out (assumption, 10-50)
 ILLIQUID, INSOLVENT, MARGIN, CAPITAL = range(len(CAUSES))
 
 
 def resolve(model: ContagionModel) -> None:
     """Find the defaults of the tick in waves, settle their estates together, and keep what is told of them."""
     books, ledger = model.books, model.ledger
-    _bail_out(books, ledger, model.settlement)
+    programmes.bail_out(books, ledger, model.settlement)
     first = _first_wave(model)
     active = np.any(first >= 0, axis=0)
     if not active.any():
@@ -93,16 +90,3 @@ def _first_wave(model: ContagionModel) -> NDArray[np.int64]:
     cause = np.where((books["insolvent"] > 0.0) | shocked, _insolvency_code(books), cause)
     cause = np.where((books["margin_breached"] >= 1.0) & (books["months_in_arrears"] >= 1.0), MARGIN, cause)
     return np.where(able, cause, -1)
-
-
-def _bail_out(books: Books, ledger: Ledger, settlement: Settlement) -> None:
-    """The government pays its share of what large overdue firms owe now; their grace period starts anew."""
-    share = books.levers["government.bail_out_share"]
-    if not share.any():
-        return
-    overdue = books.payables() + books.loans.by_debtor(books.loans.arrears)
-    saved = (books["past_grace"] > 0.0) & (books["debt"] >= BAIL_OUT_DEBT) & (books["alive"] > 0.0) & books.can_default[:, None]
-    amount = overdue * share * saved
-    if amount.any():
-        ledger.government_pays(amount)
-        settlement.forgive_lateness(books, ledger, saved.astype(np.float64))

@@ -93,6 +93,10 @@ class ContagionModel(mesa.Model):
         open_memory(self)
         self.sales_by_tick: list[Array] = []
         self.foreseen = foreseen if foreseen is not None else foreseen_sales(plain_economy, horizon_months, isinstance(draws, Quiet))
+        if any(change.lever == "central_bank.taylor_weight" for change in self.changes):
+            self.books.foreseen = foreseen_series(plain_economy, horizon_months)
+        self.is_disclosing = False
+        self.circles: Any = None  # ties of orders through a third firm, found when disclosure first asks for them
         self.ledger = Ledger(self.books)
         self.debt_at_start = self.books["debt"][self.books.can_default, 0].copy()
         self.ai_value_at_start = float(self.books.series["ai_market_value"][0, 0])
@@ -189,7 +193,10 @@ class ContagionModel(mesa.Model):
         return now + leases.by_holder(running), coming + leases.by_holder(rent * months_next)
 
     def tranches_due(self) -> Array:
-        """Tranches due this tick, USD bn, ``(S, R)``: by schedule, or as the issuer buys compute (the circular tie)."""
+        """Tranches due this tick, USD bn, ``(S, R)``: by schedule, or as the issuer buys compute (the circular tie).
+
+        What may no longer be tied comes by schedule.
+        """
         books = self.books
         stakes = books.stakes
         if not stakes.count:
@@ -199,6 +206,9 @@ class ContagionModel(mesa.Model):
         commitments = books.orders.by_debtor(books.orders.remaining)
         by_purchases = np.minimum(books["order_bills"] / np.maximum(commitments, 1e-9), 1.0)
         pace = np.where(self.tranche_on_purchases, stakes.of_debtor(by_purchases), by_schedule)
+        unbundled = books.levers["stakes.unbundled"]
+        if unbundled.any():
+            pace = np.where(self.tranche_on_purchases, pace + unbundled * (by_schedule - pace), pace)
         supply = np.minimum(stakes.of_debtor(books.levers["ai_lab.tranche_share"]), 1.0)
         alive = stakes.of_holder(books["alive"]) * stakes.of_debtor(books["alive"])
         return stakes.tranche_remaining * pace * supply * alive
@@ -241,18 +251,27 @@ class ContagionModel(mesa.Model):
         return value * books.levers["accelerators.resale_value"]
 
 
-_FORESEEN: weakref.WeakKeyDictionary[Any, dict[int, Array]] = weakref.WeakKeyDictionary()
+_FORESEEN: weakref.WeakKeyDictionary[Any, dict[int, tuple[Array, dict[str, Array]]]] = weakref.WeakKeyDictionary()
+
+
+def _foreseen(economy: Any, horizon_months: int) -> tuple[Array, dict[str, Array]]:
+    """Sales and macroeconomic series of the quiet world, without luck or shock; kept per economy and horizon."""
+    known = _FORESEEN.setdefault(economy, {})
+    if horizon_months not in known:
+        quiet = ContagionModel(economy, horizon_months=horizon_months, mesa_agents=False, draws=Quiet(len(economy.ids))).run()
+        series = {name: quiet.recorder.series[name][:, 0].copy() for name in ("inflation", "unemployment")}
+        known[horizon_months] = np.stack(quiet.sales_by_tick), series
+    return known[horizon_months]
 
 
 def foreseen_sales(economy: Any, horizon_months: int, is_quiet: bool = False) -> Array | None:
     """Sales by tick and agent that are foreseen at the start, USD bn per year, ``(T, N, 1)``: those of the quiet world, without luck or shock.
 
-    None for the quiet world itself, whose agents meet no surprise. Kept per economy.
+    None for the quiet world itself, whose agents meet no surprise.
     """
-    if is_quiet:
-        return None
-    known = _FORESEEN.setdefault(economy, {})
-    if horizon_months not in known:
-        quiet = ContagionModel(economy, horizon_months=horizon_months, mesa_agents=False, draws=Quiet(len(economy.ids)))
-        known[horizon_months] = np.stack(quiet.run().sales_by_tick)
-    return known[horizon_months]
+    return None if is_quiet else _foreseen(economy, horizon_months)[0]
+
+
+def foreseen_series(economy: Any, horizon_months: int) -> dict[str, Array]:
+    """Inflation and unemployment of the quiet world by tick, ``(T,)`` each."""
+    return _foreseen(economy, horizon_months)[1]

@@ -8,6 +8,7 @@ import numpy as np
 
 from agents.issuer import DEBT_VOLATILITY, LEVERAGE_FLOOR
 from simulator.markets import accounts, credit
+from simulator.markets.regulation import NORMAL_VOLATILITY
 
 if TYPE_CHECKING:
     from simulator.engine.model import ContagionModel
@@ -24,6 +25,7 @@ FLOWS = (
     "finance_premium", "return_by_luck", "return_by_shock", "return_by_others", "wear", "finished_building", "demand_luck",
     "growth_news_by_shock", "growth_news_by_others", "growth_by_shock", "growth_by_others", "trend_by_shock", "trend_by_others",
     "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent",
+    "public_backing", "stress_test_failed", "regulatory_cost", "deleveraging", "news_of_disclosure", "news_of_circularity", "circular_share",
 )  # fmt: skip
 
 
@@ -37,6 +39,7 @@ def open_memory(model: ContagionModel) -> None:
         c[name][...] = 1.0
     for name in ("other_market_value", "total_market_value", "ai_market_value", "rate_news", "power_spare", "deployment", "household_demand_now"):
         books.series[name] = np.zeros((1, books.replications))
+    books.series["ai_variance"] = np.full((1, books.replications), NORMAL_VOLATILITY**2)
     books.series["deployment"][...] = 1.0
     books.series["household_demand_now"][...] = 1.0
     books.series["market_index"] = np.ones((1, books.replications))

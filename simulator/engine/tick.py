@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from agents.issuer import MARKET_VOLATILITY, Issuer
 from agents.registry import FIRM_KINDS
-from simulator.engine import defaults, facility, news
+from simulator.engine import defaults, facility, news, programmes
 from simulator.ledger import identities
 from simulator.ledger.batches import Part
 from simulator.ledger.names import LOSS_CHANNELS
-from simulator.markets import accounts, credit, liquidation, pledges, shares
+from simulator.markets import accounts, credit, liquidation, pledges, regulation, shares
 from simulator.markets.compute import ship_new_generation
 
 if TYPE_CHECKING:
@@ -50,13 +50,17 @@ def announce(model: ContagionModel) -> None:
     generation = "accelerators.new_generation"
     if books.levers[generation] is not before[generation]:
         ship_new_generation(books, ledger, before[generation], books.levers[generation])
+    if books.levers["stakes.unbundled"] is not before["stakes.unbundled"]:
+        programmes.unbundle(model, before["stakes.unbundled"], books.levers["stakes.unbundled"])
     model.levers_of_last_tick = books.levers
     bank = model.actor("central_bank")
     projected, rate = bank.projected_rate(), bank.policy_rate()
     gap = books.series["policy_rate"] - books.series["projected_rate"]
     books.series["rate_news"] = (rate - projected) - gap
     books.series["projected_rate"], books.series["policy_rate"] = projected * np.ones_like(rate), rate * np.ones_like(gap)
+    regulation.set_haircuts(books)
     refresh(model)
+    programmes.supervise(model)
 
 
 def refresh(model: ContagionModel) -> None:
@@ -131,6 +135,7 @@ def plan(model: ContagionModel) -> None:
     c["supplier_bill"][...] = c["parts_spending"] * model.parts_bought
     decide(model, "operating_cost", "operating_bill")
     model.ledger.set_column("operating_bill", c["operating_bill"] * c["alive"])
+    programmes.charge_for_rules(model)
     decide(model, "tax", "tax_bill")
     model.ledger.set_column("tax_bill", c["tax_bill"] * c["alive"])
     decide(model, "wanted_investment", "planned_investment", BUILDERS)
@@ -165,14 +170,7 @@ def trade(model: ContagionModel) -> None:
     ledger.change_stock("construction", model.investment)  # the cost side is in the invoices and bills accrued below
     sales = c["outside_sales"]
     ledger.pay(model.from_outside(sales))
-    grant = model.actor("government").absorbed_share() * np.minimum(model.building, (1.0 - c["chips_share"]) * investment)
-    if grant.any():
-        ledger.government_pays(grant)
-    transfers = model.actor("government").transfers()
-    if transfers.any():
-        benefit = np.zeros_like(grant)
-        benefit[books.household] = transfers[0]
-        ledger.government_pays(benefit)
+    programmes.spend(model)
     compute.note_sales(books, ledger, model.invoices)
     decide(model, "payout", "payout_flow", EARNERS)
     payout = np.minimum(c["payout_flow"], 0.5 * c["cash"])
@@ -220,6 +218,7 @@ def price(model: ContagionModel) -> None:
     books["lever_news"][...] = model.demand_lever_change() * share
     books["sales_trend"][...] += (12.0 * books["revenue_surprise"] - books["sales_trend"]) / 6.0
     news.split_sales_trend(books)
+    programmes.show_circular_revenue(model)
     books["short_pressure"][...] = model.actor("short_seller").pressure()
     books.series["market_index"] = books.series["market_index"] * np.exp(
         np.sqrt(books.years_per_tick) * MARKET_VOLATILITY * books.draws["market"] + accounts.NORMAL_RETURN * books.years_per_tick
@@ -244,6 +243,7 @@ def margin(model: ContagionModel) -> None:
         with Part(books, ledger, active) as part:
             model.margin_desk.run(part.books, part.ledger)
             liquidation.sell_stakes_to_pay(part.books, part.ledger)
+    programmes.deleverage(model)
     decide(model, "redemptions", "redemptions_wanted", ("lender",))
     if books["redemptions_wanted"].any():
         liquidation.redeem(books, ledger, books["redemptions_wanted"])

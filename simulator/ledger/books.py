@@ -59,6 +59,7 @@ class Books:
         self.held_channels = frozenset(name for name in AMPLIFIER_CHANNELS if not self.switches[name].all())
         self.converged = np.ones(replications, dtype=bool)
         self.draws: Mapping[str, Array] = {}
+        self.foreseen: Mapping[str, Array] = {}  # series of the quiet world, (T,), for rules that answer to departures from it
         self.outside = self.rows["outside"].start
         self.household = self.rows["household"].start
         self.government = self.rows["government"].start
@@ -108,6 +109,7 @@ class Books:
         columns.add("expected_growth", economy.values["outside_growth"])
         columns.add("price_trend", 0.0)
         columns.add("margin_breached", 0.0)
+        columns.add("capital_buffer", 0.0)
         self.columns = columns
 
     def _open_contracts(self, economy: Any) -> None:
@@ -164,7 +166,7 @@ class Books:
             "policy_rate", "projected_rate", "cds_index", "cds_index_at_start", "sentiment", "ai_return_year", "unemployment", "gdp",
             "gdp_gap", "inflation", "power_share", "power_queue", "fiscal_cost", "household_demand", "gpu_resale_value", "investment",
             "circular_revenue_share", "capital_raised", "displaced", "new_credit", "index_by_contagion", "ai_contagion_year",
-            "wealth", "investment_at_start", "displaced_at_start", "wealth_at_start",
+            "added_haircut", "compliance_cost", "lending_moved", "disclosed", "wealth", "investment_at_start", "displaced_at_start", "wealth_at_start",
         ):  # fmt: skip
             self.series[name] = np.full((1, self.replications), start.get(name, 0.0))
         for name in ("household_demand", "gpu_resale_value", "power_share"):

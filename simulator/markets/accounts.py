@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import total
+from simulator.markets.regulation import measure_volatility
 
 Array = NDArray[np.float64]
 
@@ -45,6 +46,7 @@ def market_values(books: Books, ledger: Ledger, history: list[Array], contagion:
     books.series["total_market_value"] = value + books.series["other_market_value"]
     history.append(np.log(share_index(books)))
     contagion.append(books.series["index_by_contagion"])
+    measure_volatility(books, history[-1] - history[-2])
     months = min(len(history) - 1, 12)
     if months:
         books.series["ai_return_year"] = np.clip(history[-1] - history[-1 - months] - NORMAL_RETURN * months / 12.0, -2.0, 2.0)

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Selection, Ties
 from simulator.ledger.postings import Ledger
-from simulator.markets import pledges
+from simulator.markets import pledges, regulation
 
 Array = NDArray[np.float64]
 
 DUST = 1e-9  # USD bn: a loan under a dollar is not made
+PRICE_OF_CAPITAL = 0.13  # spread that lenders add per unit of required capital ([bcbs_lei2010]: 13 basis points a point; 0.02-0.2)
 ASKED_ELSEWHERE = 0.5  # part of refused renewals that a borrower asks of its other lenders (assumption, 0-1)
 
 
@@ -44,13 +45,16 @@ class CreditMarket:
     def offered_spread(self, books: Books, rows: NDArray[np.int64] | None = None) -> Array:
         """Spread over the policy rate that each slot offers (those of ``rows``, where given), ``(C, R)``.
 
-        Rule: lender's funding spread + expected loss (the CDS, by seniority) + external finance premium ``χ ln(assets / equity)``.
+        Rule: lender's funding spread + the price of its capital buffer + expected loss (the CDS, by seniority, less public backing) + external
+        finance premium ``χ ln(assets / equity)``.
         """
         slots: Ties = books.loans if rows is None else books.loans.some(rows)
-        spread = slots.of_debtor(books.through("spread", "cds"))
+        spread = slots.of_debtor(books.through("spread", "cds") * (1.0 - books["public_backing"]))
         spread *= self.loss_weight if rows is None else self.loss_weight[rows]
         spread += slots.of_debtor(books["finance_premium"])
         spread += slots.of_holder(books["funding_spread"] + books.levers["lender.funding_spread"])
+        if books["capital_buffer"].any():
+            spread += slots.of_holder(PRICE_OF_CAPITAL * books["capital_buffer"])
         return spread
 
     def calibrate(self, books: Books) -> None:
@@ -76,6 +80,8 @@ class CreditMarket:
         rest = np.maximum(books["planned_borrowing"] + ASKED_ELSEWHERE * refused - self.committed.by_debtor(drawn), 0.0)
         room_of_borrower = np.maximum(books.levers["borrower.leverage_cap"] * books["total_assets"] - books["debt"], 0.0)
         rest = np.minimum(rest, room_of_borrower) * accepted
+        if books["stress_test_failed"].any():
+            rest *= 1.0 - books["stress_test_failed"]
         # Most borrowers ask for nothing in most months: only the slots of those who ask somewhere in the batch are worked on.
         asking = loans.some(self.open_rows[np.any(rest, axis=1)[loans.debtor[self.open_rows]]])
         granted = self._granted(books, asking, rest, appetite * books["alive"], drawn)
@@ -105,10 +111,11 @@ class CreditMarket:
         asked = asking.of_debtor(wanted)
         asked *= self.slot_share[asking.rows]
         asked *= asking.of_holder(appetite)
+        asked = regulation.bind_lenders(books, asking, asked, self.slot_share[asking.rows], self.is_asset_backed[asking.rows])
         backed = np.flatnonzero(self.is_asset_backed[asking.rows, 0])
         if len(backed):
             on_assets, requests = books.loans.some(asking.rows[backed]), asked[backed]
-            purchase = books["planned_investment"] * (1.0 - 0.3 - books.levers["collateral.haircut"])
+            purchase = books["planned_investment"] * (1.0 - 0.3 - books.series["added_haircut"])
             value = np.maximum(books["secured_room"], 0.0) + np.maximum(purchase, 0.0)
             asked[backed] = requests * on_assets.of_debtor(np.minimum(1.0, value / np.maximum(on_assets.by_debtor(requests), 1e-9)))
         pledges.limit_to_pledges(books, asking, asked, self.committed, drawn)

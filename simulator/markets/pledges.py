@@ -26,14 +26,13 @@ def resale_fraction(books: Books) -> Array:
 
 
 def haircut(books: Books, kind: str) -> Array:
-    """Haircut on collateral of a kind (accelerators, data_centre, receivables, listed, unlisted), in [0, 0.95], ``(1, 1)``."""
-    return np.clip(books.macro[f"haircut_{kind}"] + books.levers["collateral.haircut"], 0.0, 0.95)
+    """Haircut on collateral of a kind (accelerators, data_centre, receivables, listed, unlisted), in [0, 0.95], ``(1, R)``."""
+    return np.clip(books.macro[f"haircut_{kind}"] + books.series["added_haircut"], 0.0, 0.95)
 
 
 def recognised(books: Books, unaudited: Array) -> Array:
-    """Part of a collateral's market value that counts in a loan-to-value test, by loan, ``(n, 1)``: one less the haircut levers."""
-    levers = books.levers
-    return 1.0 - np.clip(levers["collateral.haircut"] + unaudited * levers["collateral.unaudited_haircut"], 0.0, 0.9)
+    """Part of a collateral's market value that counts in a loan-to-value test, by loan, ``(n, R)``: one less the haircuts in force."""
+    return 1.0 - np.clip(books.series["added_haircut"] + unaudited * books.levers["collateral.unaudited_haircut"], 0.0, 0.9)
 
 
 def secured_room(books: Books) -> Array:

@@ -15,6 +15,9 @@ MEAN_REVERSION = 0.15  # part of a mispricing that goes in a month (assumption, 
 TREND_FOLLOWING = 0.05  # part of the smoothed monthly return that trend followers add (assumption, 0-0.15)
 TREND_MEMORY = 1.0 / 6.0
 MARK_SPEED = 0.04  # part of the gap between mark and fair value that unlisted marks close in a month without a round (quarterly reviews; 0.02-0.1)
+MARK_SPEED_DISCLOSED = 0.33  # the same when marks must be disclosed: a full valuation every quarter (0.1-1)
+OVERPRICING_STAYS = 0.6  # part of the correction of overpricing that short sales make (assumption, 0.3-0.9)
+THINNER = 0.5  # price impact that a full ban on short sales adds ([beber_pagano2013]: the bans of 2008 cost liquidity; assumption, 0.2-1)
 CASH_FOR_ROUNDS = 0.2  # part of an investor's cash that one month's rounds and tranches may take
 ISSUE_DISCOUNT = 0.05
 DEPTH = 0.4  # c in depth = c ADV / σ √τ ([cont_schaanning2017] after estimates for bonds; 0.3-1)
@@ -137,17 +140,18 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     Source: [brock_hommes1998] for trend followers.
     """
     luck, direct, others = books["return_by_luck"], books["return_by_shock"], books["return_by_others"]
-    trend = TREND_FOLLOWING * books["price_trend"] - MEAN_REVERSION * books["mispricing"]
+    trend = TREND_FOLLOWING * books["price_trend"] - correction(books)
     short = books.through("short", "short_pressure")
     listed = books["is_listed"]
     fair = books["fair_price"] * np.exp(luck + direct + others)
     before = books["share_price"].copy()
-    marks = before + MARK_SPEED * (fair - before)
+    speed = MARK_SPEED + books.levers["market.disclosure"] * (MARK_SPEED_DISCLOSED - MARK_SPEED)
+    marks = before + speed * (fair - before)
     ledger.set_column("gap_by_shock", books["gap_by_shock"] + (1.0 - listed) * direct)
     ledger.set_column("gap_by_others", books["gap_by_others"] + (1.0 - listed) * others)
     gap = np.log(np.maximum(fair, 1e-12) / np.maximum(before, 1e-12))
     closed = np.log(np.maximum(marks, 1e-12) / np.maximum(before, 1e-12)) / np.where(np.abs(gap) > 1e-9, gap, 1.0)
-    closed = np.where(np.abs(gap) > 1e-9, np.clip(closed, 0.0, 1.0), MARK_SPEED) * (1.0 - listed)
+    closed = np.where(np.abs(gap) > 1e-9, np.clip(closed, 0.0, 1.0), speed) * (1.0 - listed)
     by_shock, by_others = _close_gap(books, ledger, closed)
     by_shock += listed * direct
     by_others += listed * others
@@ -166,12 +170,24 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     ledger.set_column("price_trend", books["price_trend"] + TREND_MEMORY * (change - books["price_trend"]))
 
 
+def correction(books: Books) -> Array:
+    """Part of a mispricing that goes this month, log points, ``(N, R)``: overpricing goes slower where short sales are limited.
+
+    Source: [miller1977]; [beber_pagano2013] for the bans of 2008.
+    """
+    mispricing = books["mispricing"]
+    limit = books.levers["short_seller.limit"]
+    if not limit.any():
+        return MEAN_REVERSION * mispricing
+    return MEAN_REVERSION * np.where(mispricing > 0.0, 1.0 - OVERPRICING_STAYS * limit, 1.0) * mispricing
+
+
 def impact_of_issuers(books: Books) -> Array:
     """Price impact λ of each issuer's shares: log fall (linear form: relative fall) of the price per part of the shares sold in a month, ``(N, 1)``.
 
     A listed share whose turnover T is given: ``λ = √12 σ / (c T)``, which is ``σ Q / (c ADV √τ)`` for Q sold over a month and
     ADV = T × market value / 252: depth follows market value and turnover. Else, and for unlisted shares, the number of ``macro.csv``; an unlisted
-    market is never deeper than a listed one of the same volatility and turnover. The levers of depth divide.
+    market is never deeper than a listed one of the same volatility and turnover. The levers of depth divide; a limit on short sales thins markets.
     Source: market depth of [cont_schaanning2017].
     """
     turnover = books["share_turnover"]
@@ -179,7 +195,8 @@ def impact_of_issuers(books: Books) -> Array:
     listed = np.where(turnover > 0.0, by_turnover, books.macro["price_impact_listed"])
     unlisted = np.where(turnover > 0.0, np.maximum(by_turnover, books.macro["price_impact_unlisted"]), books.macro["price_impact_unlisted"])
     levers = books.levers
-    return np.where(books["is_listed"] > 0.0, listed / levers["listed_shares.depth"], unlisted / levers["unlisted_shares.depth"])
+    impact = np.where(books["is_listed"] > 0.0, listed / levers["listed_shares.depth"], unlisted / levers["unlisted_shares.depth"])
+    return impact * (1.0 + THINNER * levers["short_seller.limit"])
 
 
 def price_factor(part: Array, impact: Array, linear: Array | float) -> Array:

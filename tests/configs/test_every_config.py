@@ -19,6 +19,7 @@ ECONOMY: Any = SimpleNamespace(
     ids=("chipmaker", "lab", "bank"),
     kinds=("chipmaker", "ai_lab", "lender"),
     lender_types=("", "", "bank"),
+    jurisdictions=("us", "us", "us"),
     sources={},
 )
 

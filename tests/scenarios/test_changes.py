@@ -15,6 +15,7 @@ ECONOMY = SimpleNamespace(
     ids=("nvidia", "openai", "bank", "fund"),
     kinds=("chipmaker", "ai_lab", "lender", "lender"),
     lender_types=("", "", "bank", "fund"),
+    jurisdictions=("us", "us", "us", "eu"),
 )
 GOOD: dict[str, Any] = {"lever": "lab_shares.value", "multiply_by": 0.6, "starts": "2026-10", "source": "assumption"}
 
@@ -77,6 +78,9 @@ MISTAKES: list[tuple[object, str]] = [
     ({"a": GOOD | {"agents": ["nvidia"]}}, "agents: nvidia is a chipmaker, which lab_shares.value (agents: ai_lab) does not reach"),
     ({"a": GOOD | {"agents": "openai"}}, "agents: 'openai' is not a list of agent ids"),
     ({"a": GOOD | {"agents": ["openai", "openai"]}}, "agents: openai is named twice"),
+    ({"a": GOOD | {"jurisdictions": "us"}}, "jurisdictions: 'us' is not a list of jurisdictions"),
+    ({"a": GOOD | {"jurisdictions": ["moon"]}}, "jurisdictions: no agent of this economy is in 'moon' (there are: eu, us)"),
+    ({"a": GOOD | {"lever": "power.price", "jurisdictions": ["us"]}}, "jurisdictions: power.price is a global lever and takes no jurisdictions"),
     ({"a": GOOD | {"lever": "power.price", "agents": ["openai"]}}, "agents: power.price is a global lever and takes no agents"),
     ({"a": GOOD | {"lever": "bank.risk_appetite", "agents": ["fund"]}}, "bank.risk_appetite (agents: bank) does not reach"),
     ({"a": GOOD | {"source": "taylor1992"}}, "source: 'taylor1992' is neither 'assumption' nor a key"),

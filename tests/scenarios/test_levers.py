@@ -16,6 +16,7 @@ ECONOMY = SimpleNamespace(
     ids=("nvidia", "openai", "xai", "bank", "fund"),
     kinds=("chipmaker", "ai_lab", "ai_lab", "lender", "lender"),
     lender_types=("", "", "", "bank", "fund"),
+    jurisdictions=("us", "us", "us", "us", "eu"),
 )
 
 
@@ -50,7 +51,7 @@ def test_every_lever_is_neutral_inside_its_range_and_speaks_of_known_agents() ->
         assert lever.kind in (None, *KINDS)
         assert lever.lender_type in (None, *LENDER_TYPES)
         assert lever.key in LEVERS
-        assert lever.neutral == (1.0 if lever.operation == "multiply" else 10.0 if name == "borrower.leverage_cap" else 0.0)
+        assert lever.neutral == (1.0 if lever.operation == "multiply" else 10.0 if name.endswith(".leverage_cap") else 0.0)
 
 
 def test_an_unknown_lever_is_answered_with_the_nearest_name() -> None:
@@ -169,3 +170,13 @@ def test_a_tick_outside_the_run_is_an_index_error() -> None:
     for tick in (-1, 24):
         with pytest.raises(IndexError):
             schedule().at(tick)
+
+
+def test_a_change_may_reach_the_agents_of_some_jurisdictions_only() -> None:
+    plan = schedule(add("lender.haircut", 0.1, jurisdictions=("eu",)))
+    assert plan.at(0)["lender.haircut"][:, 0].tolist() == [0.0, 0.0, 0.0, 0.0, 0.1]
+
+
+def test_a_jurisdiction_where_nobody_is_gets_a_line() -> None:
+    with pytest.raises(InputError, match=r"jurisdictions: no agent of this economy is in 'moon'"):
+        schedule(add("lender.haircut", 0.1, jurisdictions=("moon",)))

@@ -18,6 +18,7 @@ ECONOMY: Any = SimpleNamespace(
     ids=("nvidia", "openai", "bank"),
     kinds=("chipmaker", "ai_lab", "lender"),
     lender_types=("", "", "bank"),
+    jurisdictions=("us", "us", "us"),
     sources={"moodys": {}},
 )
 
@@ -114,7 +115,7 @@ def test_a_policy_comparison_sets_every_policy_against_the_chosen_one_under_the_
     assert labels(settings) == ["rate_hike | current_rules", "rate_hike | rate_cut"]
     scenarios = resolve_scenarios(settings, ECONOMY)
     assert [change.name for change in scenarios[0].changes] == ["rate_hike"]
-    assert [change.name for change in scenarios[1].changes] == ["rate_hike", "rate_cut", "stress_cut"]
+    assert [change.name for change in scenarios[1].changes] == ["rate_hike", "rate_cut"]
 
 
 def test_a_scenario_knows_its_files_and_switches() -> None:

@@ -143,7 +143,7 @@ def test_every_rule_works_on_read_only_columns_and_answers_an_array_in_double_pr
             assert answer.ndim == 2, name
             assert answer.shape[1] in (1, books.replications), name
             assert np.isfinite(answer).all(), name
-            whole = books.agents if kind == "short_seller" else size  # the short seller looks at every share
+            whole = books.agents if kind == "short_seller" or name == "backing" else size  # these two look at every firm
             assert answer.shape[0] in (1, whole), name
             if hasattr(cls, "wanted_investment"):
                 assert answer.shape == (size, books.replications), f"{name} answers {answer.shape}"

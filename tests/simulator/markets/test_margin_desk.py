@@ -11,6 +11,7 @@ import pytest
 from simulator.engine.model import ContagionModel
 from simulator.ledger.identities import IdentityError, check
 from simulator.markets import margin_desk, pledges
+from simulator.markets.regulation import set_haircuts
 from simulator.markets.shares import shock_values
 
 Build = Callable[..., ContagionModel]
@@ -130,6 +131,7 @@ def test_no_more_than_the_pledge_is_sold(small_model: Build) -> None:
 def test_a_higher_haircut_calls_loans_that_stood_well(small_model: Build) -> None:
     model = investor(small_model, debt=45.0)
     model.books.levers = {**model.books.levers, "collateral.haircut": np.array([[0.3]])}
+    set_haircuts(model.books)
     assert sold(run(model)) > 0.0
 
 

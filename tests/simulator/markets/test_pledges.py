@@ -14,6 +14,7 @@ from simulator.engine.randomness import Quiet
 from simulator.ledger.contracts import Selection
 from simulator.markets import pledges
 from simulator.markets.compute import OBSOLESCENCE
+from simulator.markets.regulation import set_haircuts
 
 Build = Callable[..., ContagionModel]
 
@@ -42,6 +43,7 @@ def test_machines_and_buildings_have_their_own_haircuts(small_model: Build) -> N
     room = 75.0 * (1.0 - macro["haircut_accelerators"]) + 25.0 * (1.0 - macro["haircut_data_centre"]) - 10.0
     assert pledges.secured_room(model.books)[row(model, "firm"), 0] == pytest.approx(room)
     model.books.levers = {**model.books.levers, "collateral.haircut": np.array([[0.1]])}
+    set_haircuts(model.books)
     assert pledges.secured_room(model.books)[row(model, "firm"), 0] == pytest.approx(room - 10.0)
 
 
