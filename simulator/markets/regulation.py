@@ -32,7 +32,7 @@ def measure_volatility(books: Books, ai_return: Array) -> None:
 def set_haircuts(books: Books) -> None:
     """What is added to every haircut this tick, ``(1, R)``: the lever, what measured volatility asks for, and the floor through the cycle."""
     levers = books.levers
-    added = np.broadcast_to(levers["collateral.haircut"], (1, books.replications))
+    added = levers["collateral.haircut"] * np.ones((1, books.replications))
     sensitivity, floor = levers["collateral.haircut_sensitivity"], levers["collateral.margin_floor"]
     if sensitivity.any():
         excess = np.maximum(np.sqrt(books.series["ai_variance"]) - NORMAL_VOLATILITY, 0.0)
