@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from agents.base import Array
-from agents.firm import Firm
+from agents.leverage import LeveragedHolder
 from simulator.ledger.columns import Flow, Parameter, rule
 
 
-class Investor(Firm):
+class Investor(LeveragedHolder):
     """Holds listed and unlisted shares, borrows against them, and pays the tranches it promised."""
 
     kind = "investor"

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from agents.base import Array, Stock
-from agents.firm import Firm
+from agents.leverage import LeveragedHolder
 from simulator.ledger.columns import Flow, Parameter, rule
 
 BUFFER_MONTHS = 12.0  # months over which a buffer is built: banks get a year's notice ([bcbs2010])
 BUFFER_RELEASE = 1.5  # multiple of the opening CDS index above which the buffer is released (assumption, 1.25-2)
 STRESS_LOAN_LOSS = 0.15  # loss on loans per unit of simulated fall of equity (severely adverse tests: 6-8 % of loans at a fall of 50 %; 0.1-0.2)
+FLIGHT_FROM_ILLIQUID = 0.7  # how much stronger investors run from losses of a fund that holds nothing it can sell ([chen_goldstein_jiang2010]; 0.3-1)
 
 
-class Lender(Firm):
+class Lender(LeveragedHolder):
     """Funds the gap: lends out of capital and funding, renews or refuses, and fails when its capital is gone."""
 
     kind = "lender"
@@ -100,13 +101,15 @@ class Lender(Firm):
 
     @rule("USD bn")
     def redemptions(self) -> Array:
-        """Money that investors of a fund take back this tick, USD bn, (n, R).
+        """Money that investors of a fund ask back this tick, USD bn, (n, R).
 
-        Rule: the shock's yearly share of assets, and a multiple of the month's loss; banks and insurers have none of the second.
-        Source: [chen_goldstein_jiang2010], flow-performance relation.
+        Rule: the shock's yearly share of assets, and a multiple of the month's loss, the larger the more of the fund can't be sold: who leaves
+        first is paid at the old value, and those who stay bear the cost. Banks and insurers have none of the second.
+        Source: [chen_goldstein_jiang2010], flow-performance relation, stronger for illiquid funds.
         """
         called = self.lever("lender.redemptions") * self.years_per_tick * self.total_assets
-        flight = self.redemption_sensitivity * self.recent_loss
+        illiquid = np.clip(1.0 - (self.cash + self.other_assets) / np.maximum(self.total_assets, 1e-9), 0.0, 1.0)
+        flight = self.redemption_sensitivity * self.recent_loss * (1.0 + FLIGHT_FROM_ILLIQUID * illiquid)
         return np.where(self.is_bank > 0.0, 0.0, np.minimum(called + flight, 0.25 * self.other_liabilities)) * self.alive
 
     @rule("USD bn")

@@ -90,6 +90,10 @@ _AGENT_ITEMS = (
     Item("funding_spread", _YEAR, 0.01, -0.1, 1.0, "cost of funding above the policy rate", 0.0, 0.02),
     Item("growth_room", _YEAR, 0.1, 0.0, 10.0, "largest growth of the loan book", 0.05, 0.2),
     Item("redemption_sensitivity", "number", 0.0, 0.0, 50.0, "withdrawals from a fund / its loss, per year"),
+    Item("redemption_gate", "share per quarter", 1.0, 0.0, 1.0, "largest part of a fund's net assets paid to leaving investors; 1: no gate"),
+    Item("marketable_share", _SHARE, 0.0, 0.0, 1.0, "part of other assets that are securities at a market price which all their holders mark to"),
+    Item("leverage_max", "assets / equity", 0.0, 0.0, 1000.0, "leverage above which an investor or lender sells assets; 0: none"),
+    Item("leverage_target", "assets / equity", 0.0, 0.0, 1000.0, "leverage to which it then sells; 0: 0.95 of leverage_max"),
     # Investors, AI labs, utilities, owners of capacity.
     Item("ltv_target", _SHARE, 0.25, 0.0, 1.0, "loan / value of the stakes that an investor wants", 0.15, 0.35),
     Item("runway_target_months", "months", 15.0, 0.0, 120.0, "months of cash burn that an AI lab wants to hold", 9.0, 24.0),
@@ -123,6 +127,16 @@ _MACRO_ITEMS: tuple[Item, ...] = (
     Item("haircut_receivables", _SHARE, 0.2, 0.0, 1.0, "haircut on receivables: one less the advance rate of a borrowing base", 0.1, 0.4),
     Item("haircut_listed", _SHARE, 0.5, 0.0, 1.0, "haircut on listed shares in new margin loans (Regulation T: 0.5)", 0.4, 0.75),
     Item("haircut_unlisted", _SHARE, 0.7, 0.0, 1.0, "haircut on unlisted shares in new margin loans", 0.6, 0.9),
+    Item(
+        "securities_depth",
+        _BN,
+        10000.0,
+        1.0,
+        1e9,
+        "depth D of the market for lenders' and investors' securities: selling Q in a month lowers the price by the part Q / D, about",
+        3000.0,
+        30000.0,
+    ),
     Item(
         "price_impact_listed",
         "number",

@@ -24,7 +24,7 @@ FLOWS = (
     "deviation", "short_pressure", "opening_cash", "power_spending", "parts_spending", "committed_chips", "credit_standing",
     "finance_premium", "return_by_luck", "return_by_shock", "return_by_others", "wear", "finished_building", "demand_luck",
     "growth_news_by_shock", "growth_news_by_others", "growth_by_shock", "growth_by_others", "trend_by_shock", "trend_by_others",
-    "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent",
+    "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent", "assets_now", "equity_now",
     "public_backing", "stress_test_failed", "regulatory_cost", "deleveraging", "news_of_disclosure", "news_of_circularity", "circular_share",
 )  # fmt: skip
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.issuer import MARKET_VOLATILITY, Issuer
+from agents.leverage import LeveragedHolder
 from agents.registry import FIRM_KINDS
 from simulator.engine import defaults, facility, news, programmes
 from simulator.ledger import identities
@@ -227,6 +228,7 @@ def price(model: ContagionModel) -> None:
     for part in ("return_by_luck", "return_by_shock", "return_by_others"):
         decide(model, part, part)
     shares.price_shares(books, ledger, books["short_pressure"])
+    liquidation.recover_securities(books, ledger)
     books["debt"][...] = books.debt()
     decide(model, "cds_premium", "cds")
     decide(model, "market_leverage", "leverage")
@@ -235,7 +237,7 @@ def price(model: ContagionModel) -> None:
 
 
 def margin(model: ContagionModel) -> None:
-    """9. Collateral is revalued; calls are cured by cash, else by sales; funds meet redemptions."""
+    """9. Collateral is revalued; calls are cured by cash, else by sales; funds meet redemptions; who owes too much sells."""
     books, ledger = model.books, model.ledger
     ledger.set_column("margin_breached", np.zeros_like(books["cash"]))
     active = model.margin_desk.is_called(books) | ((books["months_in_arrears"] > 0.0) & (books["stake_value"] > 0.0)).any(axis=0)
@@ -245,8 +247,11 @@ def margin(model: ContagionModel) -> None:
             liquidation.sell_stakes_to_pay(part.books, part.ledger)
     programmes.deleverage(model)
     decide(model, "redemptions", "redemptions_wanted", ("lender",))
-    if books["redemptions_wanted"].any():
-        liquidation.redeem(books, ledger, books["redemptions_wanted"])
+    liquidation.meet_redemptions(books, ledger, books["redemptions_wanted"])
+    active = liquidation.is_over_leveraged(books, ledger)
+    if active.any():
+        with Part(books, ledger, active) as part:
+            liquidation.delever(part.books, part.ledger, [actor for actor in model.cohorts_on(part.books) if isinstance(actor, LeveragedHolder)])
 
 
 def default(model: ContagionModel) -> None:

@@ -20,7 +20,7 @@ from simulator.ledger.postings import Ledger
 Array = NDArray[np.float64]
 
 SINGLES = ("opening", "flows", "rounding")
-WRITTEN_FLOWS = frozenset({"book_net_worth", "insolvent"})
+WRITTEN_FLOWS = frozenset({"book_net_worth", "insolvent", "assets_now", "equity_now"})
 TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
 
 

@@ -110,6 +110,8 @@ class Books:
         columns.add("price_trend", 0.0)
         columns.add("margin_breached", 0.0)
         columns.add("capital_buffer", 0.0)
+        columns.add("redemptions_waiting", 0.0)
+        columns.add("gate_room", 0.0)
         self.columns = columns
 
     def _open_contracts(self, economy: Any) -> None:
@@ -166,11 +168,11 @@ class Books:
             "policy_rate", "projected_rate", "cds_index", "cds_index_at_start", "sentiment", "ai_return_year", "unemployment", "gdp",
             "gdp_gap", "inflation", "power_share", "power_queue", "fiscal_cost", "household_demand", "gpu_resale_value", "investment",
             "circular_revenue_share", "capital_raised", "displaced", "new_credit", "index_by_contagion", "ai_contagion_year",
-            "added_haircut", "compliance_cost", "lending_moved", "disclosed",
+            "securities_price", "added_haircut", "compliance_cost", "lending_moved", "disclosed",
             "wealth", "investment_at_start", "displaced_at_start", "wealth_at_start",
         ):  # fmt: skip
             self.series[name] = np.full((1, self.replications), start.get(name, 0.0))
-        for name in ("household_demand", "gpu_resale_value", "power_share"):
+        for name in ("household_demand", "gpu_resale_value", "power_share", "securities_price"):
             self.series[name][...] = 1.0
         self.series["gdp"][...] = self.macro["gdp"]
 

@@ -1,6 +1,14 @@
-"""Sales that nobody wants to make: stakes to pay what is overdue, assets to pay investors who leave."""
+"""Sales that nobody wants to make: to pay what is overdue, to pay investors who leave, to come back under a limit on leverage.
+
+Besides shares there is one market for the **securities** of lenders and investors: the part ``marketable_share`` of their other assets. A forced sale
+lowers their price, everybody who holds them marks down, and the price comes back slowly.
+Source: Cont and Schaanning (2017); Greenwood, Landier and Thesmar (2015).
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,13 +16,20 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
 from simulator.markets.margin_desk import MONTHLY_SALE_UNLISTED
-from simulator.markets.shares import forced_sale
+from simulator.markets.shares import MEAN_REVERSION, forced_sale, price_factor
 
 Array = NDArray[np.float64]
 
+HAGGLE = 0.03  # discount on other assets that have no market, as loans of a fund sold to another (assumption, 0.01-0.1)
+CASH_TO_LEAVERS = 0.5  # part of its cash that a fund pays out to leaving investors, or a holder to its lenders, before it sells
+PREPAYABLE = ("term_loan", "credit_line", "delayed_draw", "margin_loan", "vendor_finance")
+QUARTER = 3
+ROUNDS_MAX = 50
+SMALL = 1e-9  # part of what could be sold under which a round of sales is the last
+
 
 def sell_stakes_to_pay(books: Books, ledger: Ledger) -> None:
-    """Who is overdue sells unpledged stakes, to Outside, for next month's settlement; the loss is a funding loss.
+    """Who is overdue sells stakes that are not pledged, to Outside, for next month's settlement; the loss is a funding loss.
 
     Rule: as much as the overdue sum, a tenth more, and two months' bills; the same part of every stake, a month's limit for unlisted ones.
     """
@@ -32,14 +47,85 @@ def sell_stakes_to_pay(books: Books, ledger: Ledger) -> None:
         forced_sale(books, ledger, sold, "funding")
 
 
+# ---------------------------------------------------------------------- the market for securities
+
+
+def securities(books: Books) -> Array:
+    """Securities held, at their price, USD bn, ``(N, R)``."""
+    held: Array = books["marketable_share"] * books["other_assets"]
+    return held
+
+
+def sell_securities(books: Books, ledger: Ledger, sold: Array, tag: str) -> Array:
+    """Sell securities worth ``sold (N, R)`` at today's price to Outside; returns what they fetched, ``(N, R)``.
+
+    The price falls by the impact of all sales together, linear or exponential (``impact_linear_securities``), over ``securities_depth``. Sellers get
+    the mid of old and new price (a loss under ``tag``); who keeps securities marks them down (fire_sale).
+    """
+    total = ledger.sum(sold)
+    impact = 1.0 / (books.macro["securities_depth"] * books.levers["securities.depth"])
+    factor = price_factor(total, impact, books.macro["impact_linear_securities"])
+    fetched = sold * (0.5 * (1.0 + factor))
+    kept = np.maximum(securities(books) - sold, 0.0)
+    books["other_assets"][...] -= sold
+    change = fetched.copy()
+    amount = ledger.sum(fetched)[0]
+    books["other_assets"][books.outside] += amount
+    change[books.outside] -= amount
+    ledger.move_cash(change)
+    ledger.lose_own(tag, sold - fetched, "deadweight")
+    fall = kept * (1.0 - factor)
+    books["other_assets"][...] -= fall
+    ledger.lose_own("fire_sale", fall, "mark_to_market")
+    books.series["securities_price"] = books.series["securities_price"] * factor
+    return fetched
+
+
+def recover_securities(books: Books, ledger: Ledger) -> None:
+    """The price of securities goes back by `MEAN_REVERSION` a month of its log distance from where it stood; holders mark up (ordinary)."""
+    price = books.series["securities_price"]
+    if not (price != 1.0).any():
+        return
+    ratio = np.where(price != 1.0, np.exp(-MEAN_REVERSION * np.log(price)), 1.0)
+    ledger.change_stock("other_assets", securities(books) * (ratio - 1.0))
+    books.series["securities_price"] = price * ratio
+
+
+# ---------------------------------------------------------------------- investors who leave
+
+
+def meet_redemptions(books: Books, ledger: Ledger, wanted: Array) -> None:
+    """Fund investors ask back ``wanted (N, R)``; a fund with a gate pays no more in a quarter than its part of net assets, and the rest waits.
+
+    Source: quarterly caps of interval and private credit funds; the queue is paid first come, first served in later quarters.
+    """
+    gated = books["redemption_gate"] < 1.0
+    if gated.any():
+        if books.tick % QUARTER == 0:
+            net_assets = np.maximum(books["other_liabilities"] + books["book_net_worth"], 0.0)
+            ledger.set_column("gate_room", np.where(gated, books["redemption_gate"] * net_assets, 0.0))
+        asked = np.minimum(wanted + books["redemptions_waiting"], books["other_liabilities"]) * books["alive"]
+        paid = np.where(gated, np.minimum(asked, books["gate_room"]), wanted)
+        ledger.set_column("gate_room", np.where(gated, books["gate_room"] - paid, 0.0))
+        ledger.set_column("redemptions_waiting", np.where(gated, asked - paid, 0.0))
+        wanted = paid
+    if wanted.any():
+        redeem(books, ledger, wanted)
+
+
 def redeem(books: Books, ledger: Ledger, wanted: Array) -> None:
-    """Fund investors take back ``wanted (N, R)``: paid in cash, then by selling other assets at a discount (a funding loss)."""
-    cash = np.minimum(wanted, 0.5 * np.maximum(books["cash"], 0.0))
-    rest = wanted - cash
-    sold = np.minimum(rest / (1.0 - 0.03), books["other_assets"])
+    """Pay investors ``wanted (N, R)``: in cash, then by selling securities, then other assets at a discount (funding losses)."""
+    cash = np.minimum(wanted, CASH_TO_LEAVERS * np.maximum(books["cash"], 0.0))
+    got = np.zeros_like(cash)
+    liquid = securities(books)
+    if liquid.any():
+        sold = np.minimum(wanted - cash, liquid) * (books["marketable_share"] > 0.0)
+        got = sell_securities(books, ledger, sold, "funding")
+    rest = np.maximum(wanted - cash - got, 0.0)
+    sold = np.minimum(rest / (1.0 - HAGGLE), books["other_assets"])
     sold[books.outside] = 0.0
     ledger.exchange_other_assets(sold)
-    discount = 0.03 * sold
+    discount = HAGGLE * sold
     change = -discount
     change[books.outside] += ledger.sum(discount)[0]
     ledger.move_cash(change)
@@ -47,11 +133,87 @@ def redeem(books: Books, ledger: Ledger, wanted: Array) -> None:
     gain = np.zeros_like(discount)
     gain[books.outside] = ledger.sum(discount)[0]
     ledger.post("ordinary", gain)
-    paid = np.minimum(cash + sold - discount, books["other_liabilities"])
+    _repay_outside(books, ledger, np.minimum(cash + got + sold - discount, books["other_liabilities"]))
+
+
+def _repay_outside(books: Books, ledger: Ledger, paid: Array) -> None:
+    """Pay back ``paid (N, R)`` of what is owed to the rest of the world."""
     books["other_liabilities"][...] -= paid
     flow = -paid
     flow[books.outside] += ledger.sum(paid)[0]
     ledger.move_cash(flow)
-    claim = np.zeros_like(paid)
-    claim[books.outside] = ledger.sum(paid)[0]
-    books["other_assets"][books.outside] -= claim[books.outside]
+    books["other_assets"][books.outside] -= ledger.sum(paid)[0]
+
+
+# ---------------------------------------------------------------------- limits on leverage
+
+
+def is_over_leveraged(books: Books, ledger: Ledger) -> NDArray[np.bool_]:
+    """Replications in which some holder's assets are above its leverage limit, ``(R,)``."""
+    limit = books["leverage_max"]
+    rows = np.flatnonzero(limit[:, 0] > 0.0)
+    if not len(rows):
+        return np.zeros(books.replications, dtype=bool)
+    equity = ledger.worth_so_far()[rows]
+    owed = sum((books[name][rows] for name in ("debt", "other_liabilities", "deposits", "operating_arrears")), np.zeros_like(equity))
+    above = (equity + owed > limit[rows] * np.maximum(equity, 0.0)) & (books["alive"][rows] > 0.0)
+    return np.asarray(above.any(axis=0))
+
+
+def delever(books: Books, ledger: Ledger, holders: Iterable[Any]) -> None:
+    """Who is above its leverage limit repays debt with half of its cash, then sells securities and free shares in proportion, and repays with that.
+
+    Prices fall, other holders pass their own limits and sell in the next round, inside the tick, until nobody has to or nothing is left to sell. What
+    sellers lose is a margin loss. ``holders``: cohorts with the rule ``excess_assets``. Source: [cont_schaanning2017], threshold and target.
+    """
+    stakes = books.stakes
+    limit = np.where(stakes.of_debtor(books["is_listed"]) > 0.0, 1.0, MONTHLY_SALE_UNLISTED) * books.free_shares()
+    is_open = np.ones(books.replications, dtype=bool)
+    purse = np.where(books["is_bank"] > 0.0, 0.0, CASH_TO_LEAVERS * np.maximum(books["cash"], 0.0))
+    excess = np.zeros((books.agents, books.replications))
+    for _ in range(ROUNDS_MAX):
+        books["assets_now"][...] = books.total_assets()
+        books["equity_now"][...] = books.net_worth()
+        for holder in holders:
+            excess[holder.rows] = holder.excess_assets()
+        excess *= is_open
+        if not (excess > 0.0).any():
+            break
+        cash = repay_debts(books, ledger, np.minimum(excess, purse))
+        purse -= cash
+        value = stakes.by_holder(limit * stakes.of_debtor(books["share_price"]))
+        liquid = securities(books)
+        part = np.minimum(1.0, np.maximum(excess - cash, 0.0) / np.maximum(value + liquid, 1e-12))
+        sells: NDArray[np.bool_] = part * (value + liquid) > SMALL * (value + liquid + 1e-3)
+        is_open &= sells.any(axis=0)
+        part *= is_open
+        if not part.any():
+            break
+        sold = limit * stakes.of_holder(part)
+        got = stakes.by_holder(sold * forced_sale(books, ledger, sold, "margin")) if sold.any() else np.zeros_like(part)
+        limit = np.maximum(limit - sold, 0.0)
+        if liquid.any():
+            got = got + sell_securities(books, ledger, part * liquid, "margin")
+        repay_debts(books, ledger, got * (1.0 - books["is_bank"]))  # what a bank is paid has destroyed deposits already
+
+
+def repay_debts(books: Books, ledger: Ledger, amounts: Array) -> Array:
+    """Repay debt early with up to ``amounts (N, R)`` of cash: loans that may be prepaid, in proportion, then what is owed to the rest of the world.
+
+    Returns what was paid, ``(N, R)``.
+    """
+    if not amounts.any():
+        return amounts
+    loans = books.loans
+    rows = np.flatnonzero(np.isin(loans.static["kind"], PREPAYABLE))
+    every = np.zeros_like(loans.principal)
+    every[rows] = loans.principal[rows]
+    owed = loans.by_debtor(every)
+    share = np.minimum(1.0, amounts / np.maximum(owed, 1e-12))
+    every[rows] *= share[loans.debtor[rows]]
+    on_loans = loans.by_debtor(every)
+    ledger.repay(every)
+    books.repayments.scale(rows, 1.0 - share[loans.debtor[rows]])
+    paid = np.minimum(np.maximum(amounts - on_loans, 0.0), books["other_liabilities"])
+    _repay_outside(books, ledger, paid)
+    return on_loans + paid
