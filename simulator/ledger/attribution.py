@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-AGENTS, SALES = "agents", "sales"
-"""Tables of an account besides those of contracts: a row an agent; a row a pair of stakes in the same issuer (one kept, one sold)."""
+AGENTS, SALES, SECURITIES = "agents", "sales", "securities"
+"""Tables of an account besides those of contracts: a row an agent; a row a pair of stakes in the same issuer (one kept, one sold); a row a pair of
+agents that hold securities (one that keeps, one that sells)."""
+PAIRED_MAX = 200  # holders of securities up to which each one's part in a fall of the price is kept; with more the seller is Outside, the market
 
 
 class Loss(NamedTuple):
@@ -44,11 +46,21 @@ def pairs_of_stakes(stakes: Contracts) -> tuple[Rows, Rows]:
     return kept, sold
 
 
+def pairs_of_securities(books: Books) -> tuple[Rows, Rows]:
+    """Every pair of holders of securities: two arrays of agents, who keeps and who sells."""
+    holders = np.flatnonzero(books["marketable_share"][:, 0] > 0.0)
+    if len(holders) > PAIRED_MAX:
+        return holders, np.full(len(holders), books.rows["outside"].start)
+    return np.repeat(holders, len(holders)), np.tile(holders, len(holders))
+
+
 def parties(books: Books, loss: Loss) -> tuple[Rows, Rows]:
     """Who bears and who causes each row of an account: two arrays of agents ``(K,)``."""
     if loss.table == SALES:
         kept, sold = pairs_of_stakes(books.stakes)
         return books.stakes.holder[kept], books.stakes.holder[sold]
+    if loss.table == SECURITIES:
+        return pairs_of_securities(books)
     return _side(books, loss.table, loss.bearer), _side(books, loss.table, loss.cause)
 
 

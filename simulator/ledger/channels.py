@@ -32,11 +32,12 @@ MEANINGS: dict[str, Meaning] = {
         "the issuer failed", "the issuer, or the short seller", _MADE_GOOD,
     ),
     "margin": Meaning(
-        "what a borrower loses by selling pledged shares into a falling price", "the seller itself",
+        "what a borrower loses by selling pledged shares, or a holder above its leverage limit by selling assets, into a falling price",
+        "the seller itself",
         _MADE_GOOD + "; the sale and its effect on the price happen all the same",
     ),
     "fire_sale": Meaning(
-        "marks of others that a forced sale moves; what an estate's assets fetch below book; costs of bankruptcy",
+        "marks of shares and securities that a forced sale moves; what an estate's assets fetch below book; costs of bankruptcy",
         "whoever sold, each by its part; the estate itself", _MADE_GOOD,
     ),
     "funding": Meaning(

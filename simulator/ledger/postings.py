@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.ledger.attribution import AGENTS, SALES, Loss, pairs_of_stakes
+from simulator.ledger.attribution import AGENTS, SALES, SECURITIES, Loss, pairs_of_securities, pairs_of_stakes
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts, Selection
 from simulator.ledger.names import LOSS_CHANNELS
@@ -43,6 +43,7 @@ class Ledger:
         self.loss_by_nature: dict[str, Array] = {nature: np.zeros((1, width)) for nature in NATURES}
         self.losses: dict[Loss, Array] = {}  # to date, by account
         self.pairs = pairs_of_stakes(books.stakes)
+        self.pairs_of_holders = pairs_of_securities(books)
         self.rounding = np.zeros((1, width))
         self.mute = {name: books.switches[name] for name in LOSS_CHANNELS if not books.switches[name].all()}
 
@@ -276,6 +277,19 @@ class Ledger:
         self.post("fire_sale", -stakes.by_holder(booked))
         if switch is not None:
             self._indemnify(stakes.by_holder(amounts * (1.0 - switch)))
+
+    def mark_down_securities(self, amounts: Array, sold: Array) -> None:
+        """Holders of securities lose ``amounts (N, R)`` because ``sold (N, R)`` were sold by all: a fire-sale loss, by each seller's part."""
+        switch = self._muted("fire_sale")
+        booked = amounts if switch is None else amounts * switch
+        keeper, seller = self.pairs_of_holders
+        part = sold / np.maximum(total(sold), 1e-300)
+        part[self.books.outside] = 1.0  # the market, where there are too many holders to tell them apart
+        self._enter(Loss("fire_sale", "decision", SECURITIES), np.take(booked, keeper, axis=0) * np.take(part, seller, axis=0))
+        self._count("fire_sale", "mark_to_market", total(booked))
+        self.post("fire_sale", -booked)
+        if switch is not None:
+            self._indemnify(amounts * (1.0 - switch))
 
     def _enter(self, loss: Loss, amounts: Array) -> None:
         """Add ``amounts (K, R)`` to an account of losses."""

@@ -73,10 +73,10 @@ def sell_securities(books: Books, ledger: Ledger, sold: Array, tag: str) -> Arra
     books["other_assets"][books.outside] += amount
     change[books.outside] -= amount
     ledger.move_cash(change)
-    ledger.lose_own(tag, sold - fetched, "deadweight")
+    ledger.lose_own(tag, sold - fetched, "deadweight", reason="decision", cause="outside" if tag == "funding" else "self")
     fall = kept * (1.0 - factor)
     books["other_assets"][...] -= fall
-    ledger.lose_own("fire_sale", fall, "mark_to_market")
+    ledger.mark_down_securities(fall, sold)
     books.series["securities_price"] = books.series["securities_price"] * factor
     return fetched
 
@@ -206,14 +206,12 @@ def repay_debts(books: Books, ledger: Ledger, amounts: Array) -> Array:
         return amounts
     loans = books.loans
     rows = np.flatnonzero(np.isin(loans.static["kind"], PREPAYABLE))
-    every = np.zeros_like(loans.principal)
-    every[rows] = loans.principal[rows]
-    owed = loans.by_debtor(every)
-    share = np.minimum(1.0, amounts / np.maximum(owed, 1e-12))
-    every[rows] *= share[loans.debtor[rows]]
-    on_loans = loans.by_debtor(every)
-    ledger.repay(every)
-    books.repayments.scale(rows, 1.0 - share[loans.debtor[rows]])
+    slots = loans.some(rows)
+    principal = loans.principal[rows]
+    share = np.minimum(1.0, amounts / np.maximum(slots.by_debtor(principal), 1e-12))[loans.debtor[rows]]
+    on_loans = slots.by_debtor(principal * share)
+    ledger.repay(slots, principal * share)
+    books.repayments.scale(rows, 1.0 - share)
     paid = np.minimum(np.maximum(amounts - on_loans, 0.0), books["other_liabilities"])
     _repay_outside(books, ledger, paid)
     return on_loans + paid
