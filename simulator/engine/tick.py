@@ -70,21 +70,12 @@ def refresh(model: ContagionModel) -> None:
     loans, committed = books.loans, model.credit.committed
     c = books.columns
     c["book_net_worth"][...] = model.ledger.opening
-    c["debt"][...] = books.debt()
-    given = books.loans_given()
+    owed = loans.principal + loans.arrears
+    c["debt"][...] = loans.by_debtor(owed)
+    given = books.by_owner(loans, owed)
     c["stake_value"][...] = books.stakes.by_holder(books.stake_values())
     c["total_assets"][...] = c["cash"] + c["capacity"] + c["construction"] + c["other_assets"] + given + c["stake_value"]
-    owed = loans.principal + loans.arrears
-    owed *= books.years_per_tick
-    interest = loans.is_floating * books.series["policy_rate"]  # worked on in place: these are the widest arrays of the tick
-    interest += loans.rate
-    np.maximum(interest, 0.0, out=interest)
-    interest *= owed
-    dearer = loans.rate - loans.rate_at_start
-    np.maximum(dearer, 0.0, out=dearer)
-    dearer *= loans.has_opening_rate
-    dearer *= owed
-    model.interest, model.dearer = interest, np.minimum(dearer, interest, out=dearer)
+    model.interest, model.dear, model.dearer = model.credit.interest(books, owed)
     model.due, model.principal_due = books.repayments.due(books.tick)
     model.planned_deliveries = compute.planned(books)
     leases = books.leases
@@ -186,7 +177,7 @@ def settle(model: ContagionModel) -> None:
     credit.raise_cash_for_dues(books, ledger)
     operating = c["operating_bill"] + c["tax_bill"] + model.building
     operating[books.outside] = 0.0
-    model.settlement.accrue(ledger, model.interest, model.dearer, model.due, model.principal_due, model.invoices, model.rents, operating)
+    model.settlement.accrue(ledger, model.interest, model.dear, model.dearer, model.due, model.principal_due, model.invoices, model.rents, operating)
     protection = model.resolution.protection
     protection.pay_premia(books, ledger)
     protection.fund_government(books, ledger)

@@ -229,12 +229,16 @@ class Books:
             owned[self.outside] += total(orphaned)[0]
         return owned
 
-    def net(self, contracts: Ties, amounts: Array) -> Array:
-        """Amounts ``(C, R)`` added for the owner and taken from the debtor, ``(N, R)``; sums to zero over agents."""
+    def net(self, contracts: Ties, amounts: Array, columns: NDArray[np.int64] | None = None) -> Array:
+        """Amounts ``(C, R)`` added for the owner and taken from the debtor, ``(N, R)``; sums to zero over agents.
+
+        ``columns``: the replications that the amounts are of, when not of all.
+        """
         change: Array = contracts.net_matrix @ amounts
         rows = self.dead_rows
         if len(rows):
-            orphaned = (contracts.rows_of_holders(rows) @ amounts) * (1.0 - self["alive"][rows])
+            alive = self["alive"][rows] if columns is None else self["alive"][np.ix_(rows, columns)]
+            orphaned = (contracts.rows_of_holders(rows) @ amounts) * (1.0 - alive)
             change[rows] -= orphaned
             change[self.outside] += total(orphaned)[0]
         return change

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from simulator.ledger.attribution import AGENTS, SALES, SECURITIES, Loss, pairs_of_securities, pairs_of_stakes
 from simulator.ledger.books import Books
-from simulator.ledger.contracts import Contracts, Selection
+from simulator.ledger.contracts import Contracts, Selection, Ties
 from simulator.ledger.names import LOSS_CHANNELS
 from simulator.ledger.sums import total
 
@@ -211,17 +211,25 @@ class Ledger:
         if switch is not None:
             self._indemnify(self.books.by_owner(contracts, amounts * (1.0 - switch)))
 
-    def cost_debtors(self, table: str, channel: str, amounts: Array, *, reason: str = "decision", cause: str = "holder") -> None:
-        """Debtors of contracts bear an extra cost ``amounts (C, R)`` through a channel that the holders earn, as a dearer renewal.
+    def cost_debtors(
+        self, table: str, channel: str, amounts: Array, some: Selection | None = None, *, reason: str = "decision", cause: str = "holder"
+    ) -> None:
+        """Debtors of contracts (all, or ``some``) bear an extra cost ``amounts (C, R)`` through a channel that the holders earn, as a dearer renewal.
 
         ``reason`` and ``cause``: by whose decision or default; the decision of the holder if nothing is said.
         """
-        contracts: Contracts = getattr(self.books, table)
+        whole: Contracts = getattr(self.books, table)
+        contracts: Ties = whole if some is None else some
         switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
-        self._enter(Loss(channel, reason, table, "debtor", cause), booked)
-        self._count(channel, "credit", total(booked))
-        self.post(channel, -contracts.by_debtor(booked))
+        account = self._account(Loss(channel, reason, table, "debtor", cause), whole.count)
+        if some is None:
+            account += booked
+        else:
+            account[some.rows] += booked
+        borne = contracts.by_debtor(booked)
+        self._count(channel, "credit", total(borne))
+        self.post(channel, -borne)
         self.post("ordinary", self.books.by_owner(contracts, amounts))
         if switch is not None:
             self._indemnify(contracts.by_debtor(amounts * (1.0 - switch)))
@@ -293,9 +301,13 @@ class Ledger:
 
     def _enter(self, loss: Loss, amounts: Array) -> None:
         """Add ``amounts (K, R)`` to an account of losses."""
+        account = self._account(loss, len(amounts))
+        account += amounts
+
+    def _account(self, loss: Loss, rows: int) -> Array:
         if loss not in self.losses:
-            self.losses[loss] = np.zeros_like(amounts)
-        self.losses[loss] += amounts
+            self.losses[loss] = np.zeros((rows, self.books.replications))
+        return self.losses[loss]
 
     def _of_the_dead(self, contracts: Contracts, amounts: Array) -> Array | None:
         """The part of ``amounts (C, R)`` that is Outside's, which bought the claims of settled estates; None where nothing is."""

@@ -322,4 +322,6 @@ class Resolution:
         books.loans.undrawn[...] *= 1.0 - gone
         for name in ("months_in_arrears", "months_operating_overdue", "past_grace"):
             ledger.set_column(name, books[name] * (1.0 - failed))
+        for table in (books.loans, books.orders, books.leases, books.guarantees):
+            table.months_overdue[...] *= 1.0 - table.of_debtor(failed)
         books.dead_rows = np.flatnonzero((books["alive"] < 1.0).any(axis=1))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.ledger.batches import Part
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts, Selection
 from simulator.ledger.postings import Ledger
@@ -86,14 +85,17 @@ class Settlement:
         self._unlimited = np.where(never_short, UNLIMITED, 0.0)
 
     def accrue(
-        self, ledger: Ledger, interest: Array, dearer: Array, due: Selection, principal_due: Array, invoices: Array, rents: Array, operating: Array
-    ) -> None:
-        """Enter what falls due: ``interest`` of which ``dearer`` is the part above the slot's opening rate (C, R), ``principal_due`` of the
-        loans ``due`` (n, R), ``invoices`` (O, R), ``rents`` (L, R), ``operating`` bills (N, R). Everything becomes arrears until it is paid."""
+        self, ledger: Ledger, interest: Array, dear: Selection, dearer: Array, due: Selection, principal_due: Array, invoices: Array, rents: Array,
+        operating: Array,
+    ) -> None:  # fmt: skip
+        """Enter what falls due: ``interest`` (C, R), of which ``dearer`` of the loans ``dear`` (n, R) is the part above the slot's opening rate;
+        ``principal_due`` of the loans ``due`` (n, R); ``invoices`` (O, R), ``rents`` (L, R), ``operating`` bills (N, R). Everything becomes
+        arrears until it is paid."""
         books = self.books
         loans = books.loans
-        ledger.cost_debtors("loans", "funding", dearer)
-        income = books.net(loans, interest - dearer)
+        ledger.cost_debtors("loans", "funding", dearer, dear)
+        income = books.net(loans, interest)
+        income -= books.net(dear, dearer)
         income += books.net(books.orders, invoices)
         income += books.net(books.leases, rents)
         income -= operating
@@ -119,37 +121,55 @@ class Settlement:
         for table, arrears in tables:
             owed += table.by_debtor(arrears)
             received += books.by_owner(table, arrears)
-        short = np.any(books["cash"] + self._unlimited + received < owed * (1.0 + 1e-12), axis=0)
-        was_overdue = (books["months_in_arrears"] > 0.0).any(axis=0)
+        short = np.flatnonzero(np.any(books["cash"] + self._unlimited + received < owed * (1.0 + 1e-12), axis=0))
         flow = received - owed
-        unpaid: dict[int, Array] = {}
         overdue = np.zeros_like(owed)
-        if short.any():
-            with Part(books, ledger, short) as part:
-                flow[:, part.index], overdue[:, part.index], unpaid = self._clear_short(part.books, part.ledger)
+        unpaid: list[Array] = []
+        if len(short):
+            unpaid, bills_unpaid = self._clear_short(ledger, short)
+            missing = bills_unpaid.copy()
+            flow[:, short] += bills_unpaid
+            flow[books.outside, short] -= ledger.sum(bills_unpaid)[0]
+            for (table, _), amounts in zip(tables, unpaid, strict=True):
+                missing += table.by_debtor(amounts)
+                flow[:, short] -= books.net(table, amounts, short)
+            overdue[:, short] = missing
+            unpaid.append(bills_unpaid)
         ledger.move_cash(flow)
-        for place, (_, arrears) in enumerate((*tables, (None, bills))):
+        for place, arrears in enumerate((*(arrears for _, arrears in tables), bills)):
             arrears[...] = 0.0
             if unpaid:
-                arrears[:, np.flatnonzero(short)] = unpaid[place]
+                arrears[:, short] = unpaid[place]
+        was_overdue = books["months_in_arrears"] > 0.0
         is_overdue = overdue > 1e-9 * (owed + 1.0)
         ledger.set_column("months_in_arrears", np.where(is_overdue, books["months_in_arrears"] + 1.0, 0.0))
-        if short.any() or was_overdue.any():
-            with Part(books, ledger, short | was_overdue) as part:
-                self._count_months(part.books, part.ledger, np.compress(short | was_overdue, owed, axis=1))
+        late = was_overdue | is_overdue
+        if late.any():
+            self._count_months(ledger, np.flatnonzero(late.any(axis=1)), np.flatnonzero(late.any(axis=0)), owed)
 
-    def _count_months(self, books: Books, ledger: Ledger, owed: Array) -> None:
-        """How long each contract and the operating bills have been overdue, and whose grace is over (column ``past_grace``)."""
-        dust = np.where(books["months_in_arrears"] > 0.0, 1e-12 * (owed + 1.0), np.inf)
+    def _count_months(self, ledger: Ledger, agents: NDArray[np.int64], columns: NDArray[np.int64], owed: Array) -> None:
+        """How long each contract and the operating bills have been overdue, and whose grace is over (column ``past_grace``).
+
+        ``agents`` and ``columns``: where somebody is overdue now or was a month ago; all else has been overdue for no month.
+        """
+        books = self.books
+        owed, months, bills, bills_late = (
+            np.take(values, columns, axis=1)
+            for values in (owed, books["months_in_arrears"], books["operating_arrears"], books["months_operating_overdue"])
+        )
+        dust = np.where(months > 0.0, 1e-12 * (owed + 1.0), np.inf)
         past = np.zeros_like(owed)
         for (table, arrears), grace in zip(_tables(books), self._grace, strict=True):
-            late = table.state["months_overdue"]
-            late[...] = np.where(arrears > table.of_debtor(dust), late + 1.0, 0.0)
-            past += table.by_debtor(((late > grace - 0.5) & (late > 0.0)).astype(np.float64))
-        late = np.where(books["operating_arrears"] > dust, books["months_operating_overdue"] + 1.0, 0.0)
-        ledger.set_column("months_operating_overdue", late)
+            some = table.some(np.flatnonzero(np.isin(table.debtor, agents)))
+            if len(some.rows):
+                at = np.ix_(some.rows, columns)
+                late = np.where(arrears[at] > some.of_debtor(dust), table.months_overdue[at] + 1.0, 0.0)
+                table.months_overdue[at] = late
+                past += some.by_debtor(((late > grace[some.rows] - 0.5) & (late > 0.0)).astype(np.float64))
+        late = np.where(bills > dust, bills_late + 1.0, 0.0)
         past += (late > GRACE_OPERATING - 0.5) & (late > 0.0)
-        ledger.set_column("past_grace", np.minimum(past, 1.0))
+        for name, values in (("months_operating_overdue", late), ("past_grace", np.minimum(past, 1.0))):
+            books[name][:, columns] = values
 
     def forgive_lateness(self, books: Books, ledger: Ledger, saved: Array) -> None:
         """Start the grace periods of ``saved (N, R)`` anew."""
@@ -158,41 +178,37 @@ class Settlement:
         for name in ("months_in_arrears", "months_operating_overdue", "past_grace"):
             ledger.set_column(name, books[name] * (1.0 - saved))
 
-    def _clear_short(self, books: Books, ledger: Ledger) -> tuple[Array, Array, dict[int, Array]]:
-        """The clearing of replications in which somebody is short: cash flows ``(N, R)``, what stays overdue ``(N, R)``, and it by table."""
+    def _clear_short(self, ledger: Ledger, columns: NDArray[np.int64]) -> tuple[list[Array], Array]:
+        """The clearing of the replications ``columns`` in which somebody is short, and the draws on lines that it makes.
+
+        Returns what stays unpaid there: of each table of contracts ``(C, n)``, and of the operating bills ``(N, n)``.
+        """
+        books = self.books
         loans, tables, end = books.loans, _tables(books), self._ends
-        dues = np.zeros((int(end[-1]), books.replications))
         starts = np.append(0, end)
+        dues = np.zeros((int(end[-1]), len(columns)))
         for place, (_, arrears) in enumerate(tables):
-            dues[starts[place] : end[place]] = arrears
+            np.take(arrears, columns, axis=1, out=dues[starts[place] : end[place]])
         bills_from, lines_from = end[len(tables) - 1], end[len(tables)]
-        dues[bills_from:lines_from] = np.take(books["operating_arrears"], self.payers, axis=0)
+        dues[bills_from:lines_from] = books["operating_arrears"][np.ix_(self.payers, columns)]
+        undrawn = loans.undrawn[np.ix_(self.lines, columns)]
         lines = None
         if len(self.lines):
             lines = np.zeros_like(dues)
-            lines[lines_from:] = loans.undrawn[self.lines]
-        cleared = self.network.clear(dues, books["cash"] + self._unlimited, lines=lines)
-        books.converged &= cleared.converged
-        paid = cleared.paid
-        if len(self.lines):
-            funded = np.minimum(paid[lines_from:], loans.undrawn[self.lines])
-            loans.undrawn[self.lines] -= funded
-            ledger.lend(loans.some(self.lines), funded)
-            books.repayments.draw(funded, books.tick, self.lines)
-        bills = paid[bills_from:lines_from]
-        flow = np.zeros_like(books["cash"])
-        flow[self.payers] -= bills
-        flow[books.outside] += ledger.sum(bills)[0]
-        overdue = np.zeros_like(flow)
-        overdue[self.payers] = dues[bills_from:lines_from] - bills
-        left = [overdue.copy()]
-        for place, (table, _) in reversed(list(enumerate(tables))):
-            block = slice(starts[place], end[place])
-            flow += books.net(table, paid[block])
-            unpaid = dues[block] - paid[block]
-            overdue += table.by_debtor(unpaid)
-            left.insert(0, unpaid)
-        return flow, overdue, dict(enumerate(left))
+            lines[lines_from:] = undrawn
+        cleared = self.network.clear(dues, np.take(books["cash"], columns, axis=1) + self._unlimited, lines=lines)
+        books.converged[columns] &= cleared.converged
+        funded = np.minimum(cleared.paid[lines_from:], undrawn)
+        if funded.any():
+            drawn = np.zeros((len(self.lines), books.replications))
+            drawn[:, columns] = funded
+            loans.undrawn[self.lines] -= drawn
+            ledger.lend(loans.some(self.lines), drawn)
+            books.repayments.draw(drawn, books.tick, self.lines)
+        left = dues - cleared.paid
+        bills = np.zeros((books.agents, len(columns)))
+        bills[self.payers] = left[bills_from:lines_from]
+        return [left[starts[place] : end[place]] for place in range(len(tables))], bills
 
 
 def _tables(books: Books) -> list[tuple[Contracts, Array]]:

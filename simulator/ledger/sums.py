@@ -6,6 +6,7 @@ replication's bits do not depend on which others stand beside it (``sum(axis=0)`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 Array = NDArray[np.float64]
+
+BLOCK_NUMBERS = 1 << 15  # 256 KB
 
 
 def incidence(members: NDArray[np.int64], agents: int) -> sparse.csr_matrix:
@@ -25,6 +28,16 @@ def incidence(members: NDArray[np.int64], agents: int) -> sparse.csr_matrix:
 @lru_cache(maxsize=64)
 def _ones(count: int) -> sparse.csr_matrix:
     return sparse.csr_matrix(np.ones((1, count)))
+
+
+def row_blocks(rows: int, width: int) -> Iterator[slice]:
+    """Slices that cut an array ``(rows, width)`` into blocks that the processor's cache holds beside a few others like them.
+
+    Several elementwise steps in a row go faster block by block than each through the whole array.
+    """
+    step = max(1, BLOCK_NUMBERS // width)
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
 
 
 def total(amounts: Array) -> Array:

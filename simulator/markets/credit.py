@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Selection, Ties
 from simulator.ledger.postings import Ledger
+from simulator.ledger.sums import row_blocks
 from simulator.markets import pledges, regulation
 
 Array = NDArray[np.float64]
@@ -41,6 +42,25 @@ class CreditMarket:
         loss = np.where(seniority == "secured", 1.0 - books.macro["recovery_secured"], 1.0 - books.macro["recovery_unsecured"])
         self.loss_weight = (loss / max(1.0 - books.macro["recovery_unsecured"], 1e-6))[:, None]
         self.offset: Array | None = None
+        self.is_repriced = np.zeros(loans.count, dtype=bool)  # slots whose rate has moved in some replication
+
+    def interest(self, books: Books, owed: Array) -> tuple[Array, Selection, Array]:
+        """Interest of the tick on loans ``owed (C, R)``, USD bn, ``(C, R)``; and the part of it above the opening rate, of the repriced slots alone."""
+        loans = books.loans
+        interest = np.empty_like(owed)
+        for rows in row_blocks(*owed.shape):  # the widest arrays of the tick
+            part = np.multiply(loans.is_floating[rows], books.series["policy_rate"], out=interest[rows])
+            part += loans.rate[rows]
+            np.maximum(part, 0.0, out=part)
+            part *= owed[rows]
+            part *= books.years_per_tick
+        dear = loans.some(np.flatnonzero(self.is_repriced & (loans.has_opening_rate[:, 0] > 0.0)))
+        dearer = loans.rate[dear.rows]
+        dearer -= loans.rate_at_start[dear.rows]
+        np.maximum(dearer, 0.0, out=dearer)
+        dearer *= owed[dear.rows]
+        dearer *= books.years_per_tick
+        return interest, dear, np.minimum(dearer, interest[dear.rows], out=dearer)
 
     def offered_spread(self, books: Books, rows: NDArray[np.int64] | None = None) -> Array:
         """Spread over the policy rate that each slot offers (those of ``rows``, where given), ``(C, R)``.
@@ -158,6 +178,7 @@ class CreditMarket:
         offered *= new
         rate += offered
         loans.rate[rows] = rate
+        self.is_repriced[rows] = True
 
 
 def raise_cash_for_dues(books: Books, ledger: Ledger) -> None:
