@@ -82,11 +82,18 @@ class MarginDesk:
         return called
 
     def run(self, books: Books, ledger: Ledger) -> None:
-        """Call, cure and sell until no loan is above its call level or the pledge and its monthly limit are used up."""
-        if len(self.rows):
-            self._run_shares(books, ledger)
-        if len(self.asset_rows):
-            self._run_assets(books, ledger)
+        """Call, cure and sell until no loan is above its call level or the pledge and its monthly limit are used up.
+
+        What is still to fall due of a loan shrinks with what is repaid early, lost or made due at once.
+        """
+        for rows, step in ((self.rows, self._run_shares), (self.asset_rows, self._run_assets)):
+            if len(rows):
+                before = books.loans.principal[rows]
+                step(books, ledger)
+                left = np.where(before > 0.0, books.loans.principal[rows] / np.maximum(before, 1e-12), 1.0)
+                changed = np.flatnonzero((left != 1.0).any(axis=1))
+                if len(changed):
+                    books.repayments.scale(rows[changed], left[changed])
 
     # ------------------------------------------------------------------ pledged shares
 
@@ -151,7 +158,6 @@ class MarginDesk:
             kept = (lost <= 0.0).astype(np.float64)
             loans.principal[rows] *= kept
             loans.arrears[rows] *= kept
-            books.repayments.scale(rows, kept)
         owed = loans.principal[rows] + loans.arrears[rows]
         value = self.collateral(books)
         lives = (books["alive"][borrower] > 0.0) & (owed > CENT)
@@ -160,10 +166,9 @@ class MarginDesk:
         ledger.set_column("margin_breached", np.minimum(self.borrower_matrix @ broken.astype(np.float64), 1.0))
 
     def _prepay(self, books: Books, ledger: Ledger, amounts: Array, rows: NDArray[np.int64]) -> None:
-        """Repay loans early; what is still to fall due shrinks in proportion."""
-        before = books.loans.principal[rows].copy()
-        ledger.repay(books.loans.some(rows), amounts)
-        books.repayments.scale(rows, np.where(before > 0.0, books.loans.principal[rows] / np.maximum(before, 1e-12), 1.0))
+        """Repay loans early."""
+        if amounts.any():
+            ledger.repay(books.loans.some(rows), amounts)
 
     def _accelerate(self, books: Books, amounts: Array, rows: NDArray[np.int64]) -> None:
         """Make principal due at once: it is overdue from now on."""
@@ -172,7 +177,6 @@ class MarginDesk:
             before = loans.principal[rows]
             loans.principal[rows] = np.maximum(before - amounts, 0.0)
             loans.arrears[rows] += amounts
-            books.repayments.scale(rows, np.where(before > 0.0, loans.principal[rows] / np.maximum(before, 1e-12), 1.0))
 
     # ------------------------------------------------------------------ capacity and receivables
 
