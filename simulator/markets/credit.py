@@ -45,7 +45,7 @@ class CreditMarket:
         self.is_repriced = np.zeros(loans.count, dtype=bool)  # slots whose rate has moved in some replication
 
     def interest(self, books: Books, owed: Array) -> tuple[Array, Selection, Array]:
-        """Interest of the tick on loans ``owed (C, R)``, USD bn, ``(C, R)``; the slots whose rate has moved, and what is above the opening rate there."""
+        """Interest of the tick on loans ``owed``, USD bn, ``(C, R)``; the slots whose rate has moved, and what is above the opening rate there."""
         loans = books.loans
         interest = np.empty_like(owed)
         for rows in row_blocks(*owed.shape):  # the widest arrays of the tick
