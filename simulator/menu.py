@@ -187,14 +187,14 @@ def _choice(key: str, value: str) -> str | list[str]:
     return value.strip("'\"")
 
 
-def _names(key: str, value: object) -> list[str]:
-    """One name or a list of names as a list. InputError: nothing, not names, or one name twice."""
+def _names(key: str, value: object, together: bool = False) -> list[str]:
+    """One name or a list of names as a list; with ``together`` also ``a+b``. InputError: nothing, not names, or one name twice."""
     names: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
     if not names:
         none = {"shock": "; write shock=none", "policy": "; write policy=current_rules"}.get(key, "")
         raise InputError(f"{key}: the list is empty{none}")
     for name in names:
-        if not isinstance(name, str) or not re.fullmatch(r"\w[\w\-]*", name):
+        if not isinstance(name, str) or not re.fullmatch(r"\w[\w\-]*(\+\w[\w\-]*)*" if together else r"\w[\w\-]*", name):
             raise InputError(f"{key}: {str(name)!r} is not the name of a file of the menu")
         if names.count(name) > 1:
             raise InputError(f"{key}: {name} is named twice")
@@ -260,13 +260,35 @@ def _hydra_compose(words: Iterable[str], config_dir: Path | None) -> dict[str, A
 def _completed(config: dict[str, Any], config_dir: Path | None) -> dict[str, Any]:
     """The contents of the policies that an experiment compares, and a user's citation keys, are part of the settings."""
     experiment = config.get("experiment")
-    if isinstance(experiment, dict) and experiment.get("policies"):
-        raise InputError("experiment.policies: name the policies in experiment.compare, such as 'experiment.compare=[rate_cut]'")
-    if isinstance(experiment, dict) and experiment.get("compare"):
-        names = _names("experiment.compare", experiment["compare"])
-        experiment["policies"] = {name: load_file("policy", name, config_dir) for name in names}
+    if isinstance(experiment, dict):
+        _fill_files(experiment, config_dir)
     config["sources"] = sorted(user_sources(config_dir))
     return config
+
+
+def _fill_files(experiment: dict[str, Any], config_dir: Path | None) -> None:
+    """Put the contents of every policy and shock that an experiment names beside its other keys; ``compare: all`` becomes the menu's list."""
+    for key, instead in (("policies", "experiment.compare, such as 'experiment.compare=[rate_cut]'"), ("shock_files", "experiment.shocks")):
+        if experiment.get(key):
+            raise InputError(f"experiment.{key}: name the files in {instead}")
+    if experiment.get("compare") == "all":
+        experiment["compare"] = [name for name in policy_names(config_dir) if name != "current_rules"]
+    wanted: dict[str, list[str]] = {"policy": [], "shock": []}
+    from simulator.experiment_settings import KINDS_OF_EXPERIMENT
+
+    model = KINDS_OF_EXPERIMENT.get(str(experiment.get("kind")))
+    fields = model.model_fields if model is not None else {}
+    for key, group in (("compare", "policy"), ("answers", "policy"), ("shocks", "shock")):
+        if key in fields and experiment.get(key):
+            for name in _names(f"experiment.{key}", experiment[key], together=True):
+                wanted[group] += _names(f"experiment.{key}", name.split("+"))
+    for axis in (experiment, experiment.get("first"), experiment.get("second")):
+        group, dot, name = str(axis.get("vary") or "").partition(".") if isinstance(axis, dict) else ("", "", "")
+        if dot and group in LISTS:
+            wanted[group] += _names("experiment.vary", name)
+    for group, key in (("policy", "policies"), ("shock", "shock_files")):
+        if wanted[group] and key in fields:
+            experiment[key] = {name: load_file(group, name, config_dir) for name in dict.fromkeys(wanted[group])}
 
 
 def _defaults() -> dict[str, str | list[str]]:

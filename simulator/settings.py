@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from simulator.errors import InputError, nearest
+from simulator.experiment_settings import KINDS_OF_EXPERIMENT, ChangeFiles, ExperimentSettings, Paired, PolicyComparison
 from simulator.ledger.names import CHANNELS, KINDS
 
 if TYPE_CHECKING:
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 
 CURRENT_RULES = "current_rules"
 NO_SHOCK = "none"
-ChangeFiles = dict[str, dict[str, Any]]
-"""Contents of shock or policy files by file name: named changes, not checked yet (`resolve_scenarios` does)."""
-
-
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,22 +61,6 @@ class EconomySettings(_Group):
             raise ValueError(f"synthetic: belongs to economy=synthetic, not to economy={self.name}")
         if self.name == "synthetic" and (self.include or self.contracts):
             raise ValueError("include and contracts choose rows of tables; economy=synthetic has none")
-        return self
-
-
-class ExperimentSettings(_Group):
-    """Which scenarios are run on the same draws. compare: names of policies; policies: their files' contents."""
-
-    kind: Literal["paired", "single", "policy_comparison"] = "paired"
-    compare: tuple[str, ...] = ()
-    policies: ChangeFiles = {}
-
-    @model_validator(mode="after")
-    def _only_a_comparison_compares(self) -> ExperimentSettings:
-        if self.kind == "policy_comparison" and not self.compare:
-            raise ValueError("compare: the list is empty; name at least one policy")
-        if self.kind != "policy_comparison" and self.compare:
-            raise ValueError(f"compare: belongs to experiment=policy_comparison, not to experiment={self.kind}")
         return self
 
 
@@ -124,7 +105,7 @@ class Settings(_Group):
     economy: EconomySettings = EconomySettings()
     shock: Annotated[ChangeFiles, Field(min_length=1)] = {NO_SHOCK: {}}
     policy: Annotated[ChangeFiles, Field(min_length=1)] = {CURRENT_RULES: {}}
-    experiment: ExperimentSettings = ExperimentSettings()
+    experiment: ExperimentSettings = Paired()
     montecarlo: MonteCarloSettings = MonteCarloSettings()
     record: RecordSettings = RecordSettings()
     execution: ExecutionSettings = ExecutionSettings()
@@ -191,7 +172,9 @@ def resolve_scenarios(settings: Settings, economy: Economy | None = None) -> tup
 
     - ``single``: the chosen shock and policy.
     - ``paired``: first no shock under current rules, then the chosen shock and policy.
-    - ``policy_comparison``: first the chosen shock and policy, then every policy of ``experiment.compare`` under the same shock.
+    - ``policy_comparison``: under each shock of ``experiment.shocks`` (or the chosen one), first the chosen policy, then every policy of
+      ``experiment.compare`` (``a+b``: two together).
+    - every other experiment: as ``paired``; what it varies is planned in `simulator.experiments`.
     """
     from scenarios.changes import Scenario, parse_changes
     from scenarios.levers import LeverSchedule
@@ -237,31 +220,56 @@ def bibliography() -> str:
 def _plan(settings: Settings) -> list[tuple[str, ChangeFiles, ChangeFiles]]:
     """Label, shock files and policy files of every scenario; the baseline first."""
     chosen = (label(list(settings.shock), list(settings.policy)), settings.shock, settings.policy)
-    if settings.experiment.kind == "paired":
+    experiment = settings.experiment
+    if experiment.kind == "single":
+        return [chosen]
+    if not isinstance(experiment, PolicyComparison):
         none: ChangeFiles = {NO_SHOCK: {}}
         rules: ChangeFiles = {CURRENT_RULES: {}}
         baseline = (label(list(none), list(rules)), none, rules)
         return [baseline] if chosen[0] == baseline[0] else [baseline, chosen]
-    plan = [chosen]
-    if settings.experiment.kind == "policy_comparison":
-        for name in settings.experiment.compare:
-            compared = label(list(settings.shock), [name])
-            if compared != chosen[0]:
-                plan.append((compared, settings.shock, {name: settings.experiment.policies.get(name, {})}))
+    plan = []
+    for shocks in compared_shocks(settings):
+        own = label(list(shocks), list(settings.policy))
+        plan.append((own, shocks, settings.policy))
+        for name in experiment.compare:
+            files = {part: experiment.policies.get(part, {}) for part in name.split("+")}
+            compared = label(list(shocks), list(files))
+            if compared != own:
+                plan.append((compared, shocks, files))
     return plan
+
+
+def compared_shocks(settings: Settings) -> list[ChangeFiles]:
+    """The worlds in which a policy comparison is made: the chosen shock, or each of ``experiment.shocks`` (``a+b``: two together)."""
+    experiment = settings.experiment
+    if not isinstance(experiment, PolicyComparison) or not experiment.shocks:
+        return [settings.shock]
+    return [{part: experiment.shock_files.get(part, {}) for part in name.split("+")} for name in experiment.shocks]
 
 
 def _told(problem: ErrorDetails) -> str:
     """One line for one finding of pydantic."""
     where = [str(part) for part in problem["loc"]]
-    key, value, kind = ".".join(where), problem["input"], problem["type"]
+    shown = [part for place, part in enumerate(where) if not (place == 1 and where[0] == "experiment" and part in KINDS_OF_EXPERIMENT)]
+    key, value, kind = ".".join(shown), problem["input"], problem["type"]
     if kind == "value_error":  # our own words, which begin with the key inside the group
         return f"{key + '.' if key else ''}{problem.get('ctx', {}).get('error', problem['msg'])}"
     if kind == "extra_forbidden":
-        allowed = list(_model_at(where[:-1]).model_fields)
-        return f"{key}: unknown key{nearest(where[-1], allowed)} (allowed: {', '.join(allowed)})"
-    if kind in ("greater_than_equal", "less_than_equal", "greater_than"):
-        side = "above" if kind == "less_than_equal" else "below"
+        fields = [name for name in _model_at(where[:-1]).model_fields if name not in ("policies", "shock_files")]
+        if where[0] == "experiment" and len(where) == 3:
+            owners = [name for name, model in KINDS_OF_EXPERIMENT.items() if where[-1] in model.model_fields]
+            if owners:
+                return f"{key}: belongs to experiment={' or '.join(owners)}, not to experiment={where[1]}"
+        return f"{key}: unknown key{nearest(where[-1], fields)} (allowed: {', '.join(fields)})"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        given = value.get("kind") if isinstance(value, dict) else value
+        allowed = ", ".join(KINDS_OF_EXPERIMENT)
+        return f"{key}.kind: {_shown(given)} is not an experiment{nearest(str(given), KINDS_OF_EXPERIMENT)} (allowed: {allowed})"
+    if kind == "missing":
+        return f"{key}: is missing"
+    if kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
+        side = "above" if kind.startswith("less") else "below"
         return f"{key}: {_shown(value)} is {_side(side, kind, problem)} (allowed {_range(where)})"
     wanted = _WANTED.get(kind)
     if wanted is None:
@@ -291,7 +299,12 @@ _WANTED = {
 
 def _model_at(path: Sequence[str]) -> type[BaseModel]:
     model: type[BaseModel] = Settings
-    for part in path:
+    for place, part in enumerate(path):
+        if place == 1 and path[0] == "experiment" and part in KINDS_OF_EXPERIMENT:
+            model = KINDS_OF_EXPERIMENT[part]
+            continue
+        if part == "experiment":
+            continue
         annotation = model.model_fields[part].annotation
         inner = next((choice for choice in get_args(annotation) if choice is not type(None)), annotation)
         assert isinstance(inner, type)
@@ -303,28 +316,29 @@ def _model_at(path: Sequence[str]) -> type[BaseModel]:
 def _limits(where: Sequence[str]) -> dict[str, float]:
     found = {}
     for rule in _model_at(where[:-1]).model_fields[where[-1]].metadata:
-        for name in ("ge", "gt", "le"):
+        for name in ("ge", "gt", "le", "lt"):
             if hasattr(rule, name):
                 found[name] = getattr(rule, name)
     if not found:  # a limit inside an optional number, Annotated[int, Field(ge=…)] | None
         annotation = _model_at(where[:-1]).model_fields[where[-1]].annotation
         for choice in get_args(annotation):
             for rule in getattr(next(iter(getattr(choice, "__metadata__", ())), None), "metadata", ()):
-                found |= {name: getattr(rule, name) for name in ("ge", "gt", "le") if hasattr(rule, name)}
+                found |= {name: getattr(rule, name) for name in ("ge", "gt", "le", "lt") if hasattr(rule, name)}
     return found
 
 
 def _range(where: Sequence[str]) -> str:
     limits = _limits(where)
-    if "le" not in limits:
+    if "le" not in limits and "lt" not in limits:
         return "a number of the kind shown by --cfg job"
     low = f"{_shown(limits['ge'])}" if "ge" in limits else f"above {_shown(limits['gt'])}"
-    return f"{low} to {_shown(limits['le'])}"
+    return f"{low} to {_shown(limits['le'])}" if "le" in limits else f"{low} to below {_shown(limits['lt'])}"
 
 
 def _side(side: str, kind: str, problem: ErrorDetails) -> str:
-    bound = problem["ctx"][{"greater_than_equal": "ge", "less_than_equal": "le", "greater_than": "gt"}[kind]]
-    return f"not above {_shown(bound)}" if kind == "greater_than" else f"{side} {_shown(bound)}"
+    bound = problem["ctx"][{"greater_than_equal": "ge", "less_than_equal": "le", "greater_than": "gt", "less_than": "lt"}[kind]]
+    strict = {"greater_than": "not above", "less_than": "not below"}
+    return f"{strict.get(kind, side)} {_shown(bound)}"
 
 
 def _shown(value: object) -> str:

@@ -13,6 +13,7 @@ from simulator.engine import default_tables
 from simulator.engine.causes import Genealogy, Story
 from simulator.engine.default_tables import month_name
 from simulator.engine.loss_tables import LossTables
+from simulator.engine.outcomes import boom_and_bust, who_pays
 from simulator.ledger.names import LOSS_CHANNELS
 from simulator.ledger.postings import NATURES
 from simulator.ledger.resolution import DefaultEvents
@@ -159,6 +160,8 @@ class Recorder:
         frame["defaulted_debt"] = where.map(by["debt"].sum()).fillna(0.0)
         frame["defaulted_debt_share"] = frame["defaulted_debt"] / max(modelled_debt, 1e-9)
         frame["first_default_tick"] = where.map(by["tick"].min()).fillna(-1).astype(np.int64)
+        for name, values in (who_pays(model) | boom_and_bust(model)).items():
+            frame[name] = values
         frame["months_to_peak"] = np.argmax(self.series["ai_market_value"], axis=0).astype(np.int64)
         return frame
 

@@ -19,7 +19,7 @@ from simulator.ledger.postings import Ledger
 
 Array = NDArray[np.float64]
 
-SINGLES = ("opening", "flows", "rounding")
+SINGLES = ("opening", "flows", "public_support", "rounding")
 WRITTEN_FLOWS = frozenset({"book_net_worth", "insolvent", "assets_now", "equity_now"})
 TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
 

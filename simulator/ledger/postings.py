@@ -44,6 +44,7 @@ class Ledger:
         self.losses: dict[Loss, Array] = {}  # to date, by account
         self.pairs = pairs_of_stakes(books.stakes)
         self.pairs_of_holders = pairs_of_securities(books)
+        self.public_support = np.zeros((size, width))  # what the government has paid out, by receiver
         self.rounding = np.zeros((1, width))
         self.mute = {name: books.switches[name] for name in LOSS_CHANNELS if not books.switches[name].all()}
 
@@ -320,6 +321,7 @@ class Ledger:
         """The government pays ``amounts (N, R)`` with money it borrows from Outside, and keeps the bill."""
         books = self.books
         bill = total(amounts)
+        self.public_support += amounts
         books["other_liabilities"][books.government] += bill[0]
         books["other_assets"][books.outside] += bill[0]
         flow = np.zeros_like(amounts)

@@ -1,0 +1,239 @@
+"""What an experiment is asked for: one model a kind, typed and ranged. Names of levers, policies and agents are checked when it is planned."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from simulator.errors import nearest
+from simulator.ledger.names import CHANNELS, KINDS
+
+ChangeFiles = dict[str, dict[str, Any]]
+"""Contents of shock or policy files by file name: named changes, not checked yet (`settings.resolve_scenarios` does)."""
+
+Names = tuple[str, ...]
+Grid = Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(min_length=1, max_length=200)]
+
+OUTCOMES = (
+    "systemic", "defaults", "cascade_size", "total_loss", "credit_loss", "fiscal_cost", "defaulted_debt_share", "market_value_min_share",
+    "gdp_gap_min", "unemployment_max", "loss_lenders", "loss_shareholders", "loss_suppliers", "loss_taxpayers", "loss_workers",
+    "investment_total", "investment_above_start", "investment_below_start", "employment_mean", "employment_min", "concentration_end",
+    *(f"{kind}_defaults" for kind in KINDS[:7]),
+)  # fmt: skip
+"""Columns of the table ``replications`` that an experiment can look at."""
+
+
+class Group(BaseModel):
+    """Frozen, and no unknown key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _known_outcomes(names: Names, key: str) -> None:
+    for name in names:
+        if name not in OUTCOMES:
+            raise ValueError(f"{key}: unknown outcome {name!r}{nearest(name, OUTCOMES)} (allowed: {', '.join(OUTCOMES)})")
+        if names.count(name) > 1:
+            raise ValueError(f"{key}: {name} is named twice")
+
+
+class Single(Group):
+    """Only the chosen shock and policy."""
+
+    kind: Literal["single"] = "single"
+
+
+class Paired(Group):
+    """The chosen shock and policy against no shock under current rules."""
+
+    kind: Literal["paired"] = "paired"
+
+
+class PolicyComparison(Group):
+    """Policies against the chosen one on the same draws, under the chosen shock or under each of ``shocks``.
+
+    compare: names of policies, or ``all``; shocks: names, each a world of its own (empty: the chosen shock); ranked_by: an outcome;
+    policies, shock_files: the files' contents, put here by the menu.
+    """
+
+    kind: Literal["policy_comparison"] = "policy_comparison"
+    compare: Names = ()
+    shocks: Names = ()
+    ranked_by: str = "total_loss"
+    correction: Literal["holm", "benjamini_hochberg"] = "holm"
+    policies: ChangeFiles = {}
+    shock_files: ChangeFiles = {}
+
+    @model_validator(mode="after")
+    def _compares_something(self) -> PolicyComparison:
+        if not self.compare:
+            raise ValueError("compare: the list is empty; name at least one policy")
+        _known_outcomes((self.ranked_by,), "ranked_by")
+        return self
+
+
+class ChannelDecomposition(Group):
+    """What each channel adds to an outcome: off, alone, and Shapley's share.
+
+    channels: the players (empty: all that are switched on); method: ``exact`` takes every coalition, ``permutations`` random orders in
+    antithetic pairs, ``auto`` is exact up to six players. pairs: of orders a replication.
+    """
+
+    kind: Literal["channel_decomposition"] = "channel_decomposition"
+    channels: Names = ()
+    outcome: str = "total_loss"
+    method: Literal["auto", "exact", "permutations"] = "auto"
+    pairs: Annotated[int, Field(ge=2, le=1000)] = 2
+    replications: Annotated[int, Field(ge=2, le=1_000_000)] = 250
+
+    @model_validator(mode="after")
+    def _players_are_channels(self) -> ChannelDecomposition:
+        for name in self.channels:
+            if name not in CHANNELS:
+                raise ValueError(f"channels: unknown channel {name!r}{nearest(name, CHANNELS)} (allowed: {', '.join(CHANNELS)})")
+            if self.channels.count(name) > 1:
+                raise ValueError(f"channels: {name} is named twice")
+        if self.method == "exact" and len(self.channels or CHANNELS) > 10:
+            raise ValueError("method: exact takes at most 10 channels (1,024 coalitions); name fewer in channels or use permutations")
+        _known_outcomes((self.outcome,), "outcome")
+        return self
+
+
+class Dated(Group):
+    """When a lever is moved, as in a shock file; for axes that are levers."""
+
+    operation: Literal["multiply_by", "add", "set_to"] | None = None
+    starts: str | None = None
+    starts_after_months: int | None = None
+    builds_over_months: int | None = None
+    lasts_months: int | None = None
+    fades_over_months: int | None = None
+    agents: Names = ()
+
+    def keys(self) -> dict[str, Any]:
+        """The keys of a change that are given."""
+        given = {name: getattr(self, name) for name in Dated.model_fields if name not in ("operation", "agents")}
+        return {name: value for name, value in given.items() if value is not None} | ({"agents": list(self.agents)} if self.agents else {})
+
+
+class Axis(Dated):
+    """What is varied: ``shock`` or ``policy`` (the chosen files, times the dose), ``shock.NAME``, ``policy.NAME``, or a lever by name."""
+
+    vary: str
+    grid: Grid
+
+
+class Accelerator(Group):
+    """The spread channel on and off, under a shock down and the same shock up.
+
+    size: share by which the levers' values fall or rise (factors down: 1 - size, up: 1 / (1 - size)).
+    """
+
+    kind: Literal["accelerator"] = "accelerator"
+    levers: Names = ()
+    size: Annotated[float, Field(gt=0.0, le=0.9)] = 0.2
+    starts: str | None = None
+    starts_after_months: int | None = 9
+    builds_over_months: int | None = None
+    lasts_months: int | None = None
+    fades_over_months: int | None = None
+    channel: str = "spread"
+    outcomes: Names = ("investment_total",)
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Accelerator:
+        if not self.levers:
+            raise ValueError("levers: the list is empty; name at least one lever")
+        if self.channel not in CHANNELS:
+            raise ValueError(f"channel: unknown channel {self.channel!r}{nearest(self.channel, CHANNELS)} (allowed: {', '.join(CHANNELS)})")
+        _known_outcomes(self.outcomes, "outcomes")
+        return self
+
+
+class KnockOuts(Group):
+    """One agent, contract or tie removed at a time. what: which sort is tried; only: ids (``openai``, ``oai_orcl_300``, ``oracle>openai``).
+
+    kinds: kinds of agents that are tried; largest: at most so many, by balance sheet or amount; replications of each variant.
+    """
+
+    kind: Literal["knock_outs"] = "knock_outs"
+    what: Literal["agents", "contracts", "ties"] = "agents"
+    only: Names = ()
+    kinds: Names = ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "investor", "lender")
+    largest: Annotated[int, Field(ge=1, le=10_000)] = 24
+    ranked_by: str = "total_loss"
+    replications: Annotated[int, Field(ge=2, le=1_000_000)] = 500
+
+    @model_validator(mode="after")
+    def _kinds_are_known(self) -> KnockOuts:
+        for name in self.kinds:
+            if name not in KINDS:
+                raise ValueError(f"kinds: unknown kind {name!r}{nearest(name, KINDS)} (allowed: {', '.join(KINDS)})")
+        for name in self.only:
+            if self.only.count(name) > 1:
+                raise ValueError(f"only: {name} is named twice")
+        _known_outcomes((self.ranked_by,), "ranked_by")
+        return self
+
+
+class DoseResponse(Axis):
+    """One axis over a grid."""
+
+    kind: Literal["dose_response"] = "dose_response"
+    outcomes: Names = ("systemic", "total_loss")
+    policies: ChangeFiles = {}
+    shock_files: ChangeFiles = {}
+
+    @model_validator(mode="after")
+    def _outcomes_are_known(self) -> DoseResponse:
+        _known_outcomes(self.outcomes, "outcomes")
+        return self
+
+
+class Interaction(Group):
+    """Two axes, every combination of their grids."""
+
+    kind: Literal["interaction"] = "interaction"
+    first: Axis
+    second: Axis
+    outcomes: Names = ("total_loss",)
+    replications: Annotated[int, Field(ge=2, le=1_000_000)] = 500
+    policies: ChangeFiles = {}
+    shock_files: ChangeFiles = {}
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Interaction:
+        _known_outcomes(self.outcomes, "outcomes")
+        return self
+
+
+class ReverseStressTest(Group):
+    """The smallest shock that makes P(systemic) pass a threshold, and the smallest policies that bring it back.
+
+    vary: ``shock`` (the chosen files as one direction) or ``levers`` (each change of the shock is a direction of its own, its stated range
+    low..high its scale: the most plausible combination is searched). answers: names of policies; policy_at: times the shock found.
+    """
+
+    kind: Literal["reverse_stress_test"] = "reverse_stress_test"
+    vary: Literal["shock", "levers"] = "shock"
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
+    dose_max: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
+    tolerance: Annotated[float, Field(ge=1e-4, le=0.5)] = 0.01
+    answers: Names = ()
+    policy_at: Annotated[float, Field(ge=1.0, le=10.0)] = 1.1
+    policy_dose_max: Annotated[float, Field(gt=0.0, le=100.0)] = 1.0
+    replications: Annotated[int, Field(ge=2, le=1_000_000)] = 500
+    policies: ChangeFiles = {}
+
+
+ExperimentSettings = Annotated[
+    Single | Paired | PolicyComparison | ChannelDecomposition | Accelerator | KnockOuts | DoseResponse | Interaction | ReverseStressTest,
+    Field(discriminator="kind"),
+]
+KINDS_OF_EXPERIMENT: dict[str, type[Group]] = {
+    "single": Single, "paired": Paired, "policy_comparison": PolicyComparison, "channel_decomposition": ChannelDecomposition,
+    "accelerator": Accelerator, "knock_outs": KnockOuts, "dose_response": DoseResponse, "interaction": Interaction,
+    "reverse_stress_test": ReverseStressTest,
+}  # fmt: skip
+STUDIES = tuple(kind for kind in KINDS_OF_EXPERIMENT if kind not in ("single", "paired"))
