@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.errors import InputError
+from simulator.experiment_settings import PolicyComparison
 from simulator.menu import assemble, policy_names, shock_names
 from simulator.networks.clearing import clearing_payments
 from simulator.networks.credit import cds_spread, hazard_from_spread, implied_assets, merton
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from scenarios.economy import Economy
 
 __all__ = [
-    "ExperimentResult", "Run", "cds_spread", "claim_value", "clearing_payments", "compare", "cross_holding_values", "debt_rank", "economies",
+    "ExperimentResult", "Run", "cds_spread", "claim_value", "clearing_payments", "compare", "cross_holding_values", "debt_rank", "economies", "experiment",
     "fire_sale_cascade", "fire_sale_losses", "hazard_from_spread", "implied_assets", "load", "margin_call", "merton", "network_valuation",
     "policies", "random_interbank", "reconstruct_exposures", "report_again", "run_experiment", "shocks", "simulate", "threshold_cascade",
 ]  # fmt: skip
@@ -113,9 +114,37 @@ def simulate(
     return run_settings(settings, given)
 
 
+def experiment(
+    name: str, economy: Any = "us_ai_2025", shock: str | Sequence[str] | None = None, policy: str | Sequence[str] | None = None, *,
+    replications: int = 1000, seed: int = 1, horizon_months: int = 60, workers: int = 1, config_dir: str | Path | None = None, **keys: Any,
+) -> Run:
+    """Run an experiment of the menu and return its :class:`Run`; ``run.study`` holds its result tables, ``run.report(path)`` tells it.
+
+    ``name``: a file of configs/experiment/, such as ``policy_comparison`` or ``dose_response``. ``shock`` and ``policy``: as in
+    :func:`simulate`, the menu's defaults where not given. ``keys``: those of the experiment, as in its file
+    (``vary="lab_shares.value", grid=[0.4, 0.7, 1.0]``). Raises InputError as :func:`simulate`.
+    """
+    from scenarios.economy import Economy as EconomyClass
+
+    given = economy if isinstance(economy, EconomyClass) else None
+    choices: dict[str, str | Sequence[str]] = {"experiment": name, "execution": "serial" if workers == 1 else "local"}
+    choices |= {group: chosen for group, chosen in (("shock", shock), ("policy", policy)) if chosen is not None}
+    values: dict[str, Any] = {"montecarlo.replications": replications, "montecarlo.seed": seed, "horizon_months": horizon_months}
+    values |= {f"experiment.{key}": list(value) if isinstance(value, tuple) else value for key, value in keys.items()}
+    if workers != 1:
+        values["execution.workers"] = workers
+    if given is None and Path(str(economy)).is_dir():
+        choices["economy"], values["economy.path"] = "folder", str(economy)
+    elif given is None:
+        choices["economy"] = str(economy)
+    return run_settings(assemble(choices, values, Path(config_dir) if config_dir is not None else None), given)
+
+
 def run_settings(settings: Settings, economy: Economy | None = None, progress: bool = False) -> Run:
     """Run the experiment of ``settings`` and return its :class:`Run`, unsaved. ``progress`` shows a bar with rate and time left."""
     from simulator.engine.montecarlo import Plan, run_scenarios
+    from simulator.experiments.bench import Bench
+    from simulator.experiments.studies import study_of
 
     opened = open_economy(settings.economy) if economy is None else economy
     scenarios = resolve_scenarios(settings, opened)
@@ -125,6 +154,8 @@ def run_settings(settings: Settings, economy: Economy | None = None, progress: b
     )  # fmt: skip
     started = time.perf_counter()
     with _Progress(plan.replications * len(scenarios), progress) as bar:
+        bench = Bench(settings, opened, plan, bar.advance_beyond)
+        study = None if isinstance(settings.experiment, PolicyComparison) else study_of(bench, None)
         tables = run_scenarios(opened, scenarios, plan, bar.advance)
     wall_time = time.perf_counter() - started
     cited = {change.source for scenario in scenarios for change in scenario.changes} & set(bibliography_keys())
@@ -141,11 +172,15 @@ def run_settings(settings: Settings, economy: Economy | None = None, progress: b
         assumptions=list({item["name"]: item for item in assumptions}.values()), command=command_of(settings),
         titles={scenario.label: title_of(scenario) for scenario in scenarios},
     )  # fmt: skip
-    return Run(
+    run = Run(
         tables["replications"], tables["defaults"], tables["losses"], tables["ticks"], tables.get("agents"), causes=tables.get("causes"),
         attribution=tables.get("attribution"), network=opening_network(opened),
         scenarios=tuple(scenario.label for scenario in scenarios), reference=baseline_label(settings), config=config, provenance=story,
+        study=study,
     )  # fmt: skip
+    if isinstance(settings.experiment, PolicyComparison):
+        run.study = study_of(bench, run)
+    return run
 
 
 def title_of(scenario: Scenario) -> str:
@@ -260,6 +295,12 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         if self.bar is not None:
             self.bar.close()
+
+    def advance_beyond(self, replications: int, defaults: int) -> None:
+        """Note a finished chunk that was not counted before: experiments find out on their way how much they run."""
+        if self.bar is not None:
+            self.bar.total += replications
+        self.advance(replications, defaults)
 
     def advance(self, replications: int, defaults: int) -> None:
         """Note a finished chunk."""

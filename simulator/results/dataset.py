@@ -16,6 +16,8 @@ from simulator.results.measures import Estimate
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from simulator.results.study import Study
+
 REPLICATION_COLUMNS = ("scenario", "replication", "defaults", "cascade_size", "waves", "systemic", "total_loss")
 DEFAULT_COLUMNS = (
     ("scenario", "str"), ("replication", "int64"), ("tick", "int64"), ("date", "str"), ("wave", "int64"), ("agent", "str"),
@@ -55,7 +57,8 @@ class Run:
     Tables (DataFrames; USD bn, decimals, months): `replications`, `defaults`, `causes` (the losses that led to each default), `losses`
     (accounting), `contributions` (counterfactual; None unless computed), `ticks`, `agents` and `attribution` (None unless recorded), `network`
     (`nodes`, `ties`: the opening network). `scenarios`: labels; `reference`: the label others are
-    measured against; `config`: the settings; `provenance`: how the numbers came about. Errors: InputError.
+    measured against; `config`: the settings; `provenance`: how the numbers came about;
+    `study`: what an experiment found beyond its scenarios (None for a plain comparison). Errors: InputError.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Run:
         reference: str | None = None,
         config: Mapping[str, Any] | None = None,
         provenance: Mapping[str, Any] | None = None,
+        study: Study | None = None,
     ) -> None:
         self.replications = _table(replications, "replications", [(column, "") for column in REPLICATION_COLUMNS])
         self.defaults = _table(defaults, "defaults", DEFAULT_COLUMNS)
@@ -94,6 +98,7 @@ class Run:
             raise InputError(f"table 'replications' holds scenarios {list(found)}, expected {list(self.scenarios)}")
         self.config = dict(config or {})
         self.provenance = dict(provenance or {})
+        self.study = study
         self.reference = self._label(reference) if reference is not None else self._guess_reference()
 
     def _guess_reference(self) -> str:

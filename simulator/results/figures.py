@@ -353,8 +353,23 @@ READINGS = {
 }
 
 
+def names_of(run: Run) -> list[str]:
+    """Names of the figures of a run: those of its study first."""
+    return [*(run.study.teller.figures(run.study) if run.study is not None else ()), *FIGURES]
+
+
+def reading(run: Run, name: str) -> str:
+    """How to read a figure, in a sentence."""
+    of_study = run.study.teller.figures(run.study) if run.study is not None else {}
+    return of_study[name][1] if name in of_study else READINGS.get(name, "")
+
+
 def figure(run: Run, name: str) -> Figure:
     """One figure by name; InputError with the nearest name when there is none."""
+    of_study = run.study.teller.figures(run.study) if run.study is not None else {}
+    if name in of_study and run.study is not None:
+        with style.look():
+            return of_study[name][0](run.study)
     if name not in FIGURES:
         raise InputError(f"no figure '{name}'{nearest(name, FIGURES)} (has: {', '.join(FIGURES)})")
     with style.look():

@@ -16,6 +16,7 @@ from simulator.results.measures import Estimate
 
 if TYPE_CHECKING:
     from simulator.results.dataset import Run
+    from simulator.results.study import ShownTable
 
 # Kind -> (one agent in words, several in words).
 KIND_WORDS = {
@@ -160,6 +161,8 @@ def leading_kind(run: Run, comparison: Comparison | None = None) -> str | None:
 
 def headline(run: Run, compared: Mapping[str, Comparison] | None = None) -> str:
     """The finding in a short title, without an interval (the findings below it carry them)."""
+    if run.study is not None:
+        return run.study.teller.headline(run.study)
     if len(run.scenarios) > 1:
         comparison = (compared or comparisons(run))[run.focus]
         kind = leading_kind(run, comparison)
@@ -183,6 +186,8 @@ def headline(run: Run, compared: Mapping[str, Comparison] | None = None) -> str:
 def findings(run: Run, compared: Mapping[str, Comparison] | None = None) -> list[str]:
     """The findings as sentences, most important first; every number with its 95 % interval."""
     sentences: list[str] = []
+    if run.study is not None:
+        return run.study.teller.findings(run.study)
     if len(run.scenarios) > 1:
         table = compared if compared is not None else comparisons(run)
         order = sorted(table, key=lambda label: label != run.focus)
@@ -279,6 +284,17 @@ def short_table(run: Run, table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def plain_table(table: ShownTable, most: int = 40) -> list[str]:
+    """A table of the report in plain text: its caption and at most so many rows."""
+    rows = [[name for name, _ in table.head], *[list(row) for row in table.rows[:most]]]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(table.head))]
+    lines = textwrap.wrap(table.caption, 100)
+    for row in rows:
+        cells = [cell.rjust(width) if numeric else cell.ljust(width) for cell, width, (_, numeric) in zip(row, widths, table.head, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
 def _short(label: str) -> str:
     label = re.sub(r"^Default probability of (an |a )?", "Default: ", label)
     return label.replace("Probability of a systemic cascade", "Systemic cascade").replace("data-centre ", "")
@@ -286,10 +302,12 @@ def _short(label: str) -> str:
 
 def findings_text(run: Run) -> str:
     """What the command prints after a run: findings and the short table, at most 80 columns wide."""
-    table = comparisons(run)
+    table = {} if run.study is not None else comparisons(run)
     lines = []
     for sentence in findings(run, table):
         lines += textwrap.wrap(sentence, 78, initial_indent="- ", subsequent_indent="  ")
+    if run.study is not None:
+        return "\n".join([*lines, *(line for table in run.study.teller.shown(run.study)[:1] for line in ("", *plain_table(table)))])
     lines += ["", short_table(run, summary_table(run, table))]
     others = [label for label in run.scenarios if label not in (run.focus, run.reference)]
     if others:

@@ -95,11 +95,11 @@ def _key_figures(run: Run, table: pd.DataFrame, label: str) -> str:
 
 
 def _figures(run: Run, drawings: Mapping[str, bytes]) -> str:
-    from simulator.results.figures import READINGS
+    from simulator.results import figures
 
     parts = []
     for name, svg in drawings.items():
-        reading = escape(READINGS.get(name, ""))
+        reading = escape(figures.reading(run, name))
         source = "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
         image = f'<img alt="{escape(name.replace("_", " "))}: {reading}" src="{source}">'
         parts.append(f'<figure id="{name}">{image}<figcaption>{reading}</figcaption></figure>')
@@ -242,10 +242,12 @@ def _trust(run: Run) -> str:
 
 def report_html(run: Run, drawings: Mapping[str, bytes] | None = None) -> str:
     """The report as one HTML page; `drawings` = figures already drawn as SVG (drawn here when not given)."""
-    if drawings is None:
-        from simulator.results.figures import FIGURES, render
+    from simulator.results.figures import FIGURES
 
-        drawings = {name: render(run.figure(name), "svg") for name in FIGURES}
+    if drawings is None:
+        from simulator.results.figures import names_of, render
+
+        drawings = {name: render(run.figure(name), "svg") for name in names_of(run)}
     compared: dict[str, Comparison] = words.comparisons(run)
     table = words.summary_table(run, compared)
     title = words.headline(run, compared)
@@ -260,7 +262,10 @@ def report_html(run: Run, drawings: Mapping[str, bytes] | None = None) -> str:
     sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in words.findings(run, compared))
     labels = [label for label in run.scenarios if label != run.reference] or [run.reference]
     labels.sort(key=lambda label: label != run.focus)
+    if run.study is not None:  # the study's own tables tell the many; of the scenarios one is shown beside the reference
+        labels = labels[:1]
     figures = "".join(_key_figures(run, table, label) for label in labels)
+    scenarios = "" if run.study is None else " of the scenarios"
     page = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -269,14 +274,29 @@ def report_html(run: Run, drawings: Mapping[str, bytes] | None = None) -> str:
         f"<header><h1>{escape(title)}</h1>",
         f"<p class=muted>{escape(', '.join(subject))}. All numbers describe the simulated economy.</p></header>",
         f"<main><ul class=findings>{sentences}</ul>",
-        f"<h2>Key figures</h2>{figures}",
-        f"<h2>Figures</h2>{_figures(run, drawings)}",
+        _study(run, drawings),
+        f"<h2>Key figures{scenarios}</h2>{figures}",
+        f"<h2>Figures{scenarios}</h2>{_figures(run, {name: svg for name, svg in drawings.items() if name in FIGURES})}",
         f"<h2>How a typical cascade ran</h2>{_story(run)}",
         f"<h2>Who lost</h2>{_bearers(run)}",
         f"<h2>Assumptions</h2>{_assumptions(run)}",
         f"<h2>How far to trust it, and how to repeat it</h2>{_trust(run)}</main></body></html>",
     ]
     return "\n".join(page) + "\n"
+
+
+def _study(run: Run, drawings: Mapping[str, bytes]) -> str:
+    """The section of an experiment: its figures, then its tables."""
+    if run.study is None:
+        return ""
+    own = run.study.teller.figures(run.study)
+    parts = [f"<h2>{escape(run.study.kind.replace('_', ' ').capitalize())}</h2>"]
+    parts.append(_figures(run, {name: svg for name, svg in drawings.items() if name in own}))
+    for shown in run.study.teller.shown(run.study):
+        clear = shown.clear or [False] * len(shown.rows)
+        rows = [([escape(cell) for cell in row], is_clear) for row, is_clear in zip(shown.rows, clear, strict=True)]
+        parts.append(_table(shown.caption, list(shown.head), rows))
+    return "".join(parts)
 
 
 def write_report(run: Run, path: str | Path) -> Path:

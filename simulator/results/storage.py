@@ -20,11 +20,15 @@ import pandas as pd
 from simulator.errors import InputError
 from simulator.results.dataset import Run
 from simulator.results.provenance import plain
+from simulator.results.study import Study
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 # Replications in one Parquet file: fixed, so that the files don't show how the work was cut into chunks.
 REPLICATIONS_PER_FILE = 5000
+
+STUDY = "study_"
+"""Before the names of the tables of a study."""
 
 MONEY, MONEY_RATE, SHARE, RATE, MONTHS, COUNT, TEXT = "USD bn", "USD bn per year", "share", "per year", "months", "count", "text"
 UNITS: dict[str, str] = {
@@ -166,6 +170,8 @@ def _tables(run: Run) -> dict[str, pd.DataFrame]:
         if frame is not None:
             tables[name] = frame
     tables["network_nodes"], tables["network_ties"] = run.network["nodes"], run.network["ties"]
+    if run.study is not None:
+        tables |= {STUDY + name: frame for name, frame in run.study.tables.items()}
     return tables
 
 
@@ -182,7 +188,9 @@ def summary(run: Run) -> dict[str, Any]:
 
     compared = findings.comparisons(run)
     table = findings.summary_table(run, compared).drop(columns="style")
+    study = {} if run.study is None else {"study": {"kind": run.study.kind, "tables": list(run.study.tables), "facts": dict(run.study.facts)}}
     return {
+        **study,
         "scenarios": list(run.scenarios),
         "reference": run.reference,
         "replications": len(run.replications) // len(run.scenarios),
@@ -239,10 +247,10 @@ def save(run: Run, folder: str | Path, figures: bool = True) -> Path:
             files[f"tables/{name}/part-{position:05d}.parquet"] = parquet_bytes(part)
     if figures:
         from simulator.results import report
-        from simulator.results.figures import FIGURES, render
+        from simulator.results.figures import names_of, render
 
         drawings: dict[str, bytes] = {}
-        for name in FIGURES:
+        for name in names_of(run):
             drawn = run.figure(name)
             files[f"figures/{name}.png"] = render(drawn, "png")
             drawings[name] = files[f"figures/{name}.svg"] = render(drawn, "svg")
@@ -334,4 +342,10 @@ def load(folder: str | Path) -> Run:
         reference=told["reference"],
         config=from_yaml(texts["config.yaml"]),
         provenance=json.loads(texts["provenance.json"]),
+        study=_study(told, tables),
     )
+
+
+def _study(told: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Study | None:
+    known = told.get("study")
+    return None if known is None else Study(known["kind"], {name: tables[STUDY + name] for name in known["tables"]}, known["facts"])

@@ -1,0 +1,14 @@
+"""How each kind of study is told: headline, findings in words, tables of the report, figures."""
+
+from simulator.results.studies import accelerator, channel_decomposition, grids, knock_outs, policy_comparison, reverse_stress_test
+from simulator.results.study import Teller
+
+TELLERS: dict[str, Teller] = {
+    "policy_comparison": policy_comparison.TELLER,
+    "channel_decomposition": channel_decomposition.TELLER,
+    "accelerator": accelerator.TELLER,
+    "knock_outs": knock_outs.TELLER,
+    "dose_response": grids.DOSE_RESPONSE,
+    "interaction": grids.INTERACTION,
+    "reverse_stress_test": reverse_stress_test.TELLER,
+}

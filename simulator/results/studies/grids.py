@@ -1,0 +1,244 @@
+"""How experiments on grids are told: dose-response curves, the heat map of two levers, and the accelerator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from simulator.results import figure_style as style
+from simulator.results.findings import interval, number
+from simulator.results.studies.words import axis_label, bounded, change, clear, factor, level, outcome_words, plain, sentence_case, unit
+from simulator.results.study import ShownTable, Study, Teller
+
+Figures = Mapping[str, tuple[Callable[[Study], Figure], str]]
+
+
+def _rows(study: Study, table: str, outcome: str) -> Any:
+    frame = study.tables[table]
+    return frame[frame["outcome"] == outcome].reset_index(drop=True)
+
+
+# ---------------------------------------------------------------------- dose and response
+
+
+def dose_headline(study: Study) -> str:
+    """The outcome at the ends of the grid."""
+    name = study.facts["outcomes"][0]
+    words, kind = outcome_words(name)
+    rows = _rows(study, "doses", name).sort_values("dose")
+    first, last = rows.iloc[0], rows.iloc[-1]
+    start = f"{sentence_case(plain(study.facts['name']))} from {first['dose']:g} to {last['dose']:g}: the {words}"
+    step = last["value"] - first["value"]
+    if abs(step) < 1e-12 or (first["low"] <= last["value"] <= first["high"]):
+        return f"{start} stays near {number(first['value'], kind)}"
+    after = f" {unit(kind)}" if kind == "money" else ""
+    return f"{start} {'rises' if step > 0 else 'falls'} from {number(first['value'], kind)} to {number(last['value'], kind)}{after}"
+
+
+def dose_findings(study: Study) -> list[str]:
+    """Per outcome: the ends, where it is steepest, whether it grows faster than the dose."""
+    sentences = []
+    for name in study.facts["outcomes"]:
+        words, kind = outcome_words(name)
+        rows = _rows(study, "doses", name).sort_values("dose", ignore_index=True)
+        neutral = study.facts["neutral"]
+        far = rows.loc[(rows["dose"] - neutral).abs().idxmax()]
+        text = f"At {far['dose']:g} ({study.facts['unit']}) the {words} is {level(far['value'], far['low'], far['high'], kind)}, "
+        text += f"against no change of it {change(far['difference'], far['difference_low'], far['difference_high'], kind)}"
+        steps = rows["value"].diff() / rows["dose"].diff()
+        if len(rows) > 2 and steps.abs().max() > 0:
+            place = int(steps.abs().idxmax())
+            text += f"; it is steepest between {rows['dose'][place - 1]:g} and {rows['dose'][place]:g}"
+        sentences.append(text + ".")
+        told = rows[[clear(low, high) for low, high in zip(rows["difference_low"], rows["difference_high"], strict=True)]]
+        if len(told):
+            nearest = told.loc[(told["dose"] - neutral).abs().idxmin()]
+            sentences.append(f"The smallest dose of the grid whose effect on the {words} is told from zero is {nearest['dose']:g}.")
+        else:
+            sentences.append(f"No dose of the grid has an effect on the {words} that is told from zero.")
+        middle = rows[(rows["dose"] - neutral).abs() > 0]
+        if len(middle) >= 2 and clear(far["difference_low"], far["difference_high"]):
+            near = middle.loc[(middle["dose"] - neutral).abs().idxmin()]
+            slope = near["difference"] / (near["dose"] - neutral)
+            straight = slope * (far["dose"] - neutral)
+            if slope and abs(far["difference"]) > 0:
+                share = far["difference"] / straight
+                how = "faster than" if share > 1.1 else "slower than" if share < 0.9 else "about in step with"
+                sentences.append(
+                    f"From {near['dose']:g} to {far['dose']:g} the effect on the {words} grows {how} the dose (factor {number(share, 'count')})."
+                )
+    sentences += bounded(study.facts["saturated"])
+    sentences.append(f"All doses run on the same {study.facts['replications']:,} draws; differences are paired.")
+    return sentences
+
+
+def dose_tables(study: Study) -> list[ShownTable]:
+    """A table an outcome."""
+    tables = []
+    for name in study.facts["outcomes"]:
+        words, kind = outcome_words(name)
+        rows, flags = [], []
+        for _, row in _rows(study, "doses", name).sort_values("dose").iterrows():
+            rows.append([f"{row['dose']:g}", number(row["value"], kind), interval(row["low"], row["high"], kind),
+                         number(row["difference"], kind, signed=True, bare=True),
+                         interval(row["difference_low"], row["difference_high"], kind, signed=True)])  # fmt: skip
+            flags.append(clear(row["difference_low"], row["difference_high"]))
+        head = [("dose", True), (words, True), ("95 % interval", True), ("difference", True), ("95 % interval, paired", True)]
+        caption = f"{sentence_case(words)} by {plain(study.facts['name'])} ({study.facts['unit']}); difference from {study.facts['neutral']:g}"
+        tables.append(ShownTable(caption, head, rows, flags))
+    return tables
+
+
+def curves(study: Study) -> Figure:
+    """A curve an outcome, with its band."""
+    names = study.facts["outcomes"]
+    height, width = 3.9, max(8.2, 3.7 * len(names))
+    figure, top = style.new_figure(
+        dose_headline(study), "Line: mean over replications (dots: the doses run); band: 95 % interval. All doses share their draws.", width, height
+    )
+    room = 0.97 / len(names)
+    for place, name in enumerate(names):
+        words, kind = outcome_words(name)
+        rows, scale = _rows(study, "doses", name).sort_values("dose"), factor(kind)
+        axes = figure.add_axes((0.085 + place * room, 0.56 / height, room - 0.115, top - 0.6 / height - 0.2 / height))
+        axes.fill_between(rows["dose"], rows["low"] * scale, rows["high"] * scale, color=style.BLUE, alpha=0.18, linewidth=0)
+        axes.plot(rows["dose"], rows["value"] * scale, "-o", color=style.BLUE, markersize=4.5, linewidth=1.8)
+        axes.axvline(study.facts["neutral"], color=style.MUTED, linewidth=0.9, linestyle=":")
+        axes.set_title(sentence_case(words), loc="left", color=style.INK)
+        axes.set_xlabel(f"{plain(study.facts['name'])}, {study.facts['unit']}"[:70])
+        axes.set_ylabel(axis_label(name))
+        if kind in ("share", "money") and float(rows["low"].min()) >= 0.0:
+            axes.set_ylim(bottom=0.0)
+    return figure
+
+
+def dose_figures(study: Study) -> Figures:
+    """One figure."""
+    return {"dose_response": (curves, "A curve that bends upwards means that losses grow faster than the shock; the dotted line is no change.")}
+
+
+# ---------------------------------------------------------------------- two at once
+
+
+def _corner(study: Study, outcome: str) -> Any:
+    """The cell farthest from no change in both."""
+    rows, facts = _rows(study, "cells", outcome), study.facts
+    far = (rows["first"] - facts["first_neutral"]).abs() / max((rows["first"] - facts["first_neutral"]).abs().max(), 1e-12)
+    far = far + (rows["second"] - facts["second_neutral"]).abs() / max((rows["second"] - facts["second_neutral"]).abs().max(), 1e-12)
+    return rows.loc[far.idxmax()]
+
+
+def _verdict(row: Any) -> str:
+    if not clear(row["excess_low"], row["excess_high"]):
+        return "as much as the sum of their parts, as far as luck lets see"
+    return "more than the sum of their parts" if row["excess"] > 0 else "less than the sum of their parts"
+
+
+def cells_headline(study: Study) -> str:
+    """Together against the sum."""
+    name = study.facts["outcomes"][0]
+    words, kind = outcome_words(name)
+    row = _corner(study, name)
+    excess = change(row["excess"], row["excess_low"], row["excess_high"], kind)
+    return f"Together, {plain(study.facts['first'])} and {plain(study.facts['second'])} change the {words} by {_verdict(row)}: {excess}"
+
+
+def cells_findings(study: Study) -> list[str]:
+    """Per outcome: each alone, together, and the excess."""
+    facts, sentences = study.facts, []
+    for name in facts["outcomes"]:
+        words, kind = outcome_words(name)
+        rows, row = _rows(study, "cells", name), _corner(study, name)
+        one = rows[(rows["first"] == row["first"]) & (rows["second"] == facts["second_neutral"])].iloc[0]
+        two = rows[(rows["second"] == row["second"]) & (rows["first"] == facts["first_neutral"])].iloc[0]
+        alone = [change(part["difference"], part["difference_low"], part["difference_high"], kind) for part in (one, two, row)]
+        sentences.append(
+            f"The {words} changes by {alone[0]} with {plain(facts['first'])} at {row['first']:g} alone, by {alone[1]} with "
+            f"{plain(facts['second'])} at {row['second']:g} alone, and by {alone[2]} with both: {_verdict(row)} "
+            f"({change(row['excess'], row['excess_low'], row['excess_high'], kind)})."
+        )
+    sentences.append(f"All {len(_rows(study, 'cells', facts['outcomes'][0]))} combinations run on the same {facts['replications']:,} draws.")
+    return sentences
+
+
+def cells_tables(study: Study) -> list[ShownTable]:
+    """A row a combination."""
+    tables = []
+    for name in study.facts["outcomes"]:
+        words, kind = outcome_words(name)
+        rows, flags = [], []
+        for _, row in _rows(study, "cells", name).iterrows():
+            rows.append([f"{row['first']:g}", f"{row['second']:g}", number(row["value"], kind), interval(row["low"], row["high"], kind),
+                         number(row["difference"], kind, signed=True, bare=True), number(row["excess"], kind, signed=True, bare=True),
+                         interval(row["excess_low"], row["excess_high"], kind, signed=True)])  # fmt: skip
+            flags.append(clear(row["excess_low"], row["excess_high"]))
+        head = [(plain(study.facts["first"]), True), (plain(study.facts["second"]), True), (words, True), ("95 % interval", True),
+                ("difference", True),                 ("more than the sum", True), ("95 % interval", True)]  # fmt: skip
+        caption = f"{sentence_case(words)} by both doses; the excess is both together less the sum of each alone, draw by draw"
+        tables.append(ShownTable(caption, head, rows, flags))
+    return tables
+
+
+def heat_map(study: Study, outcome: str) -> Figure:
+    """Left: the outcome by both doses; right: how much more than the sum, outlined where told from zero."""
+    words, kind = outcome_words(outcome)
+    rows, scale, facts = _rows(study, "cells", outcome), factor(kind), study.facts
+    first, second = sorted(rows["first"].unique()), sorted(rows["second"].unique())
+    height = 2.6 + 0.5 * len(first)
+    title = (
+        cells_headline(study)
+        if outcome == facts["outcomes"][0]
+        else f"{sentence_case(words)} by {plain(facts['first'])} and {plain(facts['second'])}"
+    )
+    figure, top = style.new_figure(
+        title, "Right: what both do together beyond the sum of each alone; framed where its 95 % interval leaves out zero.", 9.6, height
+    )
+    for place, (column, label) in enumerate((("value", sentence_case(words)), ("excess", "More than the sum of the parts"))):
+        grid = rows.pivot_table(index="first", columns="second", values=column).loc[first, second].to_numpy() * scale
+        axes = figure.add_axes((0.115 + 0.47 * place, 0.62 / height, 0.355, top - 0.66 / height - 0.24 / height))
+        if column == "value":
+            image = axes.imshow(grid, cmap="cividis", aspect="auto", origin="lower")
+        else:
+            most = max(float(np.abs(grid).max()), 1e-9)
+            image = axes.imshow(grid, cmap="PuOr_r", norm=TwoSlopeNorm(0.0, -most, most), aspect="auto", origin="lower")
+        low, high = float(grid.min()), float(grid.max())
+        for (y, x), value in np.ndenumerate(grid):
+            row = rows[(rows["first"] == first[y]) & (rows["second"] == second[x])].iloc[0]
+            dark = value < low + 0.55 * (high - low) if column == "value" else abs(value) > 0.65 * max(abs(low), abs(high), 1e-9)
+            shade = "white" if dark else style.INK
+            axes.text(
+                x, y, number(float(value) / scale, kind, signed=column == "excess", bare=True), ha="center", va="center", fontsize=8.5, color=shade
+            )
+            if column == "excess" and clear(row["excess_low"], row["excess_high"]):
+                axes.add_patch(_frame(x, y))
+        axes.set_xticks(range(len(second)), [f"{dose:g}" for dose in second])
+        axes.set_yticks(range(len(first)), [f"{dose:g}" for dose in first])
+        axes.set_title(f"{label}, {unit(kind, column == 'excess')}".rstrip(", "), loc="left", color=style.INK)
+        axes.set_xlabel(f"{plain(facts['second'])}, {facts['second_unit']}"[:60])
+        if place == 0:
+            axes.set_ylabel(f"{plain(facts['first'])},\n{facts['first_unit']}")
+        axes.grid(visible=False)
+        bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.03)
+        bar.outline.set_visible(False)
+    return figure
+
+
+def _frame(x: int, y: int) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, fill=False, edgecolor=style.INK, linewidth=1.4)
+
+
+def cells_figures(study: Study) -> Figures:
+    """One figure an outcome."""
+    reading = "On the right, orange means that the two together do more than each alone would suggest."
+    return {f"interaction_{name}": (partial(heat_map, outcome=name), reading) for name in study.facts["outcomes"]}
+
+
+DOSE_RESPONSE = Teller(dose_headline, dose_findings, dose_tables, dose_figures)
+INTERACTION = Teller(cells_headline, cells_findings, cells_tables, cells_figures)

@@ -1,0 +1,94 @@
+"""Words that all studies share: outcomes with their units, names in prose, intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from simulator.results.findings import KIND_WORDS, interval, number
+
+OUTCOME_WORDS = {
+    "systemic": ("probability of a systemic cascade", "share"),
+    "defaults": ("defaults", "count"),
+    "cascade_size": ("defaults caused by another agent", "count"),
+    "total_loss": ("total loss", "money"),
+    "credit_loss": ("credit loss", "money"),
+    "fiscal_cost": ("fiscal cost", "money"),
+    "defaulted_debt_share": ("share of debt that defaults", "share"),
+    "market_value_min_share": ("lowest AI market value", "share"),
+    "gdp_gap_min": ("lowest GDP gap", "share"),
+    "unemployment_max": ("highest unemployment", "share"),
+    "loss_lenders": ("loss of lenders", "money"),
+    "loss_shareholders": ("loss of shareholders", "money"),
+    "loss_suppliers": ("loss of suppliers", "money"),
+    "loss_taxpayers": ("cost to taxpayers", "money"),
+    "loss_workers": ("earnings lost by workers", "money"),
+    "investment_total": ("investment", "money"),
+    "investment_above_start": ("investment above its opening pace", "money"),
+    "investment_below_start": ("investment below its opening pace", "money"),
+    "employment_mean": ("mean employment", "share"),
+    "employment_min": ("lowest employment", "share"),
+    "concentration_end": ("concentration of AI market value", "count"),
+}
+
+
+def outcome_words(name: str) -> tuple[str, str]:
+    """What an outcome is called, and how its numbers are written."""
+    if name.endswith("_defaults"):
+        return f"defaults of {KIND_WORDS[name.removesuffix('_defaults')][1]}", "count"
+    return OUTCOME_WORDS.get(name, (name.replace("_", " "), "count"))
+
+
+def unit(style: str, difference: bool = False) -> str:
+    """The unit after a number: ``USD bn``, ``points`` or nothing (levels of shares carry their own per cent sign)."""
+    return {"money": "USD bn", "share": "points" if difference else "%"}.get(style, "")
+
+
+def factor(style: str) -> float:
+    """What a value is multiplied by on an axis."""
+    return 100.0 if style == "share" else 1.0
+
+
+def axis_label(name: str, difference: bool = False) -> str:
+    """``change of the total loss, USD bn``."""
+    words, style = outcome_words(name)
+    text = f"change of {words}" if difference else f"mean {words}" if style != "share" or name != "systemic" else words
+    return f"{text}, {unit(style, difference)}" if unit(style, difference) else text
+
+
+def level(value: float, low: float, high: float, style: str) -> str:
+    """``12.1 % (10.2 to 14.3)``."""
+    after = f" {unit(style)}" if style == "money" else ""
+    return f"{number(value, style)}{after} ({interval(low, high, style)})"
+
+
+def change(value: float, low: float, high: float, style: str) -> str:
+    """``+1.2 points (0.3 to 2.1)``."""
+    after = unit(style, True)
+    limits = interval(low, high, style, signed=True)
+    return f"{number(value, style, signed=True, bare=True)}{' ' + after if after else ''} ({limits})"
+
+
+def plain(name: str) -> str:
+    """A name of a file or id in prose."""
+    return " + ".join(part.replace("_", " ") for part in name.split("+"))
+
+
+def sentence_case(text: str) -> str:
+    """With a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
+def bounded(saturated: Mapping[str, float]) -> list[str]:
+    """A sentence on changes that can't grow further because their lever stands at its bound."""
+    if not saturated:
+        return []
+    parts = [f"{plain(name)} from {dose:.2g} times its size on" for name, dose in saturated.items()]
+    return [f"At the bound of its lever, and no larger with the dose: {', '.join(parts)}."]
+
+
+def clear(low: Any, high: Any) -> bool:
+    """Whether an interval leaves out zero."""
+    return bool(np.isfinite(low) and np.isfinite(high) and (low > 0.0 or high < 0.0))
