@@ -124,9 +124,7 @@ class Lender(LeveragedHolder):
 
     @rule("0 or 1")
     def is_insolvent(self) -> Array:
-        """Whether capital is under half the requirement, (n, R). Rule: prompt corrective action. Source: Basel III minimum ratios.
-
-        A lender with nothing on either side (taken out by an experiment) is not insolvent.
-        """
+        """Whether capital is under half the requirement, (n, R). Rule: prompt corrective action. Source: Basel III minimum ratios."""
+        # One with nothing on either side, taken out by an experiment, is not insolvent.
         has_books = (self.total_assets > 0.0) | (self.book_net_worth < 0.0)
         return ((self.capital_ratio < 0.5 * self.capital_ratio_min) & has_books).astype(np.float64)

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from scenarios.economy import Economy
 
 __all__ = [
-    "ExperimentResult", "Run", "cds_spread", "claim_value", "clearing_payments", "compare", "cross_holding_values", "debt_rank", "economies", "experiment",
+    "ExperimentResult", "Run", "cds_spread", "claim_value", "clearing_payments", "compare", "cross_holding_values", "debt_rank", "economies",
+    "experiment",
     "fire_sale_cascade", "fire_sale_losses", "hazard_from_spread", "implied_assets", "load", "margin_call", "merton", "network_valuation",
     "policies", "random_interbank", "reconstruct_exposures", "report_again", "run_experiment", "shocks", "simulate", "threshold_cascade",
 ]  # fmt: skip

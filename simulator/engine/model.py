@@ -71,7 +71,7 @@ class ContagionModel(mesa.Model):
         width = len(self.replications)
         switches = {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (1, width)) for name, value in (channels or {}).items()}
         self.books = Books(self.economy, width, horizon_months, switches)
-        luck = partial(uniforms, rng, self.replications)
+        luck = partial(uniforms, rng, draws.columns if isinstance(draws, Draws) else self.replications)
         self.schedule = LeverSchedule(self.changes, self.economy, horizon_months, luck)
         self.draws = draws if draws is not None else Draws(rng, self.replications, horizon_months, self.books.agents)
         self.books.levers = self.schedule.neutral

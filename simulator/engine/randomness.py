@@ -69,6 +69,11 @@ class Draws:
             return {purpose: block[tick] for purpose, block in self._blocks.items()}
         return {purpose: np.take(block[tick], self.places, axis=1) for purpose, block in self._blocks.items()}
 
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The number of each column."""
+        return self.numbers if self.places is None else tuple(self.numbers[place] for place in self.places.tolist())
+
     def without_repeats(self) -> Draws:
         """The same draws with one column a number."""
         if self.places is None:

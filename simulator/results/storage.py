@@ -40,7 +40,8 @@ UNITS: dict[str, str] = {
     "credit_loss": MONEY, "mark_to_market_loss": MONEY, "deadweight_loss": MONEY, "amplification": "ratio", "fiscal_cost": MONEY,
     "market_value_min_share": SHARE, "gdp_gap_min": SHARE, "unemployment_max": SHARE, "defaulted_debt": MONEY,
     "defaulted_debt_share": SHARE, "first_default_tick": "months after the start; -1 = none", "months_to_peak": MONTHS,
-    "loss_lenders": MONEY, "loss_shareholders": MONEY, "loss_suppliers": MONEY, "loss_government": MONEY, "loss_taxpayers": MONEY, "loss_workers": MONEY,
+    "loss_lenders": MONEY, "loss_shareholders": MONEY, "loss_suppliers": MONEY, "loss_government": MONEY, "loss_taxpayers": MONEY,
+    "loss_workers": MONEY,
     "public_support_lenders": MONEY, "investment_total": MONEY, "investment_above_start": MONEY, "investment_below_start": MONEY,
     "employment_mean": SHARE, "employment_min": SHARE, "concentration_end": "Herfindahl index",
     # defaults and losses
