@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from simulator.engine.randomness import permutations
-from simulator.experiments.shapley import all_coalitions, code_of, coalitions_on, contributions, exact_shares, from_exact, pooled
+from simulator.experiments.shapley import all_coalitions, coalitions_on, code_of, contributions, exact_shares, from_exact, pooled
 
 
 def game(worth: object, players: int) -> np.ndarray:
