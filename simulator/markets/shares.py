@@ -95,7 +95,8 @@ def _set_mark(books: Books, ledger: Ledger, price: Array, tag: str, *, reason: s
     change = (price - books["share_price"]) * books["alive"]
     stakes = books.stakes
     ledger.revalue_stakes(stakes.shares * stakes.of_debtor(change), tag, reason=reason, cause=cause)
-    ledger.set_column("share_price", books["share_price"] + change)
+    # The price itself, not the old one plus the change: where nothing moves, a step that others in the batch need must not touch the last digit.
+    ledger.set_column("share_price", np.where(books["alive"] > 0.0, price, books["share_price"]))
 
 
 def note_contagion(books: Books, before: Array) -> None:
