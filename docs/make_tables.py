@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "model.md"
 FOLDERS = ("agents", "simulator/engine", "simulator/markets", "simulator/ledger")
 # Bounds of loops, tolerances and codes: they steer the computation and say nothing about the world.
 TECHNICAL = {"UNLIMITED", "NEVER", "ROUNDS_MAX", "TOLERANCE", "OWN_BUSINESS", "SHOCK", "OPERATING", "SECURED", "UNSECURED", "SUBORDINATED",
-             "UNCONVERGED_MAX", "QUANTILES", "DUST", "CENT", "USED_UP"}  # fmt: skip
+             "UNCONVERGED_MAX", "QUANTILES", "DUST", "CENT", "USED_UP", "SLIGHT"}  # fmt: skip
 
 
 UNREAD = "**no rule reads it yet**"

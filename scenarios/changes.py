@@ -97,6 +97,7 @@ class Scenario:
     policies: tuple[str, ...]
     changes: tuple[Change, ...]
     channels: Mapping[str, bool]
+    policy_changes: tuple[Change, ...] = ()  # those of the policies alone: the same rules without the shock
 
 
 def month_number(date: object) -> int:

@@ -78,6 +78,8 @@ def simulate(
     horizon_months: int = 60,
     channels: Mapping[str, bool] | None = None,
     record: str = "summary",
+    contributions: bool = False,
+    amplification: bool = False,
     chunk: int = 500,
     workers: int = 1,
     config_dir: str | Path | None = None,
@@ -86,7 +88,9 @@ def simulate(
 
     ``economy``: a name of :func:`economies`, a folder of tables, or an ``Economy``. ``shock``, ``policy``: a name of the menu or several.
     ``replications``: their number; the same number has the same luck in every scenario with the same ``seed``. ``channels``: switches by name.
-    ``record``: ``summary``, ``ticks`` or ``agents``. ``workers``: processes; a script that asks for more than one needs the usual
+    ``record``: ``summary``, ``ticks`` or ``agents``. ``contributions``, ``amplification``: also run the same draws with each channel off, and with
+    all off and without the shock (``run.contributions``, and the column ``amplification``). ``workers``: processes; a script that asks for more
+    than one needs the usual
     ``if __name__ == "__main__":``. Raises InputError, one line, for anything that is not on the menu or out of range.
     """
     from scenarios.economy import Economy as EconomyClass
@@ -96,6 +100,7 @@ def simulate(
     choices["execution"] = "serial" if workers == 1 else "local"
     values: dict[str, Any] = {
         "montecarlo.replications": replications, "montecarlo.seed": seed, "montecarlo.chunk": chunk, "horizon_months": horizon_months,
+        "record.contributions": contributions, "record.amplification": amplification,
     }  # fmt: skip
     if workers != 1:
         values["execution.workers"] = workers
@@ -152,6 +157,7 @@ def run_settings(settings: Settings, economy: Economy | None = None, progress: b
     plan = Plan(
         settings.montecarlo.replications, settings.montecarlo.seed, settings.montecarlo.chunk, settings.horizon_months,
         settings.record.level, settings.systemic.model_dump(), settings.execution.processes(),
+        contributions=settings.record.contributions, amplification=settings.record.amplification,
     )  # fmt: skip
     started = time.perf_counter()
     with _Progress(plan.replications * len(scenarios), progress) as bar:
@@ -175,7 +181,7 @@ def run_settings(settings: Settings, economy: Economy | None = None, progress: b
     )  # fmt: skip
     run = Run(
         tables["replications"], tables["defaults"], tables["losses"], tables["ticks"], tables.get("agents"), causes=tables.get("causes"),
-        attribution=tables.get("attribution"), network=opening_network(opened),
+        attribution=tables.get("attribution"), contributions=tables.get("contributions"), network=opening_network(opened),
         scenarios=tuple(scenario.label for scenario in scenarios), reference=baseline_label(settings), config=config, provenance=story,
         study=study,
     )  # fmt: skip
@@ -199,6 +205,7 @@ def command_of(settings: Settings) -> str:
     plain = {"replications": settings.montecarlo.replications, "seed": settings.montecarlo.seed, "chunk": settings.montecarlo.chunk}
     words += [f"montecarlo.{key}={value}" for key, value in plain.items()]
     words += [f"horizon_months={settings.horizon_months}", f"record={settings.record.level}"]
+    words += [f"record.{key}=true" for key in ("contributions", "amplification") if getattr(settings.record, key)]
     words += [f"channels.{name}=false" for name, is_on in settings.channel_switches().items() if not is_on]
     return "capital-loop " + " ".join(words)
 

@@ -73,9 +73,12 @@ class MonteCarloSettings(_Group):
 
 
 class RecordSettings(_Group):
-    """How much a run keeps."""
+    """How much a run keeps. contributions: what each channel adds, by the same draws with it off (some twenty times the work);
+    amplification: what contagion makes of the shock, by runs without channels and without the shock (some six times the work)."""
 
     level: Literal["summary", "ticks", "agents"] = "summary"
+    contributions: bool = False
+    amplification: bool = False
 
 
 class ExecutionSettings(_Group):
@@ -201,7 +204,8 @@ def resolve_scenarios(settings: Settings, economy: Economy | None = None) -> tup
             for change in changes_of(folder, file, content)
         )
         LeverSchedule(changes, economy, settings.horizon_months)  # two different set_to are found here, before anything runs
-        scenarios.append(Scenario(name, tuple(shocks), tuple(policies), changes, settings.channel_switches()))
+        of_policies = tuple(change for file, content in policies.items() for change in changes_of("policy", file, content))
+        scenarios.append(Scenario(name, tuple(shocks), tuple(policies), changes, settings.channel_switches(), of_policies))
     return tuple(scenarios)
 
 

@@ -42,6 +42,8 @@ class Plan:
     record: str = "summary"
     systemic: dict[str, float] | None = None
     workers: int = 1
+    contributions: bool = False  # counterfactuals beside the accounting: many times the work
+    amplification: bool = False
 
 
 def chunks(replications: int, chunk: int) -> Iterator[range]:
@@ -148,8 +150,22 @@ def run_chunk(economy: Economy, scenarios: Sequence[Scenario], plan: Plan, chunk
                 economy, rng=plan.seed, replications=chunk, horizon_months=plan.horizon_months, changes=scenario.changes,
                 channels=dict(scenario.channels), record=plan.record, mesa_agents=False, draws=draws, foreseen=foreseen,
             ).run()  # fmt: skip
-            done.append(model.recorder.tables(scenario.label, plan.systemic))
+            tables = model.recorder.tables(scenario.label, plan.systemic)
+            if plan.contributions or plan.amplification:
+                add_counterfactuals(economy, scenario, plan, tables)
+            done.append(tables)
     return done
+
+
+def add_counterfactuals(economy: Economy, scenario: Scenario, plan: Plan, tables: Tables) -> None:
+    """Add the table ``contributions`` to the tables of a chunk, and fill in its column ``amplification``."""
+    from simulator.engine.contributions import counterfactuals  # which runs chunks itself
+
+    table = counterfactuals(economy, scenario, plan, tables["replications"])
+    if plan.amplification:
+        tables["replications"]["amplification"] = table["amplification"].to_numpy()
+    table.insert(0, "scenario", scenario.label)
+    tables["contributions"] = table
 
 
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
