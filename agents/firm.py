@@ -54,6 +54,7 @@ class Firm(Issuer):
     outside_revenue_at_start = Parameter("USD bn per year", "outside revenue at the start")
     contracted_at_start = Parameter("USD bn per year", "contracted sales at the start")
     long_run_growth = Parameter("per year", "growth to which demand returns")
+    chips_share = Parameter("share", "part of investment that is spent on chips")
     growth_decay = Parameter("per year", "speed at which growth falls to its long-run rate")
     revenue_volatility = Parameter("per year", "standard deviation of outside demand")
     cost_share = Parameter("share", "operating cost / revenue")
@@ -177,12 +178,21 @@ class Firm(Issuer):
     def tax(self) -> Array:
         """Tax on the profit of the tick, USD bn, (n, R).
 
-        Rule: a flat effective rate on positive profit after interest and wear, and the robot tax on the revenue of firms that sell automation.
+        Rule: a flat effective rate on positive profit after interest and wear, and the robot tax on the revenue of firms that sell automation. Where
+        expensing is withdrawn, last month's investment beyond wear is no longer deducted at once, as far as there was profit to deduct it from
+        ([hall_jorgenson1967]); the tariff is paid on the chips in that investment.
         """
         profit = self.revenue * self.years_per_tick - self.operating_bill - self.interest_due - self.order_bills - self.rent_bills
-        profit = profit - self.capacity * self.depreciation_rate * self.years_per_tick
-        robot_tax = self.lever("government.robot_tax_rate") * self.revenue * self.years_per_tick if self.automates else 0.0
-        return self.tax_rate * np.maximum(profit, 0.0) + robot_tax
+        wear = self.capacity * self.depreciation_rate * self.years_per_tick
+        profit = profit - wear
+        tax = self.tax_rate * np.maximum(profit, 0.0)
+        if self.automates:
+            tax = tax + self.lever("government.robot_tax_rate") * self.revenue * self.years_per_tick
+        withdrawn, tariff = self.lever("government.expensing_withdrawn"), self.lever("government.chip_tariff")
+        if withdrawn.any():
+            deducted = np.clip(self.planned_investment - wear, 0.0, np.maximum(profit, 0.0))
+            tax = tax + withdrawn * self.tax_rate * deducted
+        return tax + tariff * self.chips_share * self.planned_investment if tariff.any() else tax
 
     @property
     def cash_floor(self) -> Array:

@@ -42,8 +42,8 @@ class CentralBank(EconomicAgent):
     def policy_rate(self) -> Array:
         """Policy rate of this tick, per year, (1, R).
 
-        Rule: the projection less its withheld part, or by its weight a Taylor rule; a shift, and a cut while credit markets are in alarm; not
-        under zero.
+        Rule: the projection less its withheld part, or by their weights a Taylor rule and a path of one's own; a shift, and a cut while credit
+        markets are in alarm; not under zero.
         Source: [taylor1993] for the second.
         """
         start, projected = self.macro("policy_rate"), self.projected_rate()
@@ -51,6 +51,8 @@ class CentralBank(EconomicAgent):
         weight = self.lever("central_bank.taylor_weight")
         if weight.any():
             path = path + weight * (projected + self.taylor_gap() - path)
+        own = self.lever("central_bank.path_weight")
+        path = path + own * (self.lever("central_bank.path_rate") - path)
         path = path + self.lever("central_bank.rate_shift")
         alarm = self.series("cds_index") > CDS_ALARM * self.series("cds_index_at_start")
         return np.maximum(path - np.where(alarm, self.lever("central_bank.stress_cut"), 0.0), 0.0)

@@ -72,6 +72,9 @@ _CENTRAL_BANK = (
     _global("central_bank.stress_cut", "add", 0.0, _RATE, 0.0, 0.05, "rate cut made while the CDS index is above twice its start"),
     _global("central_bank.taylor_weight", "set", 0.0, _SHARE, 0.0, 1.0,
             "weight of the inertial Taylor rule in the policy rate; the rest follows the projection"),
+    _global("central_bank.path_weight", "set", 0.0, _SHARE, 0.0, 1.0,
+            "weight of a path of one's own (central_bank.path_rate) in the policy rate, in place of projection and rule"),
+    _global("central_bank.path_rate", "set", 0.0, _RATE, 0.0, 0.25, "policy rate of a path of one's own, as far as central_bank.path_weight follows it"),
     _global("central_bank.facility_share", "set", 0.0, _SHARE, 0.0, 1.0,
             "emergency facility: share of haircut collateral that a solvent firm or lender short of cash can borrow"),
 )  # fmt: skip
@@ -82,6 +85,7 @@ _LENDERS = (
     _risk_appetite("fund", "bond funds"),
     _risk_appetite("insurer", "insurers"),
     _agents("lender.funding_spread", "add", 0.0, _RATE, -0.02, 0.2, "added to what a lender pays for its own funding", "lender"),
+    _global("bond_market.access", "multiply", 1.0, _FACTOR, 0.0, 1.0, "part of wanted bonds, new or renewed, that the market takes"),
     _agents("lender.redemptions", "add", 0.0, "share of assets per year", 0.0, 2.0, "money that a fund's investors take out", "lender"),
 )  # fmt: skip
 _RULES_FOR_LENDING = (
@@ -147,6 +151,9 @@ _GOVERNMENT = (
             "share of the shortfall of failing firms whose failure would hurt others enough (DebtRank) covered"),
     _agents("guarantor.honoured_share", "multiply", 1.0, _SHARE, 0.0, 1.0,
             "share of what is called on its guarantees and swaps that a protection seller acknowledges; it may still be unable to pay"),
+    _global("government.expensing_withdrawn", "set", 0.0, _SHARE, 0.0, 1.0,
+            "share of investment that firms may no longer deduct from profit at once, but only as it wears out"),
+    _global("government.chip_tariff", "set", 0.0, "share of the price", 0.0, 1.0, "tariff on the chips in firms' investment"),
     _global("government.robot_tax_rate", "set", 0.0, "share of the revenue of automated capacity", 0.0, 0.5, "robot tax"),
     _global("government.transfer_share", "set", 0.0, "share of the wage", 0.0, 0.5, "transfer to displaced workers on top of their benefits"),
     _global("government.retraining_share", "set", 0.0, _SHARE, 0.0, 1.0,

@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 
 DUST = 1e-9  # USD bn: a loan under a dollar is not made
 PRICE_OF_CAPITAL = 0.13  # spread that lenders add per unit of required capital ([bcbs_lei2010]: 13 basis points a point; 0.02-0.2)
+BONDS = ("bond", "convertible", "project_bond")  # kinds of loans that are issued in the bond market
 ASKED_ELSEWHERE = 0.5  # part of refused renewals that a borrower asks of its other lenders (assumption, 0-1)
 
 
@@ -36,6 +37,7 @@ class CreditMarket:
         self.is_line = np.isin(kind, ("credit_line", "facility"))[:, None].astype(np.float64)
         self.committed = loans.some(np.flatnonzero((loans.undrawn[:, 0] > 0.0) & (self.is_line[:, 0] == 0.0)))
         self.is_facility = (kind == "facility")[:, None].astype(np.float64)
+        self.is_bond = np.isin(kind, BONDS)[:, None]
         collateral = loans.static["collateral"]
         self.is_asset_backed = np.isin(collateral, ("accelerators", "data_centre"))[:, None].astype(np.float64)
         seniority = loans.static["seniority"]
@@ -96,6 +98,8 @@ class CreditMarket:
         renewed = principal_due * due.of_holder(np.minimum(appetite, 1.0) * books["renewal_room"])
         renewed *= due.of_debtor(accepted)
         renewed *= 1.0 - self.is_facility[due.rows]
+        if (books.levers["bond_market.access"] != 1.0).any():
+            renewed *= np.where(self.is_bond[due.rows], books.levers["bond_market.access"], 1.0)
         refused = books["principal_due"] - due.by_debtor(renewed)
         rest = np.maximum(books["planned_borrowing"] + ASKED_ELSEWHERE * refused - self.committed.by_debtor(drawn), 0.0)
         room_of_borrower = np.maximum(books.levers["borrower.leverage_cap"] * books["total_assets"] - books["debt"], 0.0)
@@ -131,6 +135,8 @@ class CreditMarket:
         asked = asking.of_debtor(wanted)
         asked *= self.slot_share[asking.rows]
         asked *= asking.of_holder(appetite)
+        if (books.levers["bond_market.access"] != 1.0).any():
+            asked *= np.where(self.is_bond[asking.rows], books.levers["bond_market.access"], 1.0)
         asked = regulation.bind_lenders(books, asking, asked, self.slot_share[asking.rows], self.is_asset_backed[asking.rows])
         backed = np.flatnonzero(self.is_asset_backed[asking.rows, 0])
         if len(backed):
