@@ -9,7 +9,7 @@ A file ``configs/shock/NAME.yaml`` (or ``policy/``) is a mapping of named change
       builds_over_months: 0     # linear phase-in
       lasts_months: 12          # at full size; without it and without fades_over_months: for good
       fades_over_months: 18     # linear return to neutral
-      agents: [openai]          # only these
+      agents: [openai]          # only these; also [largest ai_lab], [largest nonbank]: by market value, lenders by assets
       jurisdictions: [us, eu]   # only agents of these, as in the economy's agents.csv
       source: assumption        # or a key in configs/sources.bib or in the economy's sources.csv
       low: 0.3                  # range of the number
@@ -33,6 +33,7 @@ from scenarios.distributions import Distribution, parse_distribution
 from scenarios.lever_table import Lever, find_lever
 from scenarios.levers import Population, reached_rows
 from simulator.errors import InputError, nearest
+from simulator.ledger.names import KINDS, LENDER_TYPES
 
 OPERATIONS = ("multiply_by", "add", "set_to")
 KEYS = (
@@ -147,7 +148,7 @@ def _parse_change(
         raise InputError("lever is missing")
     lever = find_lever(entry["lever"])
     operation, amount, sizes, path = _operation(entry, lever, start, horizon_months)
-    low, high = _uncertainty(entry, operation, amount, lever)
+    low, high = sizes.ends if sizes is not None and "low" not in entry else _uncertainty(entry, operation, amount, lever)
     starts, dates = (path[0][0], None) if path else _start(entry, start, horizon_months)
     builds = _months(entry, "builds_over_months", 0) or 0
     fades = _months(entry, "fades_over_months", 0) or 0
@@ -158,6 +159,7 @@ def _parse_change(
         raise InputError(f"{lever.name} happens at once: builds_over_months, lasts_months and fades_over_months do not apply")
     agents, where = _listed(entry, "agents", "[openai]"), _listed(entry, "jurisdictions", "[us]")
     if economy is not None:
+        agents = tuple(_largest(agent, economy) if agent.startswith("largest ") else agent for agent in agents)
         reached_rows(lever, agents, economy, where)
     elif lever.scope == "global" and (agents or where):
         key = "agents" if agents else "jurisdictions"
@@ -334,6 +336,26 @@ def _listed(entry: Mapping[object, object], key: str, example: str) -> tuple[str
         repeated = next(name for name in names if list(names).count(name) > 1)
         raise InputError(f"{key}: {repeated} is named twice")
     return tuple(names)
+
+
+def _largest(words: str, economy: Population) -> str:
+    """The agent behind ``largest KIND``: of a kind, a lender type, or ``nonbank`` (a lender that is no bank, or any where all are banks)."""
+    group = words.removeprefix("largest ").strip()
+    groups = (*KINDS, *LENDER_TYPES, "nonbank")
+    if group not in groups:
+        raise InputError(f"agents: {words!r} names no kind of agents{nearest(group, groups)}")
+    rows = [
+        row
+        for row, (kind, lender_type) in enumerate(zip(economy.kinds, economy.lender_types, strict=True))
+        if group in (kind, lender_type) or (group == "nonbank" and kind == "lender" and lender_type != "bank")
+    ]
+    if not rows and group == "nonbank":
+        return _largest("largest lender", economy)
+    if not rows:
+        raise InputError(f"agents: {words!r}: this economy has no {group}")
+    is_lender = economy.kinds[rows[0]] == "lender"
+    sizes = economy.balance_sheet()["total_assets"] if is_lender else economy.values["market_value"]
+    return economy.ids[max(rows, key=lambda row: float(sizes[row]))]
 
 
 def _source(entry: Mapping[object, object], sources: Collection[str]) -> str:

@@ -74,7 +74,7 @@ _CENTRAL_BANK = (
             "weight of the inertial Taylor rule in the policy rate; the rest follows the projection"),
     _global("central_bank.path_weight", "set", 0.0, _SHARE, 0.0, 1.0,
             "weight of a path of one's own (central_bank.path_rate) in the policy rate, in place of projection and rule"),
-    _global("central_bank.path_rate", "set", 0.0, _RATE, 0.0, 0.25, "policy rate of a path of one's own, as far as central_bank.path_weight follows it"),
+    _global("central_bank.path_rate", "set", 0.0, _RATE, 0.0, 0.25, "policy rate of a path of one's own, if central_bank.path_weight is above 0"),
     _global("central_bank.facility_share", "set", 0.0, _SHARE, 0.0, 1.0,
             "emergency facility: share of haircut collateral that a solvent firm or lender short of cash can borrow"),
 )  # fmt: skip

@@ -43,6 +43,21 @@ def test_after_nine_months_is_the_tenth_tick() -> None:
     assert parse({"a": without("starts", starts_after_months=9)})[0].starts == parse({"a": GOOD})[0].starts == 10
 
 
+def test_the_largest_of_a_kind_is_chosen_by_market_value_and_of_lenders_by_assets() -> None:
+    economy = SimpleNamespace(
+        ids=("small", "large", "bank", "fund"),
+        kinds=("ai_lab", "ai_lab", "lender", "lender"),
+        lender_types=("", "", "bank", "fund"),
+        jurisdictions=("us", "us", "us", "us"),
+        values={"market_value": [1.0, 2.0, 9.0, 0.0]},
+        balance_sheet=lambda: {"total_assets": [9.0, 1.0, 5.0, 4.0]},
+    )
+    for words, agent in (("largest ai_lab", "large"), ("largest lender", "bank"), ("largest nonbank", "fund"), ("largest fund", "fund")):
+        content = {"a": {"lever": "agent.failure", "set_to": 1, "starts": "2026-10", "agents": [words], "source": "assumption"}}
+        (change,) = parse_changes(content, "shock/mine", start="2025-12", horizon_months=60, sources=[], economy=economy)
+        assert change.agents == (agent,)
+
+
 def test_months_have_numbers_and_names() -> None:
     assert month_number("2026-01") - month_number("2025-12") == 1
     assert month_name(month_number("2026-10")) == "2026-10"
@@ -76,6 +91,8 @@ MISTAKES: list[tuple[object, str]] = [
     ({"a": GOOD | {"lasts_months": None}}, "lasts_months: is empty"),
     ({"a": GOOD | {"agents": ["opena"]}}, "agents: unknown agent 'opena' in this economy – did you mean 'openai'?"),
     ({"a": GOOD | {"agents": ["nvidia"]}}, "agents: nvidia is a chipmaker, which lab_shares.value (agents: ai_lab) does not reach"),
+    ({"a": GOOD | {"agents": ["largest ai_lob"]}}, "agents: 'largest ai_lob' names no kind of agents – did you mean 'ai_lab'?"),
+    ({"a": GOOD | {"agents": ["largest utility"]}}, "agents: 'largest utility': this economy has no utility"),
     ({"a": GOOD | {"agents": "openai"}}, "agents: 'openai' is not a list of agent ids"),
     ({"a": GOOD | {"agents": ["openai", "openai"]}}, "agents: openai is named twice"),
     ({"a": GOOD | {"jurisdictions": "us"}}, "jurisdictions: 'us' is not a list of jurisdictions"),
