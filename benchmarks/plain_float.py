@@ -140,7 +140,7 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         return need * self.alive if need > 0.0 else 0.0
 
     def payout(self) -> float:
-        if self.cash <= self.cash_floor():
+        if self.cash <= self.cash_floor() or self.stress_test_failed >= 1.0:
             return 0.0
         free = self.cash_flow() - self.planned_investment
         return self.payout_share * free * self.alive if free > 0.0 else 0.0
@@ -176,23 +176,27 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         own = math.sqrt(rest if rest > 0.01 else 0.01)
         noise = market * self.market_draw + ai * self.ai_draw + own * self.own_return_draw
         drift = (self.policy_rate_macro + issuer.RISK_PREMIUM - 0.5 * (common + own * own)) * YEARS_PER_TICK
-        news = self.gearing() * (issuer.NEWS_TO_REVENUE * self.demand_luck + issuer.NEWS_TO_GROWTH * self.growth_news_seen)
+        growth = self.growth_news_seen - self.growth_news_by_shock_seen - self.growth_news_by_others_seen
+        news = self.gearing() * (issuer.NEWS_TO_REVENUE * self.demand_luck + issuer.NEWS_TO_GROWTH * growth)
         return ROOT_OF_TICK * noise + drift + bounded(news, -issuer.NEWS_MAX, issuer.NEWS_MAX)
 
     def return_by_shock(self) -> float:
-        news = bounded(self.gearing() * issuer.NEWS_TO_REVENUE * self.lever_news, -issuer.NEWS_MAX, issuer.NEWS_MAX)
-        return (news - issuer.RATE_DURATION * self.rate_news_series * self.market_beta) * self.is_issuer
+        news = issuer.NEWS_TO_REVENUE * self.lever_news + issuer.NEWS_TO_GROWTH * self.growth_news_by_shock_seen
+        news = bounded(self.gearing() * news, -issuer.NEWS_MAX, issuer.NEWS_MAX)
+        return (news - issuer.RATE_DURATION * self.rate_news_series * self.market_beta + self.news_of_disclosure) * self.is_issuer
 
     def return_by_others(self) -> float:
-        rest = self.revenue_surprise - self.demand_luck - self.lever_news
-        return bounded(self.gearing() * issuer.NEWS_TO_REVENUE * rest, -issuer.NEWS_MAX, issuer.NEWS_MAX)
+        rest = issuer.NEWS_TO_REVENUE * (self.revenue_surprise - self.demand_luck - self.lever_news)
+        rest += issuer.NEWS_TO_GROWTH * self.growth_news_by_others_seen
+        return bounded(self.gearing() * rest, -issuer.NEWS_MAX, issuer.NEWS_MAX) + self.news_of_circularity
 
     def credit_standing(self) -> float:
         if self.months_in_arrears >= 1.0 or self.margin_breached >= 1.0:
             return 0.0
         covered = self.contracted_next / (self.debt if self.debt > 1e-6 else 1e-6)
         covered = covered if covered < 1.0 else 1.0
-        odds = issuer.ACCEPTANCE_AT_ZERO + issuer.COVERED_BY_CONTRACT * covered - self.cds_seen / issuer.CDS_HALF
+        odds = issuer.ACCEPTANCE_AT_ZERO + issuer.COVERED_BY_CONTRACT * covered
+        odds -= self.cds_seen * (1.0 - self.public_backing) / issuer.CDS_HALF
         excess = self.leverage_seen - issuer.LEVERAGE_COMFORT
         if excess > 0.0:
             odds -= issuer.LEVERAGE_SLOPE * excess
