@@ -66,7 +66,8 @@ class Economy:
     """One economy at its start. Agents are sorted by kind (order of ``KINDS``), so that each kind is one slice of rows.
 
     ``values`` has one array ``(N,)`` for every item of ``scenarios.items.AGENT_ITEMS``; ``macro`` one number for every item of
-    ``MACRO_ITEMS``. Money in USD bn, rates as decimals per year. All arrays are read-only.
+    ``MACRO_ITEMS``. ``stages``: the stages of the tick that act; none named, all do. Money in USD bn, rates as decimals per year.
+    All arrays are read-only.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Economy:
     guarantees: ContractTable
     facts: tuple[Fact, ...]
     sources: Mapping[str, dict[str, str]]
+    stages: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:

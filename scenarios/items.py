@@ -122,6 +122,8 @@ _MACRO_ITEMS: tuple[Item, ...] = (
     Item("labour_share", _SHARE, 0.6, 0.0, 1.0, "wages / gross domestic product", 0.55, 0.63),
     Item("recovery_secured", _SHARE, 0.6, 0.0, 1.0, "recovery of secured claims used in premiums before a default", 0.45, 0.75),
     Item("recovery_unsecured", _SHARE, 0.4, 0.0, 1.0, "recovery of unsecured claims used in premiums before a default", 0.25, 0.5),
+    Item("asset_recovery", _SHARE, nan, 0.0, 1.0, "part of what an estate's own assets fetch that is left after the costs of bankruptcy; blank: 0.9"),
+    Item("claim_recovery", _SHARE, nan, 0.0, 1.0, "part of what an estate receives from others that is left after them; blank: 0.95"),
     Item("haircut_accelerators", _SHARE, 0.35, 0.0, 1.0, "haircut on accelerators in new secured lending", 0.25, 0.5),
     Item("haircut_data_centre", _SHARE, 0.25, 0.0, 1.0, "haircut on data centres in new secured lending", 0.15, 0.4),
     Item("haircut_receivables", _SHARE, 0.2, 0.0, 1.0, "haircut on receivables: one less the advance rate of a borrowing base", 0.1, 0.4),

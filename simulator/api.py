@@ -28,7 +28,7 @@ from simulator.results.comparison import compare
 from simulator.results.dataset import Run, load
 from simulator.results.findings import findings_text
 from simulator.results.provenance import provenance
-from simulator.settings import Settings, baseline_label, bibliography_keys, open_economy, resolve_scenarios
+from simulator.settings import CLASSICS, Settings, baseline_label, bibliography_keys, open_economy, resolve_scenarios
 
 if TYPE_CHECKING:
     from scenarios.changes import Scenario
@@ -62,10 +62,10 @@ def policies() -> list[str]:
 
 
 def economies() -> list[str]:
-    """Names of the economies: those with tables, and ``synthetic``."""
+    """Names of the economies: those with tables, ``synthetic``, and those of classic papers."""
     from scenarios.loading import economies as with_tables
 
-    return [*with_tables(), "synthetic"]
+    return [*with_tables(), "synthetic", *CLASSICS]
 
 
 def simulate(

@@ -87,14 +87,14 @@ def assemble(
         _paths(group, config_dir)
     config: dict[str, Any] = _read_yaml(Path(str(files("configs"))) / "config.yaml", "config.yaml")
     del config["defaults"]
-    selected = _defaults() | dict(choices)
+    selected, values = _with_choices_of_economy(choices, values or {}, config_dir)
     for group in GROUPS:
         contents = {name: load_file(group, name, config_dir) for name in _names(group, selected[group])}
         if group not in LISTS and len(contents) > 1:
             raise InputError(f"{group}: takes one name, not a list (lists: {', '.join(LISTS)})")
         config[group] = contents if group in LISTS else next(iter(contents.values()))
     changes = {group: config[group] for group in LISTS}
-    for key, value in (values or {}).items():
+    for key, value in values.items():
         inner = config
         *parts, last = _full_key(key, changes).split(".")
         for part in parts:
@@ -113,8 +113,8 @@ def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Setting
     """
     from simulator.settings import build_settings
 
-    choices, values = split_overrides(overrides)
-    selected = _defaults() | choices
+    chosen, given = split_overrides(overrides)
+    selected, values = _with_choices_of_economy(chosen, given, config_dir)
     changes = {group: {name: load_file(group, name, config_dir) for name in _names(group, selected[group])} for group in LISTS}
     words = [f"{group}=[]" for group in LISTS]  # the names come back one by one, each under its own name
     words += [f"+{group}@{group}.{name}={name}" for group in LISTS for name in changes[group]]
@@ -294,6 +294,18 @@ def _fill_files(experiment: dict[str, Any], config_dir: Path | None) -> None:
 def _defaults() -> dict[str, str | list[str]]:
     entries = _read_yaml(Path(str(files("configs"))) / "config.yaml", "config.yaml")["defaults"]
     return {group: choice for entry in entries if isinstance(entry, dict) for group, choice in entry.items()}
+
+
+def _with_choices_of_economy(
+    choices: Mapping[str, str | Sequence[str]], values: Mapping[str, Any], config_dir: Path | None
+) -> tuple[dict[str, str | Sequence[str]], dict[str, Any]]:
+    """Choices and values of the menu: the house's, those under ``run`` in the economy's file, and over them what was said."""
+    selected: dict[str, str | Sequence[str]] = {**_defaults(), **choices}
+    economy = selected["economy"]
+    said = load_file("economy", economy, config_dir).get("run", {}) if isinstance(economy, str) else {}
+    of_groups = {key: value for key, value in said.items() if key in GROUPS}
+    of_keys = {key: value for key, value in said.items() if key not in GROUPS}
+    return {**_defaults(), **of_groups, **choices}, {**of_keys, **values}
 
 
 def _paths(group: str, config_dir: Path | None) -> dict[str, Path]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from scenarios.economy import Economy
 
 CURRENT_RULES = "current_rules"
+CLASSICS = ("interbank_gai_kapadia", "interbank_cont_schaanning", "credit_network_accelerator", "cross_holdings_elliott")
+"""Economies of classic papers, drawn by scenarios.classics."""
 NO_SHOCK = "none"
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +48,9 @@ class EconomySettings(_Group):
     include: tuple[Literal["announced", "conditional", "dropped"], ...] = ()
     contracts: dict[str, bool] = {}
     synthetic: SyntheticSettings | None = None
+    parameters: dict[str, bool | int | float] = {}  # of a classic economy; scenarios.classics says which
+    stages: tuple[str, ...] = ()  # of the tick that act; none named: those of the economy
+    run: dict[str, Any] = {}  # what the menu chooses with this economy where nothing else is said (groups, and keys with dots)
 
     @model_validator(mode="after")
     def _path_goes_with_folder(self) -> EconomySettings:
@@ -59,6 +64,8 @@ class EconomySettings(_Group):
     def _synthetic_has_no_tables(self) -> EconomySettings:
         if self.name != "synthetic" and self.synthetic is not None:
             raise ValueError(f"synthetic: belongs to economy=synthetic, not to economy={self.name}")
+        if self.parameters and self.name not in CLASSICS:
+            raise ValueError(f"parameters: belong to the economies of classic papers ({', '.join(CLASSICS)}), not to economy={self.name}")
         if self.name == "synthetic" and (self.include or self.contracts):
             raise ValueError("include and contracts choose rows of tables; economy=synthetic has none")
         return self
@@ -148,13 +155,27 @@ def build_settings(composed: Mapping[str, Any]) -> Settings:
 
 def open_economy(chosen: EconomySettings) -> Economy:
     """The chosen economy: loaded from its tables, or drawn. InputError: as its loader."""
+    import dataclasses
+
+    economy = _drawn(chosen)
+    if economy is None:
+        from scenarios.loading import load_economy
+
+        economy = load_economy(chosen.name if chosen.path is None else chosen.path, chosen.include, chosen.contracts)
+    return dataclasses.replace(economy, stages=chosen.stages) if chosen.stages else economy
+
+
+def _drawn(chosen: EconomySettings) -> Economy | None:
+    """The economy when it has no tables; None when it has."""
     if chosen.name == "synthetic":
         from scenarios.synthetic import synthetic_economy
 
         return synthetic_economy(**(chosen.synthetic or SyntheticSettings()).model_dump())
-    from scenarios.loading import load_economy
+    if chosen.name in CLASSICS:
+        from scenarios.classics.menu import classic_economy
 
-    return load_economy(chosen.name if chosen.path is None else chosen.path, chosen.include, chosen.contracts)
+        return classic_economy(chosen.name, chosen.parameters)
+    return None
 
 
 def label(shocks: Sequence[str], policies: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ SPARSE_NAMES = ("_matrix", "matrix")
 """Elsewhere ``@`` is allowed with a left side whose name says that it is a sparse matrix."""
 SPARSE_CALLS = ("incidence", "rows_of_holders")
 """Or that is the answer of one of these."""
-RANDOM_ROOMS = ("simulator/engine/randomness.py", "simulator/networks/random_networks.py", "scenarios/synthetic.py")
+RANDOM_ROOMS = ("simulator/engine/randomness.py", "simulator/networks/random_networks.py", "scenarios/synthetic.py", "scenarios/classics/drafting.py")
 REDUCTIONS = ("sum", "mean", "std", "var", "nansum", "nanmean", "nanstd", "average")
 PLAIN_MATHS = ("exp", "log", "log1p", "log2", "log10", "expm1", "pow", "sqrt")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scenarios.changes import Change, parse_changes
+from scenarios.classics.menu import CLASSICS, classic_economy
 from scenarios.economy import Economy
 from scenarios.loading import load_economy
 from scenarios.synthetic import synthetic_economy
@@ -20,6 +21,8 @@ def opened(economy: Any) -> Economy:
         return economy
     if economy == "synthetic":
         return synthetic_economy()
+    if economy in CLASSICS:
+        return classic_economy(economy)
     return load_economy(economy)
 
 

@@ -20,7 +20,7 @@ from simulator.engine.facility import with_facility
 from simulator.engine.opening import open_memory
 from simulator.engine.randomness import Draws, Quiet, uniforms
 from simulator.engine.recorder import Recorder
-from simulator.engine.tick import one_tick
+from simulator.engine.tick import acting, one_tick
 from simulator.ledger.books import Books
 from simulator.ledger.names import AMPLIFIER_CHANNELS, CHANNELS
 from simulator.ledger.postings import Ledger
@@ -63,6 +63,7 @@ class ContagionModel(mesa.Model):
         from simulator.engine.inputs import named_changes, opened
 
         self.economy = opened(economy)
+        self.stages = acting(self.economy.stages)
         self.replications = tuple(int(number) for number in replications)
         self.horizon_months, self.stepping = horizon_months, stepping
         self.changes = (*changes, *named_changes(self.economy, shock, policy, horizon_months))
@@ -92,6 +93,7 @@ class ContagionModel(mesa.Model):
         self.margin_desk = MarginDesk(self.books)
         open_memory(self)
         self.sales_by_tick: list[Array] = []
+        self.investment = np.zeros((self.books.agents, width))
         self.foreseen = foreseen if foreseen is not None else foreseen_sales(plain_economy, horizon_months, isinstance(draws, Quiet))
         if any(change.lever == "central_bank.taylor_weight" for change in self.changes):
             self.books.foreseen = foreseen_series(plain_economy, horizon_months)
@@ -260,16 +262,16 @@ def _foreseen(economy: Any, horizon_months: int) -> tuple[Array, dict[str, Array
     if horizon_months not in known:
         quiet = ContagionModel(economy, horizon_months=horizon_months, mesa_agents=False, draws=Quiet(len(economy.ids))).run()
         series = {name: quiet.recorder.series[name][:, 0].copy() for name in ("inflation", "unemployment")}
-        known[horizon_months] = np.stack(quiet.sales_by_tick), series
+        known[horizon_months] = np.stack(quiet.sales_by_tick or [quiet.investment]), series
     return known[horizon_months]
 
 
 def foreseen_sales(economy: Any, horizon_months: int, is_quiet: bool = False) -> Array | None:
     """Sales by tick and agent that are foreseen at the start, USD bn per year, ``(T, N, 1)``: those of the quiet world, without luck or shock.
 
-    None for the quiet world itself, whose agents meet no surprise.
+    None for the quiet world itself, whose agents meet no surprise, and where no stage prices what sales bring.
     """
-    return None if is_quiet else _foreseen(economy, horizon_months)[0]
+    return None if is_quiet or (economy.stages and "price" not in economy.stages) else _foreseen(economy, horizon_months)[0]
 
 
 def foreseen_series(economy: Any, horizon_months: int) -> dict[str, Array]:

@@ -16,6 +16,7 @@ from agents.issuer import MARKET_VOLATILITY, Issuer
 from agents.leverage import LeveragedHolder
 from agents.registry import FIRM_KINDS
 from simulator.engine import defaults, facility, news, programmes
+from simulator.errors import InputError, nearest
 from simulator.ledger import identities
 from simulator.ledger.batches import Part
 from simulator.ledger.names import LOSS_CHANNELS
@@ -278,9 +279,24 @@ STAGES: tuple[Callable[[ContagionModel], None], ...] = (
 )  # fmt: skip
 
 
+def acting(names: tuple[str, ...]) -> tuple[Callable[[ContagionModel], None], ...]:
+    """The stages named, in the order of the timetable; all when none is. An economy may leave out what its question does not need.
+
+    Raises InputError for an unknown stage, and without the first and the last, which open and close the books.
+    """
+    known = [stage.__name__ for stage in STAGES]
+    for name in names:
+        if name not in known:
+            raise InputError(f"stages: there is no stage {name!r}{nearest(name, known)} (allowed: {', '.join(known)})")
+    for name in (known[0], known[-1]):
+        if names and name not in names:
+            raise InputError(f"stages: {name} is missing; it always acts")
+    return tuple(stage for stage in STAGES if not names or stage.__name__ in names)
+
+
 def one_tick(model: ContagionModel) -> None:
-    """Run all stages once."""
-    for stage in STAGES:
+    """Run the stages that act once."""
+    for stage in model.stages:
         if model.twin is not None:
             stage(model.twin)
         stage(model)

@@ -52,6 +52,8 @@ class Resolution:
 
     def __init__(self, books: Books) -> None:
         self.books = books
+        given = books.macro["asset_recovery"], books.macro["claim_recovery"]
+        self.asset_recovery, self.claim_recovery = np.where(np.isnan(given), (ASSET_RECOVERY, CLAIM_RECOVERY), given).tolist()
         loans, orders, leases, guarantees = books.loans, books.orders, books.leases, books.guarantees
         self.protection = Protection(books)
         agents = np.arange(books.agents)
@@ -133,7 +135,7 @@ class Resolution:
         claimable[lenders] += (other * failed)[lenders]
         claims, barred = self._claims(failed, fixed, pledged, claimable)
         cleared = self.network.clear(
-            claims, books["cash"] * failed, asset_recovery=ASSET_RECOVERY, claim_recovery=CLAIM_RECOVERY, is_failed=failed > 0.0
+            claims, books["cash"] * failed, asset_recovery=self.asset_recovery, claim_recovery=self.claim_recovery, is_failed=failed > 0.0
         )
         books.converged &= cleared.converged
         costs = np.zeros_like(failed) if cleared.deadweight is None else cleared.deadweight
