@@ -70,7 +70,7 @@ def test_the_engine_sells_down_to_the_prices_of_the_fire_sale_cascade(shock: flo
         other_assets=others, debt=debt, market=market, repay_at_once=True,
     )  # fmt: skip
     model = run(economy)
-    np.testing.assert_allclose(model.books["share_price"][classes, 0], kernel.prices, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(model.books["share_price"][classes, 0], kernel.prices, rtol=0, atol=1e-8)
     assert (failed(model, "investor") == kernel.defaulted).all()
 
 
