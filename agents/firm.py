@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from agents.base import Array, Flow, Parameter, Stock
+from agents.borrower import EARNINGS_MEMORY, PREFUNDING
 from agents.issuer import Issuer
 from simulator.ledger.columns import rule
 
@@ -36,7 +37,6 @@ class Firm(Issuer):
     sales_trend = Stock("per year", "smoothed growth of sales above the adoption curve")
     contracted_now = Flow("USD bn per year", "contracted sales of this tick at a yearly rate")
     chip_sales = Flow("USD bn per year", "smoothed sales of chips to modelled buyers")
-    interest_due = Flow("USD bn", "interest due this tick")
     principal_due = Flow("USD bn", "principal due this tick")
     order_bills = Flow("USD bn", "bills of compute, chip and power orders with a commitment, this tick")
     rent_bills = Flow("USD bn", "rents due this tick")
@@ -250,11 +250,19 @@ class Firm(Issuer):
     def wanted_borrowing(self) -> Array:
         """New borrowing wanted this tick beyond renewals, USD bn, (n, R).
 
-        Rule: what investment and the buffer need beyond own cash; cash is used up slowly.
+        Rule: what investment and the buffer need beyond own cash, and a part of the refinancing gap of the coming year; cash is used up slowly.
+        Source: [xu2018], early refinancing.
         """
         spare = self.cash - self.cash_floor
         usable = np.maximum(spare, 0.0) / LIQUID_MONTHS + np.minimum(spare, 0.0)
-        return np.maximum(self.planned_investment - self.cash_flow - usable, 0.0) * self.alive
+        early = PREFUNDING * self.refinancing_gap() * self.debt
+        return (np.maximum(self.planned_investment - self.cash_flow - usable, 0.0) + early) * self.alive
+
+    @rule("USD bn per year")
+    def smoothed_earnings(self) -> Array:
+        """Cash earnings before interest and principal, smoothed over a year, USD bn per year, (n, R). Rule: a twelfth of the way each month."""
+        now = (self.cash_flow + self.interest_due) / self.years_per_tick
+        return now if self.books.tick == 0 else self.earnings + EARNINGS_MEMORY * (now - self.earnings)
 
     @rule("USD bn")
     def payout(self) -> Array:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, ndtr
 
-from agents.base import Array, EconomicAgent, Flow, Parameter, Stock
+from agents.base import Array, Flow, Parameter, Stock
+from agents.borrower import Borrower
 from simulator.ledger.columns import rule
 
 ACCEPTANCE_AT_ZERO = 6.0  # log-odds that a lender accepts a borrower without risk (assumption, 4-7)
@@ -13,12 +14,19 @@ CDS_HALF = 0.02  # a CDS this much higher lowers the log-odds by one (assumption
 LEVERAGE_COMFORT = 0.7  # market leverage above this lowers the log-odds (assumption, 0.6-0.8)
 LEVERAGE_SLOPE = 8.0  # by this much per unit (assumption, 5-12)
 COVERED_BY_CONTRACT = 2.0  # log-odds for a borrower whose contracted sales of a year equal its debt (assumption, 0-3)
+WALL_COMFORT = 0.1  # part of debt that may fall due within a year uncovered before lenders mind (assumption, 0.05-0.2)
+WALL_SLOPE = 3.0  # log-odds lost per unit beyond (assumption, 2-8)
 PREMIUM_ELASTICITY = 0.02  # chi: spread per log point of assets over equity ([bernanke1999] use 0.05 on the cost of capital; assumption, 0.01-0.05)
 LEVERAGE_MAX = 20.0  # assets over equity above which the premium rises no more (assumption, 10-30)
 LEVERAGE_FLOOR = 0.1  # a young firm's first loans do not make it riskier: below a tenth, leverage says nothing (assumption, 0.05-0.2)
 MARKET_VOLATILITY = 0.16  # yearly, of the market factor (long-run average of US shares; 0.12-0.2)
 AI_VOLATILITY = 0.15  # yearly, of the AI factor beyond the market (assumption, 0.1-0.25)
 DEBT_VOLATILITY = 0.12  # yearly, of corporate debt, for the asset volatility (assumption, 0.05-0.15)
+VOLATILITY_MEMORY = 1.0 / 12.0  # share returns of about a year make the volatility that default protection is priced on
+VOLATILITY_PASS = 0.15  # part of a rise of equity volatility that counts as one of assets (assumption, 0.05-0.5; implied volatility leads more)
+VOLATILITY_MAX = 1.5  # largest such factor (assumption, 1.25-2)
+NEIGHBOUR_PREMIUM = 0.03  # premium when defaults of those it is exposed to cost its equity ([jorion_zhang2009]; 0.01-0.06)
+NEIGHBOUR_MEMORY = 1.0 / 6.0  # part of that fear that is gone after a month (assumption, 0.1-0.3)
 MERTON_YEARS = 5.0  # horizon of the distance to default: the tenor of the CDS
 STRESS_SHARE = 0.25  # part of a name's opening premium that market stress adds, per unit of the index over its start (assumption, 0.1-0.5)
 STRESS_FROM = 1.25  # index over its start from which the market is in stress (assumption, 1.1-1.5)
@@ -33,11 +41,10 @@ SUPPLY_TO_RETURN = 2.0  # per unit of yearly return above the normal one (assump
 SUPPLY_TO_GROWTH = 1.0  # per unit of expected growth over its start (assumption, 0.5-2)
 
 
-class Issuer(EconomicAgent):
+class Issuer(Borrower):
     """An agent whose debt and shares others hold and price."""
 
     leverage = Flow("share", "debt over debt plus equity, at the market where there is a price")
-    cds = Stock("per year", "five-year CDS premium")
     shares = Stock("USD bn at the opening price", "shares outstanding")
     share_price = Stock("1 at the start", "price of a share; mark of an unlisted one")
     months_in_arrears = Stock("months", "months for which something has been overdue")
@@ -46,12 +53,15 @@ class Issuer(EconomicAgent):
     value_trend = Flow("per month", "smoothed return of the fair value of its shares")
     contracted_next = Flow("USD bn", "contracted sales of the coming year")
     outside_growth = Parameter("per year", "expected growth at the start")
-    cds_at_start = Parameter("per year", "sourced CDS premium at the start")
     cds_constant = Parameter("per year", "sourced premium less the model's at the start: liquidity and jump risk")
     asset_volatility = Parameter("per year", "volatility of the firm's assets: of equity and debt, weighted by the opening leverage")
     equity_volatility = Parameter("per year", "standard deviation of the share return")
     demand_luck = Flow("log points", "part of this month's surprise in sales that is the firm's own luck")
     lever_news = Flow("log points", "part of it that a demand lever made: the shock itself")
+    price_before = Flow("1 at the start", "price of a share before this month's move")
+    is_listed = Parameter("0 or 1", "whether the shares are listed")
+    return_variance = Stock("per month", "smoothed squared return of the listed shares")
+    neighbour_loss = Stock("share", "what recent defaults of others were expected to cost it, over its equity; fades")
     revenue_surprise = Flow("log points", "change of sales against what was foreseen")
     market_beta = Parameter("number", "loading of the share return on the market factor")
     ai_beta = Parameter("number", "loading of the share return on the AI factor")
@@ -111,12 +121,13 @@ class Issuer(EconomicAgent):
     def credit_standing(self) -> Array:
         """Share of its requests that lenders with room to spare would take, in [0, 1], (n, R).
 
-        Rule: falls with the CDS (as far as the government does not stand behind it) and with market leverage, rises with contracted sales over debt
-        (backlog is collateral for belief); nothing for who is overdue or in margin breach.
-        Source: model.md stage 4; logistic form as in [bernanke1999]-type rationing, coefficients assumed.
+        Rule: falls with the CDS (as far as the government does not stand behind it), with market leverage and with debt that falls due within a
+        year and is not covered, rises with contracted sales over debt (backlog is collateral for belief); nothing for who is overdue or in margin
+        breach. Source: model.md stage 4; logistic form as in [bernanke1999]-type rationing, coefficients assumed.
         """
         covered = np.minimum(self.contracted_next / np.maximum(self.debt, 1e-6), 1.0)
         odds = ACCEPTANCE_AT_ZERO + COVERED_BY_CONTRACT * covered - self.seen("spread", "cds") * (1.0 - self.public_backing) / CDS_HALF
+        odds -= WALL_SLOPE * np.maximum(self.refinancing_gap() - WALL_COMFORT, 0.0)
         odds -= LEVERAGE_SLOPE * np.maximum(self.seen("spread", "leverage") - LEVERAGE_COMFORT, 0.0)
         in_order = (self.months_in_arrears < 1.0) & (self.margin_breached < 1.0)
         return expit(odds) * in_order * self.alive
@@ -132,15 +143,34 @@ class Issuer(EconomicAgent):
         equity = np.where(self.is_issuer > 0.0, self.market_value, np.maximum(self.book_net_worth, 0.0))
         return self.debt / np.maximum(self.debt + equity, 1e-6)
 
+    @rule("per month")
+    def smoothed_variance(self) -> Array:
+        """Squared share return of the last year, per month, (n, R). Rule: a twelfth of the way to this month's; unlisted shares keep theirs."""
+        change = np.log(np.maximum(self.share_price, 1e-12) / np.maximum(self.price_before, 1e-12))
+        change = np.clip(change, -1.0, 1.0) * self.alive
+        listed = self.is_listed * self.is_issuer
+        return self.return_variance + VOLATILITY_MEMORY * listed * (change * change - self.return_variance)
+
+    @property
+    def volatility_factor(self) -> Array:
+        """Asset volatility that the market sees over that of the start, ``(n, R)``: part of the rise of equity volatility over the sourced one."""
+        ratio = np.sqrt(12.0 * self.return_variance) / np.maximum(self.equity_volatility, 0.01)
+        return np.clip(1.0 + VOLATILITY_PASS * (ratio - 1.0), 1.0, VOLATILITY_MAX)
+
+    @rule("share")
+    def fear_of_neighbours(self) -> Array:
+        """Losses expected from recent defaults of others over own equity, fading, in [0, 1], (n, R). Rule: a sixth fades each month."""
+        return np.minimum(self.neighbour_loss, 1.0) * (1.0 - NEIGHBOUR_MEMORY)
+
     @rule("per year")
     def structural_spread(self) -> Array:
         """Spread that pays for expected loss over five years, per year, (n, R).
 
         Rule: hazard from Merton's distance to default at the firm's own asset volatility (so that equity volatility rises with leverage),
-        times loss given default. Source: [merton1974].
+        raised as its shares turn more volatile, times loss given default. Source: [merton1974]; [campbell_taksler2003] for volatility.
         """
         leverage = np.clip(self.debt / np.maximum(self.debt + self.market_value, 1e-6), LEVERAGE_FLOOR, 0.999)
-        volatility = self.asset_volatility
+        volatility = self.asset_volatility * self.volatility_factor
         distance = -np.log(leverage) + (0.02 - 0.5 * volatility * volatility) * MERTON_YEARS
         survival = np.maximum(ndtr(distance / (volatility * np.sqrt(MERTON_YEARS))), 0.02)
         return -np.log(survival) / MERTON_YEARS * (1.0 - self.macro("recovery_unsecured"))
@@ -149,13 +179,15 @@ class Issuer(EconomicAgent):
     def cds_premium(self) -> Array:
         """Five-year CDS premium, per year, (n, R); the dead keep their last.
 
-        Rule: the structural spread, a constant per name that makes the opening premium the sourced one, and a premium while the whole
-        market is in stress. Source: [merton1974]; [longstaff2011] for the common factor.
+        Rule: the structural spread, a constant per name that makes the opening premium the sourced one, a premium while the whole market is in
+        stress, and one after defaults of those to whom the agent is exposed. Source: [merton1974]; [longstaff2011] for the common factor;
+        [jorion_zhang2009] for counterparties.
         """
         ratio = self.series("cds_index") / np.maximum(self.series("cds_index_at_start"), 1e-6)
         stress = STRESS_SHARE * self.cds_at_start * np.clip(ratio - STRESS_FROM, 0.0, 4.0)
         least = 0.5 * np.minimum(self.cds_at_start, 0.01)
-        premium = np.maximum(self.structural_spread() + self.cds_constant, least) + stress + self.lever("cds.premium")
+        fear = NEIGHBOUR_PREMIUM * np.minimum(self.neighbour_loss, 1.0)
+        premium = np.maximum(self.structural_spread() + self.cds_constant, least) + stress + fear + self.lever("cds.premium")
         return np.where(self.alive > 0.0, np.minimum(premium, 1.0), self.cds)
 
     @rule("share")

@@ -6,12 +6,14 @@ import numpy as np
 
 from agents.base import Array, EconomicAgent
 from simulator.ledger.columns import rule
+from simulator.ledger.sums import total
 
 DISPLACEMENT = 0.0025  # workers displaced a year per unit of deployment: 6.5 % in ten years if deployment averages 2.6 times its start
 WEALTH_EFFECT = 0.03  # consumption per dollar of wealth ([case_quigley_shiller2005]: 0.02-0.05)
 WEALTH_GROWTH = 0.055  # yearly growth of share wealth that households take for granted: the median path (assumption, 0.04-0.08)
 REHIRE_SPEED = 1.0  # per year; displaced workers find new work in about a year ([jacobson_lalonde_sullivan1993])
-SHORT_PRESSURE = 0.03  # price pressure a month on a fully targeted share (assumption, 0.01-0.05)
+SHORT_PRESSURE = 0.02  # price pressure a month on a fully targeted share (assumption, 0.01-0.05)
+SHORT_NAMES = 5.0  # firms that the capital of short sellers can press on in full at once (assumption, 2-10)
 INERTIA = 0.85  # part of the gap to the projection that a quarter keeps (the inertial rule that the Fed shows; [clarida_gali_gertler2000]: 0.79)
 RESPONSE_TO_INFLATION = 1.5  # rate per point of inflation above its path ([taylor1993])
 RESPONSE_TO_UNEMPLOYMENT = 1.0  # rate per point of unemployment above its path (0.5 on output by [taylor1993] is 1 by Okun's law; 0.5-2)
@@ -149,22 +151,39 @@ class ShortSeller(EconomicAgent):
 
     kind = "short_seller"
 
+    @rule("share")
+    def score(self) -> Array:
+        """How vulnerable each firm looks, in [0, 1], (N, R).
+
+        Rule: the mean of four: debt over debt and market value; the cash that operations, dues and investment take in a quarter over cash and open
+        lines; investment over investment and operating cash flow; the rise of its CDS over its start.
+        Source: model.md, agent ShortSeller; [hirshleifer2011], short sellers choose by accounts.
+        """
+        c = self.books.columns
+        value = np.maximum(c["shares"] * c["share_price"], 1e-6)
+        debt = c["debt"] / np.maximum(c["debt"] + value, 1e-6)
+        earned = c["outside_sales"] + c["receipts_due"] + c["chip_sales"] * self.years_per_tick
+        paid = c["operating_bill"] + c["tax_bill"] + c["power_bill"] + c["supplier_bill"] + c["interest_due"] + c["order_bills"] + c["rent_bills"]
+        flow = earned - paid
+        gap = np.maximum(c["planned_investment"] + c["principal_due"] - flow, 0.0)
+        burn = np.minimum(3.0 * gap / np.maximum(c["cash"] + c["open_lines"], 1e-3), 1.0)
+        need = c["planned_investment"] / np.maximum(c["planned_investment"] + np.maximum(flow, 0.0), 1e-6)
+        worry = np.clip(c["cds"] / np.maximum(c["cds_at_start"], 1e-6) - 1.0, 0.0, 1.0)
+        return (debt + burn + np.minimum(need, 1.0) + worry) / 4.0
+
     @rule("per month")
     def pressure(self) -> Array:
         """Downward pressure on every listed share this tick, log points, (N, R).
 
-        Rule: a target's score is the mean of three: debt over value, cash burn over cash, investment over cash flow; the excess over the
-        score at the start is what is attacked, as far as short sales are allowed. Source: model.md, agent ShortSeller.
+        Rule: what a target's score has risen since the first month is attacked, as far as short sales are allowed; the capital of all short
+        sellers suffices for ``SHORT_NAMES`` full targets and is shared by what each score has risen. Source: model.md, agent ShortSeller.
         """
         columns = self.books.columns
-        value = np.maximum(columns["shares"] * columns["share_price"], 1e-6)
-        debt = columns["debt"] / (columns["debt"] + value)
-        burn = np.clip(-columns["free_cash_flow"] / np.maximum(columns["cash"], 1e-3), 0.0, 1.0)
-        need = np.clip(columns["planned_investment"] / np.maximum(np.abs(columns["free_cash_flow"]) + columns["planned_investment"], 1e-6), 0.0, 1.0)
-        score = (debt + burn + need) / 3.0
-        excess = np.clip(score - columns["short_score_at_start"], 0.0, 1.0)
+        attacked = columns["is_listed"] * columns["is_issuer"] * columns["alive"]
+        excess = np.clip(self.score() - columns["short_score_at_start"], 0.0, 1.0) * attacked
         capacity = self.lever("short_seller.capacity") * (1.0 - self.lever("short_seller.limit"))
-        return SHORT_PRESSURE * capacity * excess * columns["is_listed"] * columns["is_issuer"]
+        rationed = np.minimum(1.0, SHORT_NAMES * capacity / np.maximum(total(excess), 1e-9))
+        return SHORT_PRESSURE * capacity * excess * rationed
 
 
 class Outside(EconomicAgent):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import mesa
 
-from agents import cloud_provider, firm, issuer
+from agents import borrower, cloud_provider, firm, issuer
 
 YEARS_PER_TICK = 1.0 / 12.0
 ROOT_OF_TICK = math.sqrt(YEARS_PER_TICK)
@@ -137,7 +137,33 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
     def wanted_borrowing(self) -> float:
         spare = self.cash - self.cash_floor()
         need = self.planned_investment - self.cash_flow() - (spare / firm.LIQUID_MONTHS if spare > 0.0 else spare)
-        return need * self.alive if need > 0.0 else 0.0
+        return ((need if need > 0.0 else 0.0) + borrower.PREFUNDING * self.refinancing_gap() * self.debt) * self.alive
+
+    def smoothed_earnings(self) -> float:
+        now = (self.cash_flow() + self.interest_due) / YEARS_PER_TICK
+        return now if self.tick == 0 else self.earnings + borrower.EARNINGS_MEMORY * (now - self.earnings)
+
+    def refinancing_gap(self) -> float:
+        free = self.earnings - self.interest_due / YEARS_PER_TICK
+        gap = self.due_next_year - (self.cash if self.cash > 0.0 else 0.0) - self.open_lines - (free if free > 0.0 else 0.0)
+        return bounded(gap / (self.debt if self.debt > 1e-6 else 1e-6), 0.0, 1.0)
+
+    def covenant_pass(self) -> float:
+        tight, interest = self.lender_covenant_tightness_lever, self.interest_due / YEARS_PER_TICK
+        given = self.covenant_coverage
+        least = (given if given > 0.0 else (1.0 - borrower.COVENANT_CUSHION) * self.cover_at_start) * tight
+        cover = 1.0
+        if least > 0.0 and self.interest_due > 1e-9:
+            cover = (self.earnings / interest if interest > 1e-6 else 0.0) / (least if least > 1e-9 else 1e-9)
+        leverage = 1.0
+        if self.covenant_leverage > 0.0 and self.debt > 1e-9:
+            allowed = self.covenant_leverage * (self.earnings if self.earnings > 0.0 else 0.0)
+            leverage = allowed / (self.debt * tight if self.debt * tight > 1e-9 else 1e-9)
+        return bounded(2.0 * (cover if cover < leverage else leverage) - 1.0, 0.0, 1.0)
+
+    def distress(self) -> float:
+        start = self.cds_at_start if self.cds_at_start > 1e-6 else 1e-6
+        return bounded(self.cds_seen / start - borrower.DRAW_FROM, 0.0, 1.0) * self.alive  # a firm's own renewal room is always 1
 
     def payout(self) -> float:
         if self.cash <= self.cash_floor() or self.stress_test_failed >= 1.0:
@@ -197,6 +223,9 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         covered = covered if covered < 1.0 else 1.0
         odds = issuer.ACCEPTANCE_AT_ZERO + issuer.COVERED_BY_CONTRACT * covered
         odds -= self.cds_seen * (1.0 - self.public_backing) / issuer.CDS_HALF
+        wall = self.refinancing_gap() - issuer.WALL_COMFORT
+        if wall > 0.0:
+            odds -= issuer.WALL_SLOPE * wall
         excess = self.leverage_seen - issuer.LEVERAGE_COMFORT
         if excess > 0.0:
             odds -= issuer.LEVERAGE_SLOPE * excess
@@ -211,10 +240,23 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         total = self.debt + equity
         return self.debt / (total if total > 1e-6 else 1e-6)
 
+    def smoothed_variance(self) -> float:
+        now, before = self.share_price, self.price_before
+        change = math.log((now if now > 1e-12 else 1e-12) / (before if before > 1e-12 else 1e-12))
+        change = bounded(change, -1.0, 1.0) * self.alive
+        return self.return_variance + issuer.VOLATILITY_MEMORY * self.is_listed * self.is_issuer * (change * change - self.return_variance)
+
+    def volatility_factor(self) -> float:
+        ratio = math.sqrt(12.0 * self.return_variance) / (self.equity_volatility if self.equity_volatility > 0.01 else 0.01)
+        return bounded(1.0 + issuer.VOLATILITY_PASS * (ratio - 1.0), 1.0, issuer.VOLATILITY_MAX)
+
+    def fear_of_neighbours(self) -> float:
+        return (self.neighbour_loss if self.neighbour_loss < 1.0 else 1.0) * (1.0 - issuer.NEIGHBOUR_MEMORY)
+
     def structural_spread(self) -> float:
         total = self.debt + self.market_value()
         leverage = bounded(self.debt / (total if total > 1e-6 else 1e-6), issuer.LEVERAGE_FLOOR, 0.999)
-        volatility = self.asset_volatility
+        volatility = self.asset_volatility * self.volatility_factor()
         distance = -math.log(leverage) + (0.02 - 0.5 * volatility * volatility) * issuer.MERTON_YEARS
         survival = 0.5 * math.erfc(-distance / (volatility * ROOT_OF_MERTON_YEARS) * ROOT_OF_HALF)
         return -math.log(survival if survival > 0.02 else 0.02) / issuer.MERTON_YEARS * (1.0 - self.recovery_unsecured_macro)
@@ -227,7 +269,8 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         stress = issuer.STRESS_SHARE * self.cds_at_start * bounded(ratio - issuer.STRESS_FROM, 0.0, 4.0)
         least = 0.5 * (self.cds_at_start if self.cds_at_start < 0.01 else 0.01)
         own = self.structural_spread() + self.cds_constant
-        premium = (own if own > least else least) + stress + self.cds_premium_lever
+        fear = issuer.NEIGHBOUR_PREMIUM * (self.neighbour_loss if self.neighbour_loss < 1.0 else 1.0)
+        premium = (own if own > least else least) + stress + fear + self.cds_premium_lever
         return premium if premium < 1.0 else 1.0
 
     def funded_share_of_round(self) -> float:

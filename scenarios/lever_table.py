@@ -89,6 +89,9 @@ _LENDERS = (
     _agents("lender.redemptions", "add", 0.0, "share of assets per year", 0.0, 2.0, "money that a fund's investors take out", "lender"),
 )  # fmt: skip
 _RULES_FOR_LENDING = (
+    _agents("lender.covenant_tightness", "multiply", 1.0, _FACTOR, 0.0, 5.0,
+            "coverage and leverage covenants that a borrower must keep to have maturing loans renewed, against those in force; 0: no test"),
+    _global("borrower.precautionary_draws", "multiply", 1.0, _FACTOR, 0.0, 5.0, "readiness of worried borrowers to draw their credit lines"),
     _agents("borrower.leverage_cap", "set", 10.0, "debt / assets", 0.0, 10.0,
             "no new lending that would take the borrower's debt / assets above it, whoever lends"),
     _agents("lender.leverage_cap", "set", 10.0, "debt / assets", 0.0, 10.0,

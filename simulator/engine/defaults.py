@@ -55,6 +55,7 @@ def _settle_failures(model: ContagionModel, part: Part, cause: NDArray[np.int64]
         wave = np.where(new, number, wave)
         cause = np.where(new, _insolvency_code(books), cause)
     failed = (wave >= 0).astype(np.float64)
+    _frighten_neighbours(model, books, worth, failed)
     debt = books.debt()
     column, agent = np.nonzero(failed.T)
     events = DefaultEvents(
@@ -68,6 +69,16 @@ def _settle_failures(model: ContagionModel, part: Part, cause: NDArray[np.int64]
     events.recovery = model.resolution.settle(ledger, failed, resale_fraction(books))[agent, column]
     note_contagion(books, index)
     return events, model.recorder.genealogy.tell(books, part, events, column, before, own, shocked)
+
+
+def _frighten_neighbours(model: ContagionModel, books: Books, worth: Array, failed: Array) -> None:
+    """What the failures are expected to cost others, over their equity (at the market where it has a price): it raises their CDS from now on.
+
+    Source: Jorion and Zhang (2009), creditors of a failed firm pay more for protection on themselves.
+    """
+    equity = np.maximum(np.where(books["is_issuer"] > 0.0, books.market_value(), worth), 1e-3)
+    cost = np.clip(model.resolution.provisional_losses(books, failed) / equity, 0.0, 1.0) * (1.0 - failed)
+    books["neighbour_loss"][...] = np.minimum(books["neighbour_loss"] + cost, 1.0)
 
 
 def _insolvency_code(books: Books) -> NDArray[np.int64]:

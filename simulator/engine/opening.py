@@ -26,6 +26,7 @@ FLOWS = (
     "growth_news_by_shock", "growth_news_by_others", "growth_by_shock", "growth_by_others", "trend_by_shock", "trend_by_others",
     "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent", "assets_now", "equity_now",
     "public_backing", "stress_test_failed", "regulatory_cost", "deleveraging", "news_of_disclosure", "news_of_circularity", "circular_share",
+    "price_before", "due_next_year", "open_lines", "covenant_pass", "distress",
 )  # fmt: skip
 
 
@@ -37,6 +38,9 @@ def open_memory(model: ContagionModel) -> None:
         c.add(name, 0.0, "flow")
     for name in ("fair_price_last", "delivery", "order_share_taken", "equity_supply", "renewal_room"):
         c[name][...] = 1.0
+    for name in ("earnings", "cover_at_start", "neighbour_loss"):
+        c.add(name, 0.0)
+    c.add("return_variance", c["equity_volatility"][:, 0] ** 2 / 12.0)
     for name in ("other_market_value", "total_market_value", "ai_market_value", "rate_news", "power_spare", "deployment", "household_demand_now"):
         books.series[name] = np.zeros((1, books.replications))
     books.series["ai_variance"] = np.full((1, books.replications), NORMAL_VOLATILITY**2)
@@ -151,9 +155,5 @@ def _utility_price(model: ContagionModel) -> float:
 
 
 def _open_scores(model: ContagionModel, kinds: np.ndarray) -> None:
-    """Scores of the short sellers' targets as they stand in the first month, so that pressure is on what worsens."""
-    c = model.books.columns
-    value = np.maximum(c["market_value_at_start"], 1e-6)
-    debt = c["debt"][:, :1] / (c["debt"][:, :1] + value)
-    need = np.full_like(value, 0.5)
-    c.add("short_score_at_start", ((debt + 0.05 + need) / 3.0)[:, 0], "parameter")
+    """Scores of the short sellers' targets; the first month's is noted in it, so that pressure is on what worsens."""
+    model.books.columns.add("short_score_at_start", 0.0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.borrower import DRAW_SPEED, PAYBACK
 from agents.issuer import MARKET_VOLATILITY, Issuer
 from agents.leverage import LeveragedHolder
 from agents.registry import FIRM_KINDS
@@ -135,6 +136,9 @@ def plan(model: ContagionModel) -> None:
     decide(model, "funded_share_of_round", "equity_supply")
     model.tranches = model.tranches_due()
     c["tranches_due"][...] = books.stakes.by_holder(model.tranches)
+    model.credit.funding.look_ahead(books)
+    decide(model, "smoothed_earnings", "earnings")
+    model.credit.funding.note_first_month(books)
     decide(model, "wanted_borrowing", "planned_borrowing")
 
 
@@ -144,6 +148,10 @@ def lend(model: ContagionModel) -> None:
     decide(model, "renewal_room", "renewal_room", ("lender",))
     decide(model, "credit_standing", "credit_standing")
     decide(model, "external_finance_premium", "finance_premium")
+    decide(model, "covenant_pass", "covenant_pass")
+    decide(model, "distress", "distress")
+    model.credit.funding.pay_back(model.books, model.ledger, PAYBACK, model.due, model.principal_due)
+    model.credit.funding.draw_lines(model.books, model.ledger, DRAW_SPEED)
     model.principal_due -= model.credit.lend(model.books, model.ledger, model.due, model.principal_due)
     model.books["principal_due"][...] = model.due.by_debtor(model.principal_due)
 
@@ -175,6 +183,7 @@ def settle(model: ContagionModel) -> None:
     """6. All contractual dues are cleared together; then rounds and tranches are paid out of what is left."""
     books, ledger = model.books, model.ledger
     c = books.columns
+    model.credit.funding.sell_in_haste(books, ledger, model.due, model.principal_due)
     credit.raise_cash_for_dues(books, ledger)
     operating = c["operating_bill"] + c["tax_bill"] + model.building
     operating[books.outside] = 0.0
@@ -212,7 +221,11 @@ def price(model: ContagionModel) -> None:
     books["sales_trend"][...] += (12.0 * books["revenue_surprise"] - books["sales_trend"]) / 6.0
     news.split_sales_trend(books)
     programmes.show_circular_revenue(model)
-    books["short_pressure"][...] = model.actor("short_seller").pressure()
+    seller = model.actor("short_seller")
+    if books.tick == 0:
+        books["short_score_at_start"][...] = seller.score()
+    books["short_pressure"][...] = seller.pressure()
+    books["price_before"][...] = books["share_price"]
     books.series["market_index"] = books.series["market_index"] * np.exp(
         np.sqrt(books.years_per_tick) * MARKET_VOLATILITY * books.draws["market"] + accounts.NORMAL_RETURN * books.years_per_tick
         - 0.5 * MARKET_VOLATILITY**2 * books.years_per_tick
@@ -222,7 +235,9 @@ def price(model: ContagionModel) -> None:
     shares.price_shares(books, ledger, books["short_pressure"])
     liquidation.recover_securities(books, ledger)
     books["debt"][...] = books.debt()
+    decide(model, "smoothed_variance", "return_variance")
     decide(model, "cds_premium", "cds")
+    decide(model, "fear_of_neighbours", "neighbour_loss")
     decide(model, "market_leverage", "leverage")
     credit.look_through_projects(books)
     credit.index_of_spreads(books, ledger)

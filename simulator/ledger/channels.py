@@ -41,7 +41,7 @@ MEANINGS: dict[str, Meaning] = {
         "whoever sold, each by its part; the estate itself", _MADE_GOOD,
     ),
     "funding": Meaning(
-        "interest above a slot's opening rate; stakes sold to pay overdue bills; assets sold to meet redemptions",
+        "interest above a slot's opening rate; stakes sold to pay overdue bills; assets sold for redemptions, or in haste after a refused renewal",
         "the lender; the seller itself; Outside, whose money the funds hold", _MADE_GOOD,
     ),
     "guarantee": Meaning(

@@ -235,6 +235,17 @@ class Ledger:
         if switch is not None:
             self._indemnify(contracts.by_debtor(amounts * (1.0 - switch)))
 
+    def charge_debtors(self, table: str, channel: str, amounts: Array, nature: str, *, reason: str = "decision", cause: str = "holder") -> None:
+        """Debtors of contracts lose ``amounts (C, R)`` by what the holders decide, and no holder earns it, as by a sale in haste after a refusal."""
+        contracts: Contracts = getattr(self.books, table)
+        switch = self._muted(channel)
+        booked = amounts if switch is None else amounts * switch
+        self._enter(Loss(channel, reason, table, "debtor", cause), booked)
+        self._count(channel, nature, total(booked))
+        self.post(channel, -contracts.by_debtor(booked))
+        if switch is not None:
+            self._indemnify(contracts.by_debtor(amounts * (1.0 - switch)))
+
     def lose_own(self, channel: str, amounts: Array, nature: str, *, reason: str = "default", cause: str = "self") -> None:
         """Agents lose ``amounts (N, R)`` with nobody's contract behind it: an estate by its sales, a fund by what its investors take out.
 

@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 NEVER = 10**6
 EARLIEST_REPAYMENT = 6
 SLIP_MONTHS = 24.0  # deliveries that slipped are caught up with over about two years (assumption, 12-36)
+MONTHS_AHEAD = 12  # dues are kept so far beyond the horizon, for who looks a year ahead
 DEFAULT_TERM = 60  # months of a renewed loan whose row gives no term
 
 
@@ -67,7 +68,7 @@ class RepaymentSchedule:
             chosen = np.flatnonzero(months == number)
             is_slow = self.is_amortising[rows[chosen]]
             slow, bullet = chosen[is_slow], chosen[~is_slow]
-            if len(bullet) and due_tick < self.ticks:
+            if len(bullet) and due_tick < self.ticks + MONTHS_AHEAD:
                 group = (sort, number)
                 month = self._bullets.setdefault(due_tick, {})
                 if group not in month:
@@ -104,6 +105,16 @@ class RepaymentSchedule:
         for rows, amounts in bullets:
             due[loans.places(rows)] += amounts
         return loans, np.minimum(due, self.loans.principal[loans.rows], out=due)
+
+    def due_within(self, tick: int, months: int) -> Array:
+        """Principal that falls due in the ``months`` (12 at most) from ``tick`` on, at most what is owed, ``(C, R)``."""
+        due: Array = np.zeros_like(self.loans.principal)
+        due[self._slow_rows] = self.instalment * months
+        for month in range(tick, tick + months):
+            for group, amounts in self._bullets.get(month, {}).items():
+                due[self._groups[group]] += amounts
+        np.minimum(due, self.loans.principal, out=due)
+        return due
 
     def part(self, loans: Contracts, columns: NDArray[np.int64]) -> RepaymentSchedule:
         """The schedule of some replications, a window on what is kept for all."""

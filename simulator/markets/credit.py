@@ -14,6 +14,7 @@ from simulator.ledger.contracts import Selection, Ties
 from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import row_blocks
 from simulator.markets import pledges, regulation
+from simulator.markets.funding import Funding
 
 Array = NDArray[np.float64]
 
@@ -44,6 +45,7 @@ class CreditMarket:
         loss = np.where(seniority == "secured", 1.0 - books.macro["recovery_secured"], 1.0 - books.macro["recovery_unsecured"])
         self.loss_weight = (loss / max(1.0 - books.macro["recovery_unsecured"], 1e-6))[:, None]
         self.offset: Array | None = None
+        self.funding = Funding(books)
         self.is_repriced = np.zeros(loans.count, dtype=bool)  # slots whose rate has moved in some replication
 
     def interest(self, books: Books, owed: Array) -> tuple[Array, Selection, Array]:
@@ -100,6 +102,7 @@ class CreditMarket:
         renewed *= 1.0 - self.is_facility[due.rows]
         if (books.levers["bond_market.access"] != 1.0).any():
             renewed *= np.where(self.is_bond[due.rows], books.levers["bond_market.access"], 1.0)
+        renewed *= self.funding.renewable(books, due)
         refused = books["principal_due"] - due.by_debtor(renewed)
         rest = np.maximum(books["planned_borrowing"] + ASKED_ELSEWHERE * refused - self.committed.by_debtor(drawn), 0.0)
         room_of_borrower = np.maximum(books.levers["borrower.leverage_cap"] * books["total_assets"] - books["debt"], 0.0)

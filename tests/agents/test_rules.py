@@ -342,8 +342,8 @@ def test_households_spend_less_when_displaced_or_poorer(ask: Ask) -> None:
 
 
 def test_short_sellers_attack_debt_and_cash_burn_of_listed_shares_only(model: ContagionModel, ask: Ask) -> None:
-    calm = ask("short_seller", "pressure", free_cash_flow=1e3, debt=0.0, planned_investment=0.0)
-    tight = ask("short_seller", "pressure", free_cash_flow=-1e3, debt=1e3, planned_investment=1e3, share_price=0.1)
+    calm = ask("short_seller", "pressure", outside_sales=1e6, debt=0.0, planned_investment=0.0, cds=0.0, short_score_at_start=0.1)
+    tight = ask("short_seller", "pressure", outside_sales=0.0, debt=1e3, planned_investment=1e3, share_price=0.1, short_score_at_start=0.1)
     target = (model.books["is_listed"] * model.books["is_issuer"])[:, 0] > 0.0
     assert not calm.any()
     assert (tight[target] > 0.0).all()

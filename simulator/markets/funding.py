@@ -1,0 +1,141 @@
+"""Funding liquidity: maturity walls, rollover tests by covenant, lines drawn in a stress, and what a refused renewal costs.
+
+Sources: Ivashina and Scharfstein (2010), lines drawn out of precaution, more so where the lender is in trouble, and lending cut by it; He and
+Xiong (2012), rollover risk; Almeida, Campello, Laranjeira and Weisbenner (2012), maturing debt in a crisis; Chava and Roberts (2008), covenants.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.ledger.books import Books
+from simulator.ledger.contracts import Selection
+from simulator.ledger.postings import Ledger
+
+Array = NDArray[np.float64]
+
+WALL_MONTHS = 12  # how far ahead lenders look at maturities
+REPORT_MONTHS = 3  # firms report each quarter
+MAINTAINED = ("term_loan", "delayed_draw", "credit_line", "vendor_finance")
+"""Kinds of loans with maintenance covenants; bonds and convertibles have none that are tested."""
+TESTED_KINDS = ("chipmaker", "hyperscaler", "cloud", "utility")
+"""Kinds of borrowers whose earnings are tested; labs and investors have none to speak of, lenders have capital rules, projects their lease."""
+SALEABLE_SHARE = 0.1  # part of a firm's other assets that it can turn into money in a month (receivables, securities; assumption, 0.05-0.25)
+HASTE_DISCOUNT = 0.05  # price of haste: factoring and block trades (assumption, 0.02-0.1)
+
+
+class Funding:
+    """Static rows of lines and covenants, and what the stage *lend* does with them."""
+
+    def __init__(self, books: Books) -> None:
+        loans = books.loans
+        kind = loans.static["kind"]
+        self.lines = loans.some(np.flatnonzero(kind == "credit_line"))
+        kinds = np.array(books.economy.kinds)
+        self.is_maintained = np.isin(kind, MAINTAINED) & np.isin(kinds[loans.debtor], TESTED_KINDS)
+        self.is_tested = np.isin(kinds, TESTED_KINDS)[:, None].astype(np.float64)
+        for name, strictest in (("covenant_coverage", np.maximum), ("covenant_leverage", np.minimum)):
+            given = np.asarray(loans.static.get(name, np.zeros(loans.count)), dtype=np.float64) * np.isin(kinds[loans.debtor], TESTED_KINDS)
+            column = np.full(books.agents, 0.0 if strictest is np.maximum else np.inf)
+            rows = np.flatnonzero(given > 0.0)
+            strictest.at(column, loans.debtor[rows], given[rows])
+            books.columns.add(name, np.where(np.isfinite(column), column, 0.0), "parameter")
+        sells = books.rows["lender"]
+        self.is_firm = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "ai_lab", "utility", "project_company"))[:, None].astype(np.float64)
+        self.is_firm[sells] = 0.0
+        loans.add("hoarded")
+
+    def look_ahead(self, books: Books) -> None:
+        """Maturity walls of the coming year by borrower (each quarter, as firms report), and open lines."""
+        if books.tick % REPORT_MONTHS == 0:
+            wall = books.loans.by_debtor(books.repayments.due_within(books.tick + 1, WALL_MONTHS))
+            wall[books.rows["project_company"]] = 0.0  # construction loans are taken out against the lease, to which these lenders look
+            books["due_next_year"][...] = wall
+        if len(self.lines.rows):
+            books["open_lines"][...] = self.lines.by_debtor(books.loans.undrawn[self.lines.rows])
+
+    def note_first_month(self, books: Books) -> None:
+        """The coverage from which the covenants of loans that give none are set, in the first month."""
+        if books.tick == 0:
+            interest = books["interest_due"] * books.ticks_per_year
+            cover = np.where(interest > 1e-6, books["earnings"] / np.maximum(interest, 1e-6), 0.0)
+            books["cover_at_start"][...] = np.maximum(cover, 0.0) * self.is_tested
+
+    def renewable(self, books: Books, due: Selection) -> Array:
+        """Part of the maturing loans ``due`` that covenants let their lenders renew, ``(n, R)``."""
+        return np.where(self.is_maintained[due.rows, None], due.of_debtor(books["covenant_pass"]), 1.0)
+
+    def draw_lines(self, books: Books, ledger: Ledger, speed: float) -> None:
+        """Worried borrowers draw on their lines out of precaution; the draws use up their lenders' room for new loans.
+
+        Rule: ``speed`` of the open line a month, times the distress of borrower and lender together; nothing in breach of a covenant or overdue.
+        """
+        loans, lines = books.loans, self.lines
+        if not len(lines.rows):
+            return
+        stress = np.minimum(lines.of_debtor(books["distress"]) + lines.of_holder(books["distress"]), 1.0)
+        if not stress.any():
+            return
+        able = lines.of_debtor((books["months_in_arrears"] < 1.0) * books["alive"]) * lines.of_holder(books["alive"])
+        share = speed * books.levers["borrower.precautionary_draws"] * stress
+        drawn = loans.undrawn[lines.rows] * np.minimum(share, 1.0) * able * self.renewable(books, lines)
+        drawn *= drawn > 1e-9
+        if not drawn.any():
+            return
+        loans.hoarded[lines.rows] += drawn
+        loans.undrawn[lines.rows] -= drawn
+        given = lines.by_holder(drawn)
+        sold = np.minimum(np.maximum(given - 0.5 * books["cash"], 0.0) * (1.0 - books["is_bank"]), books["other_assets"])
+        ledger.exchange_other_assets(sold)
+        ledger.lend(lines, drawn)
+        books.repayments.draw(drawn, books.tick, lines.rows)
+        books["lending_room"][...] = np.maximum(books["lending_room"] - given, 0.0)
+
+    def pay_back(self, books: Books, ledger: Ledger, share: float, due: Selection, principal_due: Array) -> None:
+        """Borrowers without distress pay back what they drew out of precaution, as far as cash above the buffer goes; the line is open again.
+
+        What falls due anyway this month, ``principal_due (n, R)`` of the loans ``due``, is left to the settlement.
+        """
+        loans, lines = books.loans, self.lines
+        if not len(lines.rows) or not loans.hoarded[lines.rows].any():
+            return
+        left = loans.principal[lines.rows]
+        both, at_lines, at_due = np.intersect1d(lines.rows, due.rows, return_indices=True)
+        if len(both):
+            left[at_lines] = np.maximum(left[at_lines] - principal_due[at_due], 0.0)
+        hoarded = np.minimum(loans.hoarded[lines.rows], left)
+        calm = (books["distress"] <= 0.0) * books["alive"]
+        back = share * hoarded * lines.of_debtor(calm) * lines.of_holder(calm)
+        buffer = books["cash_floor_months"] * (books["operating_bill"] + books["interest_due"] + books["rent_bills"])
+        purse = np.maximum(books["cash"] - buffer, 0.0)
+        back *= lines.of_debtor(np.minimum(1.0, purse / np.maximum(lines.by_debtor(back), 1e-12)))
+        loans.hoarded[lines.rows] = hoarded - back
+        if back.any():
+            before = loans.principal[lines.rows]
+            ledger.repay(lines, back)
+            books.repayments.scale(lines.rows, np.where(before > 0.0, loans.principal[lines.rows] / np.maximum(before, 1e-12), 1.0))
+            loans.undrawn[lines.rows] += back
+
+    def sell_in_haste(self, books: Books, ledger: Ledger, due: Selection, refused: Array) -> None:
+        """A firm that must repay in cash what lenders would not renew, ``refused (n, R)`` of the loans ``due``, and lacks cash and open lines,
+        sells other assets in haste. What they fetch below book is its loss under ``funding``, split over the loans that were refused.
+        """
+        asked = due.by_debtor(refused)
+        dues = books["interest_due"] + asked + books["operating_bill"] + books["tax_bill"] + books["rent_bills"] + books["order_bills"]
+        lacking = dues - books["cash"] - books["open_lines"] - 0.9 * (books["receipts_due"] + books["outside_sales"])
+        short = np.clip(lacking, 0.0, asked) * self.is_firm * books["alive"]
+        sold = np.minimum(short / (1.0 - HASTE_DISCOUNT), SALEABLE_SHARE * books["other_assets"])
+        if not (sold > 1e-9).any():
+            return
+        lost = HASTE_DISCOUNT * sold
+        ledger.exchange_other_assets(sold)
+        change = -lost
+        change[books.outside] += ledger.sum(lost)[0]
+        ledger.move_cash(change)
+        by_loan = np.zeros_like(books.loans.principal)
+        by_loan[due.rows] = refused * due.of_debtor(lost / np.maximum(asked, 1e-12))
+        ledger.charge_debtors("loans", "funding", by_loan, "deadweight")
+        gain = np.zeros_like(lost)
+        gain[books.outside] = ledger.sum(lost)[0]
+        ledger.post("ordinary", gain)
