@@ -44,4 +44,6 @@ def total(amounts: Array) -> Array:
     """Sum of ``amounts (n, R)`` over the first axis: ``(1, R)``."""
     if amounts.shape[0] == 0:
         return np.zeros((1, amounts.shape[1]))
+    if amounts.shape[1] > 1 and amounts.flags.c_contiguous:  # row by row, as the sparse product; a single column would be added in pairs
+        return np.add.reduce(amounts, axis=0, keepdims=True)
     return _ones(amounts.shape[0]) @ amounts

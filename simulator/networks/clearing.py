@@ -154,7 +154,7 @@ class EdgeNetwork:
             at = at_slow[begin : begin + step]
 
             def take(array: FloatArray, at: IntArray = at) -> FloatArray:
-                return array if array.shape[1] == 1 != scenarios else np.take(array, at, axis=1)
+                return array if at.size == scenarios or array.shape[1] == 1 else np.take(array, at, axis=1)
 
             resources = Resources(
                 take(cash),
@@ -164,14 +164,14 @@ class EdgeNetwork:
                 None if is_failed is None else np.take(is_failed, at, axis=1),
             )
             flow, solution, draws = self._solve(take(dues), resources, None if lines is None else take(lines), tolerance, rounds)
-            paid[:, at] = flow.paid(solution.pay)
-            received[:, at] = solution.received
             part_total = _over_classes(flow.owed, agents)
-            total[:, at] = part_total
-            shortfall[:, at] = np.maximum(part_total - _over_classes(solution.pay, agents), 0.0)
+            missing = np.maximum(part_total - _over_classes(solution.pay, agents), 0.0)
+            everyone = slice(None) if at.size == scenarios else at
+            for into, values in ((paid, flow.paid(solution.pay)), (received, solution.received), (total, part_total), (shortfall, missing)):
+                into[:, everyone] = values
             bankrupt[:, at] = solution.insolvent
             converged[at], used[at] = solution.converged, solution.rounds
-            if drawn is not None:
+            if drawn is not None and draws is not None:
                 drawn[:, at] = draws
         deadweight = None
         if recoveries[0] is not None and recoveries[1] is not None:
@@ -187,23 +187,32 @@ class EdgeNetwork:
             owed = times(self.outgoing, dues)
             flow = EdgeFlow(self, dues, owed)
             return flow, greatest(flow, owed, _over_classes(owed, self.agents), resources, tolerance, rounds), None
-        drawn = np.zeros(dues.shape)
+        # Few edges are lines: room and draws are kept for those alone, `some`.
+        some = np.flatnonzero(lines.any(axis=1))
+        lines, payee = lines[some], self.payee[some]
+        to_payee = sparse.csr_matrix((np.ones(some.size), (payee, np.arange(some.size))), shape=(self.agents, some.size))
+        drawn = np.zeros(lines.shape)
         for _ in range(DRAW_ROUNDS):
-            owed = times(self.outgoing, dues + drawn)
+            with_draws = dues.copy()
+            with_draws[some] += drawn
+            owed = times(self.outgoing, with_draws)
             total = _over_classes(owed, self.agents)
             room = np.maximum(lines - drawn, 0.0)
-            backup = times(self.incoming, room)
+            backup = times(to_payee, room)
             backed = Resources(resources.cash, backup, resources.asset_recovery, resources.claim_recovery, resources.failed)
-            flow = EdgeFlow(self, dues + drawn, owed)
+            flow = EdgeFlow(self, with_draws, owed)
             solution = greatest(flow, owed, total, backed, tolerance, rounds)
             needed = np.clip(total - resources.cash - solution.received, 0.0, backup)
             needed = np.where(needed > 10 * TIE * total, needed, 0.0)
             if not needed.any():
-                return flow, solution, drawn
-            drawn = drawn + room * np.take(np.where(needed > 0, needed / np.where(backup > 0, backup, 1.0), 0.0), self.payee, axis=0)
-        unsettled = (needed > 0).any(axis=0)
-        solution = greatest(flow, owed, total, resources, tolerance, rounds)
-        return flow, replace(solution, converged=solution.converged & ~unsettled), drawn
+                break
+            drawn = drawn + room * np.take(np.where(needed > 0, needed / np.where(backup > 0, backup, 1.0), 0.0), payee, axis=0)
+        else:
+            solution = greatest(flow, owed, total, resources, tolerance, rounds)
+            solution = replace(solution, converged=solution.converged & ~(needed > 0).any(axis=0))
+        draws = np.zeros(dues.shape)
+        draws[some] = drawn
+        return flow, solution, draws
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,61 @@
+"""Sums over agents and contracts: the same bits however many replications stand side by side, and whether all or some contracts are summed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.ledger.contracts import Contracts
+from simulator.ledger.sums import row_blocks, total
+
+
+def amounts(rows: int, replications: int, seed: int) -> np.ndarray:
+    """Numbers of very different size, so that another order of adding gives another last bit."""
+    random = np.random.default_rng(seed)
+    return random.standard_normal((rows, replications)) * 10.0 ** random.uniform(-8.0, 8.0, (rows, replications))
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.integers(1, 300), replications=st.integers(1, 70), seed=st.integers(0, 1000))
+def test_a_total_has_the_bits_of_adding_one_row_after_the_other_in_each_replication(rows: int, replications: int, seed: int) -> None:
+    values = amounts(rows, replications, seed)
+    found = total(values)
+    assert found.shape == (1, replications)
+    assert found.tobytes() == np.cumsum(values, axis=0)[-1:].tobytes()
+    alone = np.concatenate([total(np.ascontiguousarray(values[:, [column]])) for column in range(replications)], axis=1)
+    assert found.tobytes() == alone.tobytes()
+    assert total(np.asfortranarray(values)).tobytes() == found.tobytes()
+
+
+def test_a_total_of_nothing_is_zero() -> None:
+    assert total(np.zeros((0, 3))).tolist() == [[0.0, 0.0, 0.0]]
+
+
+def table(holder: list[int], debtor: list[int], agents: int) -> Contracts:
+    columns = {"holder": np.array(holder), "debtor": np.array(debtor)}
+    return Contracts(SimpleNamespace(ids=[f"contract_{row}" for row in range(len(holder))], columns=columns), "holder", "debtor", agents, 3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 1000))
+def test_some_contracts_are_summed_as_the_table_with_nothing_in_the_others(data: st.DataObject, seed: int) -> None:
+    agents, count = 6, data.draw(st.integers(1, 30))
+    ends = [data.draw(st.lists(st.integers(0, agents - 1), min_size=count, max_size=count)) for _ in range(2)]
+    contracts = table(ends[0], ends[1], agents)
+    rows = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
+    some, values = contracts.some(rows), amounts(len(rows), 3, seed)
+    every = np.zeros((count, 3))
+    every[rows] = values
+    for name in ("by_holder", "by_debtor", "net"):
+        assert (getattr(some, name)(values) == getattr(contracts, name)(every)).all(), name
+    assert contracts.some(rows.copy()) is some
+
+
+@pytest.mark.parametrize(("rows", "width"), [(1, 1), (281, 512), (281, 1), (53, 100_000)])
+def test_blocks_of_rows_cover_every_row_once(rows: int, width: int) -> None:
+    covered = [row for block in row_blocks(rows, width) for row in range(rows)[block]]
+    assert covered == list(range(rows))
