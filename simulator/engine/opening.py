@@ -22,7 +22,7 @@ FLOWS = (
     "equity_supply", "last_burn", "tranches_due", "total_assets", "recent_loss", "lending_room", "renewal_room", "redemptions_wanted",
     "newly_connected", "order_share_taken", "payout_flow", "wanted_round", "free_cash_flow", "growth_news", "revenue_surprise",
     "deviation", "short_pressure", "opening_cash", "power_spending", "parts_spending", "committed_chips", "credit_standing",
-    "finance_premium", "return_by_luck", "return_by_shock", "return_by_others", "wear", "finished_building", "demand_luck",
+    "finance_premium", "return_by_luck", "return_by_shock", "return_by_others", "return_by_rate", "wear", "finished_building", "demand_luck",
     "growth_news_by_shock", "growth_news_by_others", "growth_by_shock", "growth_by_others", "trend_by_shock", "trend_by_others",
     "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent", "assets_now", "equity_now",
     "public_backing", "stress_test_failed", "regulatory_cost", "deleveraging", "news_of_disclosure", "news_of_circularity", "circular_share",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.borrower import DRAW_SPEED, PAYBACK
-from agents.issuer import MARKET_VOLATILITY, Issuer
+from agents.issuer import MARKET_VOLATILITY, RATE_DURATION, Issuer
 from agents.leverage import LeveragedHolder
 from agents.registry import FIRM_KINDS
 from simulator.engine import defaults, facility, news, programmes
@@ -232,6 +232,7 @@ def price(model: ContagionModel) -> None:
     )  # fmt: skip
     for part in ("return_by_luck", "return_by_shock", "return_by_others"):
         decide(model, part, part)
+    books["return_by_rate"][...] = -RATE_DURATION * books.series["rate_news"] * books["market_beta"] * books["is_issuer"]
     shares.price_shares(books, ledger, books["short_pressure"])
     liquidation.recover_securities(books, ledger)
     books["debt"][...] = books.debt()

@@ -112,6 +112,7 @@ class Books:
         columns.add("capital_buffer", 0.0)
         columns.add("redemptions_waiting", 0.0)
         columns.add("gate_room", 0.0)
+        columns.add("stake_news", 0.0)
         columns["marketable_share"][self.outside] = 0.0  # Outside is the market for securities
         self.columns = columns
 

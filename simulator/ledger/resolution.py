@@ -308,7 +308,9 @@ class Resolution:
         """Shares of the failed go to zero; every holder loses what they stood at."""
         books = self.books
         stakes = books.stakes
-        ledger.lose("stakes", "equity", books.stake_values() * stakes.of_debtor(failed), "mark_to_market")
+        lost = books.stake_values() * stakes.of_debtor(failed)
+        ledger.lose("stakes", "equity", lost, "mark_to_market")
+        ledger.set_column("stake_news", books["stake_news"] - stakes.by_holder(lost))
         ledger.set_column("share_price", books["share_price"] * (1.0 - failed))
         stakes.shares[...] *= 1.0 - stakes.of_debtor(failed)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import total
+from simulator.markets.cross_holdings import held_within
 from simulator.markets.regulation import measure_volatility
 
 Array = NDArray[np.float64]
@@ -40,6 +41,7 @@ def market_values(books: Books, ledger: Ledger, history: list[Array], contagion:
     rows = books.ai_rows
     value = ledger.sum(np.take(books.market_value(), rows, axis=0))
     books.series["ai_market_value"] = value
+    books.series["ai_market_value_net"] = value - held_within(books, rows)
     opening = float(ledger.sum(books["market_value_at_start"][rows])[0, 0])
     others = max(books.macro["total_market_value"] - opening, 0.0)
     books.series["other_market_value"] = others * books.series["market_index"]

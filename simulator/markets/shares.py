@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
 from simulator.markets.accounts import share_index
+from simulator.markets.cross_holdings import return_through_stakes
 
 Array = NDArray[np.float64]
 
@@ -39,6 +40,7 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     buffer = books["cash_floor_months"] * (books["operating_bill"] + books["interest_due"] + books["rent_bills"])
     purse = np.maximum(np.minimum(books["cash"], books["opening_cash"]) - buffer, 0.0) * CASH_FOR_ROUNDS
     purse[books.money_issuers] = 1e9
+    purse *= (books["months_in_arrears"] < 1.0) & (books["margin_breached"] < 1.0)  # who is overdue or called pays nobody in
     paid_share = np.minimum(1.0, purse / np.maximum(by_holder, 1e-9))
     paid = asked * stakes.of_holder(paid_share)
     taken = np.minimum(tranches_due, paid)
@@ -107,6 +109,9 @@ def note_contagion(books: Books, before: Array) -> None:
 def shock_values(books: Books, ledger: Ledger, ratio: Array) -> None:
     """The shock itself: fair value and price of shares multiplied by ``ratio (N, 1)``; booked as ``direct``."""
     before = share_index(books)
+    stakes = books.stakes
+    change = stakes.by_holder(stakes.shares * stakes.of_debtor(books["fair_price"] * (ratio - 1.0) * books["alive"]))
+    ledger.set_column("stake_news", books["stake_news"] + change)
     ledger.set_column("fair_price", books["fair_price"] * ratio)
     _set_mark(books, ledger, books["share_price"] * ratio, "direct", reason="shock")
     note_contagion(books, before)
@@ -135,12 +140,15 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
 
     First luck (market, AI and own noise, own demand and what it makes expect, trend followers and the return to fair value: ``ordinary``),
     then surprises of the policy rate, of demand levers and of the expectation lever (``direct``: only shocks and policies make them), then news
-    that others' decisions make (``equity``: sales they gave or took, and the mood that a fall of AI shares by shock or contagion leaves), then
+    that others' decisions make (``equity``: sales they gave or took, the mood that a fall of AI shares by shock or contagion leaves, and what shocks
+    and others' decisions did to the shares that an issuer holds itself, for all holders at once), then
     short sellers (``equity``). Listed shares: ``log P = log F + m``: fair value F follows luck and news, mispricing m follows trend and
     short sellers and reverts. Unlisted: F moves the same way, marks close the gap slowly, each cause's part of it alike.
     Source: [brock_hommes1998] for trend followers.
     """
-    luck, direct, others = books["return_by_luck"], books["return_by_shock"], books["return_by_others"]
+    luck, direct = books["return_by_luck"], books["return_by_shock"]
+    others = books["return_by_others"] + return_through_stakes(books, direct - books["return_by_rate"] + books["return_by_others"])
+    ledger.set_column("stake_news", np.zeros_like(others))
     trend = TREND_FOLLOWING * books["price_trend"] - correction(books)
     short = books.through("short", "short_pressure")
     listed = books["is_listed"]

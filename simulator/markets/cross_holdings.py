@@ -1,0 +1,63 @@
+"""Values through stakes: what a share is worth moves what its holder's shares are worth, for all holders at once.
+
+Source: Elliott, Golub and Jackson (2014), eq. 1: values V of organisations that hold shares C of each other and own Dp besides solve V = C V + Dp.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.ledger.books import Books
+from simulator.ledger.sums import total
+
+Array = NDArray[np.float64]
+
+LOSS_MAX = 0.9  # largest part of its value that a holder loses through its stakes in a month
+ROUNDS_MAX = 60
+
+
+def through_stakes(books: Books, own: Array, first: Array | None = None) -> Array:
+    """Change of each holder's value through its stakes, USD bn, ``(N, R)``: the solution D of ``D = first + C (own + D)``.
+
+    ``own (N, R)``: change of the value of each issuer by itself. ``first (N, R)``: changes that reach holders directly, as a stake that is lost.
+    C[i, j]: part of j's shares that i holds, as the books have it now. Rounds go on until no number changes: a chain of holders takes one round a
+    link, a circle converges, because no one is wholly owned within it.
+    """
+    stakes = books.stakes
+    base = np.zeros_like(own) if first is None else first
+    if not stakes.count:
+        return base
+    part = stakes.shares / np.maximum(stakes.of_debtor(books["shares"]), 1e-12)
+    change = base + stakes.by_holder(part * stakes.of_debtor(own))
+    base = change
+    for _ in range(ROUNDS_MAX):
+        after = base + stakes.by_holder(part * stakes.of_debtor(change))
+        if np.array_equal(after, change):
+            break
+        change = after
+    return change
+
+
+def return_through_stakes(books: Books, own_return: Array) -> Array:
+    """Return of each issuer's shares through the stakes that it holds, log points, ``(N, R)``.
+
+    ``own_return``: returns of fair values by shocks and by others' decisions this tick. With them come what shocks did to fair values at the start of
+    the tick and stakes in firms that failed since (``stake_news``). Luck and the policy rate are left out: a holder's own volatility and beta have
+    those of its stakes in them.
+    """
+    value = books["shares"] * books["fair_price"] * books["alive"]
+    change = through_stakes(books, value * np.expm1(own_return), books["stake_news"])
+    if not change.any():
+        return change
+    return np.log1p(np.clip(change / np.maximum(value, 1e-9), -LOSS_MAX, 1.0)) * (value > 1e-9)
+
+
+def held_within(books: Books, rows: NDArray[np.int64]) -> Array:
+    """Market value of the shares of agents ``rows`` that agents of the same group hold, USD bn, ``(1, R)``: counted twice in the sum of their values.
+
+    Their market values less this are what outside owners hold of the group: each asset counted once.
+    """
+    stakes = books.stakes
+    within = np.flatnonzero(np.isin(stakes.holder, rows) & np.isin(stakes.debtor, rows))
+    return total(np.take(books.stake_values(), within, axis=0))
