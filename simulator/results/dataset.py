@@ -191,7 +191,7 @@ class Run:
         return measures.mean(self._rows(scenario), column)
 
     def cascade(self, replication: int | None = None, scenario: str | None = None) -> Cascade:
-        """The tree of defaults of one replication; without a number, of the median systemic replication.
+        """The tree of defaults of one replication with their causes; without a number, of the median systemic replication.
 
         Without a scenario, of the one with the most defaults. InputError when there is no such replication.
         """
@@ -203,7 +203,7 @@ class Run:
         if number not in set(rows["replication"].tolist()):
             first, last = int(rows["replication"].min()), int(rows["replication"].max())
             raise InputError(f"no replication {number} in '{label}': allowed {first} to {last}")
-        return build_cascade(self.defaults, label, number, self.names)
+        return build_cascade(self.defaults, label, number, self.names, self.causes, (self.reference, self.title(self.reference)))
 
     def figure(self, name: str) -> Figure:
         """A matplotlib figure by name (`simulator.results.figures.FIGURES` lists them)."""

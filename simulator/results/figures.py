@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from simulator.errors import InputError, nearest
 from simulator.results import figure_style as style
 from simulator.results import measures
-from simulator.results.findings import CHANNEL_WORDS, KIND_WORDS, comparisons, horizon_words, leading_kind, number
+from simulator.results.channel_figure import loss_by_channel
+from simulator.results.findings import KIND_WORDS, comparisons, horizon_words, leading_kind, number
 from simulator.results.network_figure import network_at_worst_moment
 
 if TYPE_CHECKING:
@@ -194,48 +195,6 @@ def cascade_sizes(run: Run) -> Figure:
     return figure
 
 
-def loss_by_channel(run: Run) -> Figure:
-    """Mean loss of a replication by channel, USD bn, with 95 % intervals."""
-    labels = style.shown(run)
-    tables = {label: measures.loss_by_channel(run.scenario(label).replications).set_index("channel") for label in labels}
-    main = tables[run.focus]
-    channels = [name for name in main["value"].sort_values().index if any(table.loc[name, "value"] > 0 for table in tables.values())]
-    if not channels:
-        return style.empty_figure("No losses in any replication", "No channel carries a loss.")
-    top_name = str(main.index[int(main["value"].to_numpy().argmax())])
-    share = number(float(main["share"][top_name]), "share")
-    words = CHANNEL_WORDS[top_name]
-    title = f"{words[0].upper() + words[1:]} carry the largest part of the loss under '{run.title(run.focus)}': {share}"
-    if top_name == "direct":
-        title = f"The shock itself is the largest part of the loss under '{run.title(run.focus)}': {share}"
-    if not main["value"].sum() > 0:
-        title = f"No losses under '{run.title(run.focus)}'"
-    height = 1.6 + len(channels) * max(0.42, 0.2 * len(labels))
-    note = "Mean over all replications, those without a loss included; black lines are 95 % intervals. Channels add to the total loss."
-    figure, top = style.new_figure(title, note, height=height)
-    colours = style.scenario_colours(run)
-    top = style.colour_key(figure, [(run.title(label), colours[label]) for label in labels], top, 8.2)
-    axes = figure.add_axes((0.21, 0.52 / height, 0.73, top - 0.52 / height))
-    width = 0.78 / len(labels)
-    for position, label in enumerate(labels):
-        rows = tables[label].loc[channels]
-        at = np.arange(len(channels)) - (position - (len(labels) - 1) / 2) * width
-        axes.barh(at, rows["value"], width * 0.9, color=colours[label], alpha=0.85)
-        axes.hlines(at, rows["low"], rows["high"], color=style.INK, linewidth=1.0)
-        if len(labels) > LABELLED_MAX:
-            continue
-        for place, value, high in zip(at, rows["value"], rows["high"], strict=True):
-            edge = high if np.isfinite(high) else value
-            axes.annotate(number(float(value), "money"), (edge, place), (5, 0), textcoords="offset points", va="center", fontsize=7.8,
-                          color=colours[label])  # fmt: skip
-    axes.set_yticks(np.arange(len(channels)), [CHANNEL_WORDS[name][0].upper() + CHANNEL_WORDS[name][1:] for name in channels])
-    axes.tick_params(axis="y", labelcolor=style.INK)
-    axes.set_xlim(0, axes.get_xlim()[1] * 1.06)
-    axes.set_xlabel("mean loss of a replication, USD bn")
-    axes.grid(axis="y", visible=False)
-    return figure
-
-
 def system_series(run: Run) -> Figure:
     """Fan charts of the system series, reference and focus scenario, a panel a series."""
     labels = style.shown(run, 2)
@@ -346,7 +305,7 @@ READINGS = {
     "default_probability_by_kind": "The further right the dot, the more often such an agent defaults; the bar is what luck leaves open.",
     "default_probability_over_time": "A steep stretch of the line is when the defaults of that kind happen.",
     "cascade_sizes": "The bar at 0 is the share of replications without contagion; the bars to its right are the tail that matters.",
-    "loss_by_channel": "Each bar is an account of who passed a loss to whom; it does not say what would have happened without the channel.",
+    "loss_by_channel": "Accounting: which postings carried the loss. Counterfactual, where it was run: what the channel adds to it.",
     "network_at_worst_moment": "Follow the arrows from the agents that failed, numbered by wave, to those that bore the loss.",
     "ai_market_value": "Where the bands of the two scenarios part, the shock is larger than ordinary luck.",
     "system_series": "Each panel shows one number of the whole system; compare the two medians, then the width of the bands.",

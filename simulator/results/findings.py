@@ -43,6 +43,11 @@ CHANNEL_WORDS = {
     "fire_sale": "fire sales",
     "funding": "lost funding",
     "guarantee": "called guarantees",
+    "spread": "dearer credit",
+    "expectation": "expectations",
+    "power": "power limits",
+    "household": "households",
+    "short": "short sellers",
 }
 # Column -> (label, how its numbers are written).
 MEASURES = {

@@ -13,6 +13,7 @@ import pandas as pd
 from simulator.results import findings as words
 from simulator.results import measures
 from simulator.results.cascades import CAUSES, ORIGINS, Cascade
+from simulator.results.contributions import amplification_words
 from simulator.results.findings import KIND_WORDS, interval, number
 
 if TYPE_CHECKING:
@@ -143,6 +144,12 @@ def _event(cascade: Cascade, event: Any) -> str:
     )
     kind = KIND_WORDS.get(event.kind, (event.kind, event.kind))[0]
     return f"<li><time>{escape(event.date)}</time>{wave}<b>{escape(event.name)}</b> ({escape(kind)}) {escape(why)}, {trigger}; {lost}.</li>"
+
+
+def _amplified(run: Run) -> str:
+    """What contagion makes of the shock, where it was computed."""
+    text = amplification_words(run.replications[run.replications["scenario"] == run.focus])
+    return f"<p>{escape(text)}</p>" if text else ""
 
 
 def _bearers(run: Run) -> str:
@@ -278,7 +285,7 @@ def report_html(run: Run, drawings: Mapping[str, bytes] | None = None) -> str:
         f"<h2>Key figures{scenarios}</h2>{figures}",
         f"<h2>Figures{scenarios}</h2>{_figures(run, {name: svg for name, svg in drawings.items() if name in FIGURES})}",
         f"<h2>How a typical cascade ran</h2>{_story(run)}",
-        f"<h2>Who lost</h2>{_bearers(run)}",
+        f"<h2>Who lost</h2>{_bearers(run)}{_amplified(run)}",
         f"<h2>Assumptions</h2>{_assumptions(run)}",
         f"<h2>How far to trust it, and how to repeat it</h2>{_trust(run)}</main></body></html>",
     ]

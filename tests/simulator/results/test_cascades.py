@@ -78,3 +78,35 @@ def test_without_a_number_the_median_systemic_replication_is_told(run: Run) -> N
 def test_a_replication_outside_the_run_is_refused(run: Run) -> None:
     with pytest.raises(InputError, match="allowed 0 to 199"):
         run.cascade(200)
+
+
+def with_causes() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A lab fails by its own business; a fund sells and lives; a cloud fails by the fund's sales; the lab fails without the shock too."""
+    table = defaults([(0, 0, "lab", "illiquid", "own_business"), (3, 2, "cloud", "insolvent", "fund")])
+    table["root"], table["chain"] = "own_business", ["lab < own_business", "cloud < [fund] < lab < own_business"]
+    calm = table.iloc[:1].assign(scenario="calm", date="2027-05")
+    rows = [("cloud", "fund", "fire_sale", "decision", 4.0), ("cloud", "lab", "equity", "default", 1.0), ("cloud", "lab", "direct", "shock", 0.5),
+            ("cloud", "cloud", "ordinary", "own_business", 2.0), ("cloud", "bank", "funding", "decision", 0.25)]  # fmt: skip
+    causes = pd.DataFrame(rows, columns=["agent", "from_agent", "channel", "reason", "amount"]).assign(scenario="s", replication=7, tick=3)
+    return pd.concat([table, calm]), causes
+
+
+def test_a_default_is_told_with_its_losses_its_chain_and_what_happens_without_the_shock() -> None:
+    tables, causes = with_causes()
+    cascade = build_cascade(tables, "s", 7, {"lab": "The Lab", "fund": "The Fund"}, causes, ("calm", "no shock"))
+    assert (cascade.size, cascade.waves) == (1, 2)
+    assert [event.agent for event in cascade.children("lab")] == ["cloud"]  # by way of the fund, which lives
+    lines = cascade.text().splitlines()
+    assert lines[2].strip() == "fails under 'no shock' too (2027-05)"
+    assert lines[4].strip() == (
+        "lost 7.8 USD bn before: fire sales (The Fund) 4.0, its own business 2.0, falling stakes (The Lab) 1.0, other 0.8; "
+        "chain: cloud ← The Fund (lives) ← The Lab ← its own business; does not fail under 'no shock'"
+    )
+
+
+def test_the_losses_of_a_default_are_kept_largest_first() -> None:
+    tables, causes = with_causes()
+    event = build_cascade(tables, "s", 7, None, causes).events[1]
+    assert [loss.amount for loss in event.losses] == [4.0, 2.0, 1.0, 0.5, 0.25]
+    assert event.parent == "lab"
+    assert event.otherwise is None
