@@ -208,6 +208,22 @@ class Interaction(Group):
         return self
 
 
+class Compounding(Group):
+    """Several shocks alone and together, against none of them. shocks: names of files of the menu; shock_files: their contents."""
+
+    kind: Literal["compounding"] = "compounding"
+    shocks: Names = ()
+    outcomes: Names = ("total_loss",)
+    shock_files: ChangeFiles = {}
+
+    @model_validator(mode="after")
+    def _has_parts(self) -> Compounding:
+        if not 2 <= len(self.shocks) <= 12:
+            raise ValueError(f"shocks: {len(self.shocks)} named; a compound of shocks has 2 to 12 parts")
+        _known_outcomes(self.outcomes, "outcomes")
+        return self
+
+
 class ReverseStressTest(Group):
     """The smallest shock that makes P(systemic) pass a threshold, and the smallest policies that bring it back.
 
@@ -228,12 +244,13 @@ class ReverseStressTest(Group):
 
 
 ExperimentSettings = Annotated[
-    Single | Paired | PolicyComparison | ChannelDecomposition | Accelerator | KnockOuts | DoseResponse | Interaction | ReverseStressTest,
+    Single | Paired | PolicyComparison | ChannelDecomposition | Accelerator | KnockOuts | DoseResponse | Interaction
+    | Compounding | ReverseStressTest,
     Field(discriminator="kind"),
-]
+]  # fmt: skip
 KINDS_OF_EXPERIMENT: dict[str, type[Group]] = {
     "single": Single, "paired": Paired, "policy_comparison": PolicyComparison, "channel_decomposition": ChannelDecomposition,
     "accelerator": Accelerator, "knock_outs": KnockOuts, "dose_response": DoseResponse, "interaction": Interaction,
-    "reverse_stress_test": ReverseStressTest,
+    "compounding": Compounding, "reverse_stress_test": ReverseStressTest,
 }  # fmt: skip
 STUDIES = tuple(kind for kind in KINDS_OF_EXPERIMENT if kind not in ("single", "paired"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from simulator.experiment_settings import (
     Accelerator,
     ChannelDecomposition,
+    Compounding,
     DoseResponse,
     Interaction,
     KnockOuts,
@@ -14,6 +15,7 @@ from simulator.experiment_settings import (
     ReverseStressTest,
 )
 from simulator.experiments.channels import decompose
+from simulator.experiments.compounding import compound
 from simulator.experiments.curves import accelerate, interact, respond
 from simulator.experiments.knock_outs import knock_out
 from simulator.experiments.policies import compare_policies
@@ -45,6 +47,8 @@ def study_of(bench: Bench, run: Run | None) -> Study | None:
             return respond(bench, asked)
         case Interaction():
             return interact(bench, asked)
+        case Compounding():
+            return compound(bench, asked)
         case ReverseStressTest():
             return reverse_test(bench, asked)
         case _:

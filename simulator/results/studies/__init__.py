@@ -1,6 +1,6 @@
 """How each kind of study is told: headline, findings in words, tables of the report, figures."""
 
-from simulator.results.studies import accelerator, channel_decomposition, grids, knock_outs, policy_comparison, reverse_stress_test
+from simulator.results.studies import accelerator, channel_decomposition, compounding, grids, knock_outs, policy_comparison, reverse_stress_test
 from simulator.results.study import Teller
 
 TELLERS: dict[str, Teller] = {
@@ -10,5 +10,6 @@ TELLERS: dict[str, Teller] = {
     "knock_outs": knock_outs.TELLER,
     "dose_response": grids.DOSE_RESPONSE,
     "interaction": grids.INTERACTION,
+    "compounding": compounding.TELLER,
     "reverse_stress_test": reverse_stress_test.TELLER,
 }

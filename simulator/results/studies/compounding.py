@@ -1,0 +1,98 @@
+"""How compounding is told: each shock alone, their sum, and all together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from simulator.results import figure_style as style
+from simulator.results.findings import interval, number
+from simulator.results.studies.words import change, clear, factor, outcome_words, plain, sentence_case, unit
+from simulator.results.study import ShownTable, Study, Teller
+
+
+def _rows(study: Study, outcome: str) -> Any:
+    table = study.tables["parts"]
+    return table[table["outcome"] == outcome].set_index("part")
+
+
+def _verdict(excess: Any) -> str:
+    if not clear(excess["low"], excess["high"]):
+        return "about as much as the sum of their parts"
+    return "more than the sum of their parts" if excess["value"] > 0.0 else "less than the sum of their parts"
+
+
+def headline(study: Study) -> str:
+    """Together against the sum, of the first outcome."""
+    name = study.facts["outcomes"][0]
+    words, kind = outcome_words(name)
+    excess = _rows(study, name).loc["excess"]
+    told = change(excess["value"], excess["low"], excess["high"], kind)
+    return f"Together the {len(study.facts['shocks'])} shocks change the {words} by {_verdict(excess)}: difference {told}"
+
+
+def findings(study: Study) -> list[str]:
+    """Per outcome: each alone, together, and the excess."""
+    sentences = []
+    for name in study.facts["outcomes"]:
+        words, kind = outcome_words(name)
+        rows = _rows(study, name)
+
+        def told(part: str, rows: Any = rows, kind: str = kind) -> str:
+            return change(rows.loc[part, "value"], rows.loc[part, "low"], rows.loc[part, "high"], kind)
+
+        alone = ", ".join(f"{told(part)} with {plain(part)}" for part in study.facts["shocks"])
+        verdict = f"{_verdict(rows.loc['excess'])}, a difference of {told('excess')}"
+        sentences.append(f"Change of the {words}: {alone}; {told('together')} with all of them: {verdict}.")
+    sentences.append(f"All run on the same {study.facts['replications']:,} draws; every difference is taken draw by draw.")
+    return sentences
+
+
+def shown(study: Study) -> list[ShownTable]:
+    """A table an outcome."""
+    tables = []
+    for name in study.facts["outcomes"]:
+        words, kind = outcome_words(name)
+        rows, flags = [], []
+        for part, row in _rows(study, name).iterrows():
+            limits = interval(row["low"], row["high"], kind, signed=True)
+            rows.append([sentence_case(plain(str(part))), number(row["value"], kind, signed=True, bare=True), limits])
+            flags.append(clear(row["low"], row["high"]))
+        head = [("", False), (f"change, {unit(kind, True)}".rstrip(", "), True), ("95 % interval", True)]
+        caption = f"{sentence_case(words)}: each shock alone, their sum, all together, and the excess of the last two"
+        tables.append(ShownTable(caption, head, rows, flags))
+    return tables
+
+
+def bars(study: Study, outcome: str) -> Figure:
+    """Parts stacked into their sum, beside all together, with the interval of the whole and of the sum."""
+    words, kind = outcome_words(outcome)
+    rows, scale = _rows(study, outcome), factor(kind)
+    title = headline(study) if outcome == study.facts["outcomes"][0] else f"{sentence_case(words)}: {_verdict(rows.loc['excess'])}"
+    figure, top = style.new_figure(title, "Change against no shock on the same draws; lines are 95 % intervals.", 8.2, 3.9)
+    names = [*study.facts["shocks"], "sum of the parts", "together"]
+    axes = figure.add_axes((0.30, 0.16, 0.64, top - 0.16))
+    places = np.arange(len(names))[::-1]
+    colours = [style.BLUE] * len(study.facts["shocks"]) + [style.MUTED, style.VERMILLION]
+    for place, name, colour in zip(places, names, colours, strict=True):
+        row = rows.loc[name]
+        axes.barh(place, row["value"] * scale, color=colour, height=0.62)
+        axes.plot([row["low"] * scale, row["high"] * scale], [place, place], color=style.INK, linewidth=1.4)
+    axes.axvline(0.0, color=style.INK, linewidth=0.8)
+    axes.set_yticks(places, [sentence_case(plain(name)) for name in names])
+    axes.set_xlabel(f"change of {words}, {unit(kind, True)}".rstrip(", "))
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
+def figures(study: Study) -> Mapping[str, tuple[Callable[[Study], Figure], str]]:
+    """One figure an outcome."""
+    reading = "If the shocks did not reinforce one another, the last two bars would be equally long."
+    return {f"compounding_{name}": (partial(bars, outcome=name), reading) for name in study.facts["outcomes"]}
+
+
+TELLER = Teller(headline, findings, shown, figures)
