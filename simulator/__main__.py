@@ -16,7 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.errors import InputError, nearest
+from simulator.commands import is_run, merge_command, resumed_settings, run_folder, shard_settings
+from simulator.errors import InputError, RunError, nearest
 
 if TYPE_CHECKING:
     from simulator.settings import Settings
@@ -27,12 +28,15 @@ TRACEBACK_SWITCH = "CAPITAL_LOOP_TRACEBACK"
 USAGE = """Capital Loop: who defaults, in which order and through which channel, when the financing of the AI build-out turns
 
 usage: capital-loop [options] [key=value ...]
+       capital-loop resume=DIR              go on with a run that was interrupted
+       capital-loop merge DIR ... [output=DIR]   one run of the shards in these folders
 
 options
   -h, --help            this text
   --version             version
   --cfg job             print the composed settings and stop
   --config-dir DIR      your own menu: DIR/shock/x.yaml, DIR/policy/..., DIR/economy/..., DIR/sources.bib
+  --shard I/N           compute part I of N into output=DIR (a job array's task); capital-loop merge DIR makes one run of them
   -m, --multirun        run every combination of values between commas, one after another
   --info levers         print every lever that a shock or a policy may move
   --bibliography        print the papers behind the rules
@@ -50,6 +54,8 @@ EXAMPLES = """examples
 
 VALUES = """other keys (default)
   montecarlo.replications=1000  montecarlo.seed=1  montecarlo.chunk=500  horizon_months=60  output=DIR
+  montecarlo.precision=0.02     go on until the 95 % interval of P(systemic) is that wide (montecarlo.replications_max=100000)
+  execution.workers=2           execution.scheduler=ADDRESS (dask)   execution.slurm.queue=NAME (slurm)   resume_anyway=true
   channels.NAME=true|false      counterparty orders equity margin fire_sale funding guarantee | spread expectation power household short
   economy.path=DIR  economy.include=[announced,conditional]  economy.contracts.ID=true|false  systemic.{months,kinds,debt_share}
 """
@@ -63,6 +69,7 @@ class Request:
     action: str = "run"
     config_dir: Path | None = None
     multirun: bool = False
+    shard: tuple[int, int] | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,11 +96,13 @@ def parse(argv: Sequence[str]) -> Request:
             request.action = "bibliography"
         elif option in ("-m", "--multirun"):
             request.multirun = True
-        elif option in ("--cfg", "--info", "--config-dir"):
+        elif option in _OPTION_VALUES:
             given = value if equals else next(words, None)
             if not given or given.startswith("-"):
                 raise InputError(f"{option} needs a value: {_OPTION_VALUES[option]}")
-            if option == "--config-dir":
+            if option == "--shard":
+                request.shard = _shard(given)
+            elif option == "--config-dir":
                 request.config_dir = Path(given)
             elif given != _OPTION_VALUES[option]:
                 raise InputError(f"{option}: {given!r} is not possible (allowed: {_OPTION_VALUES[option]})")
@@ -106,7 +115,14 @@ def parse(argv: Sequence[str]) -> Request:
     return request
 
 
-_OPTION_VALUES = {"--cfg": "job", "--info": "levers", "--config-dir": "DIR"}
+def _shard(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]) <= 100_000:
+        raise InputError(f"--shard: {text!r} is not possible (allowed: I/N, such as 1/3, 2/3 and 3/3)")
+    return int(found[1]), int(found[2])
+
+
+_OPTION_VALUES = {"--cfg": "job", "--info": "levers", "--config-dir": "DIR", "--shard": "I/N"}
 _OPTIONS = ("--help", "--version", "--bibliography", "--multirun", *_OPTION_VALUES)
 
 
@@ -133,29 +149,6 @@ def lever_text() -> str:
     return "\n".join(lines)
 
 
-def run_folder(settings: Settings, now: datetime) -> Path:
-    """Where a run goes: ``output``, or ``runs/DATE_TIME_ECONOMY_SHOCK`` under the current folder.
-
-    InputError: a file, or a folder that holds anything but a run.
-    """
-    if settings.output is None:
-        economy = settings.economy.name if settings.economy.path is None else Path(settings.economy.path).resolve().name
-        stem = f"{now:%Y-%m-%d_%H-%M-%S}_{economy}_{'+'.join(settings.shock)}"
-        folder = Path("runs") / stem[:120]
-        return next(path for number in itertools.count(1) if not (path := folder if number == 1 else Path(f"{folder}_{number}")).exists())
-    folder = Path(settings.output).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"output: {settings.output!r} is a file; give a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not is_run(folder):
-        raise InputError(f"output: {settings.output!r} is not empty and not a run; give a new folder")
-    return folder
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a folder holds a run (config and provenance)."""
-    return (folder / "config.yaml").is_file() and (folder / "provenance.json").is_file()
-
-
 def grid(overrides: Sequence[str]) -> list[list[str]]:
     """All combinations of the values between commas, in the order typed."""
     from simulator.menu import split_list
@@ -173,6 +166,10 @@ def grid(overrides: Sequence[str]) -> list[list[str]]:
 
 
 def _main(argv: list[str]) -> int:
+    if argv[:1] == ["merge"]:
+        text = merge_command(argv[1:])
+        print(text)
+        return DONE
     request = parse(argv)
     if request.config_dir is not None and not request.config_dir.is_dir():
         raise InputError(f"--config-dir: no folder {str(request.config_dir)!r}")
@@ -189,9 +186,11 @@ def _main(argv: list[str]) -> int:
     elif request.action == "job":
         print(_as_yaml(_compose(request.overrides, request.config_dir)), end="")
     elif request.multirun:
+        if request.shard is not None:
+            raise InputError("--shard: belongs to one run, not to --multirun")
         _run_grid(request)
     else:
-        _run(_compose(request.overrides, request.config_dir))
+        _run(_compose(request.overrides, request.config_dir), request.shard, request.overrides)
     return DONE
 
 
@@ -201,22 +200,19 @@ def _compose(overrides: Sequence[str], config_dir: Path | None) -> Settings:
     return compose(overrides, config_dir)
 
 
-def _run(settings: Settings) -> None:
-    folder = run_folder(settings, datetime.now())
-    settings = settings.model_copy(update={"output": str(folder)})
+def _run(settings: Settings, shard: tuple[int, int] | None = None, typed: Sequence[str] = ()) -> None:
+    if settings.resume is not None:
+        settings = resumed_settings(settings, typed)
+    elif shard is not None:
+        settings = shard_settings(settings)
+    else:
+        settings = settings.model_copy(update={"output": str(run_folder(settings, datetime.now()))})
     from simulator.api import run_experiment
 
-    try:
-        result = run_experiment(settings, progress=True)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(_kept(folder)) from None
+    result = run_experiment(settings, progress=True, shard=shard)
     print(result.findings)
-    print(f"report: {result.folder / 'report.html'}")
-
-
-def _kept(folder: Path) -> str:
-    finished = len(list(folder.glob("tables/*/*.parquet")))
-    return f"{finished} finished files are kept in {folder}" if finished else "nothing had been finished, nothing is kept"
+    if shard is None:
+        print(f"report: {result.folder / 'report.html'}")
 
 
 def _run_grid(request: Request) -> None:
@@ -227,7 +223,7 @@ def _run_grid(request: Request) -> None:
         print(f"[{number}/{len(jobs)}] {' '.join(words)}")
         if output is not None and outputs.count(output) > 1:
             settings = settings.model_copy(update={"output": str(Path(output) / str(number))})
-        _run(settings)
+        _run(settings, typed=words)
 
 
 def _report(argv: list[str]) -> int:
@@ -267,6 +263,9 @@ def _guarded(work: Callable[[], int]) -> int:
         for line in str(error).splitlines():
             _say(line)
         return BAD_INPUT
+    except RunError as error:
+        _say(str(error))
+        return FAILED
     except KeyboardInterrupt as interrupt:
         _say(f"interrupted; {str(interrupt) or 'nothing had been started, nothing is kept'}")
         return INTERRUPTED

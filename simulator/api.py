@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,20 +34,21 @@ from simulator.settings import CLASSICS, Settings, baseline_label, bibliography_
 if TYPE_CHECKING:
     from scenarios.changes import Scenario
     from scenarios.economy import Economy
+    from simulator.results.study import Study
 
 __all__ = [
     "ExperimentResult", "Run", "cds_spread", "claim_value", "clearing_payments", "compare", "cross_holding_values", "debt_rank", "economies",
-    "experiment",
-    "fire_sale_cascade", "fire_sale_losses", "hazard_from_spread", "implied_assets", "load", "margin_call", "merton", "network_valuation",
-    "policies", "random_interbank", "reconstruct_exposures", "report_again", "run_experiment", "shocks", "simulate", "threshold_cascade",
+    "experiment", "fire_sale_cascade", "fire_sale_losses", "hazard_from_spread", "implied_assets", "load", "margin_call", "merge_shards",
+    "merton", "network_valuation", "policies", "random_interbank", "reconstruct_exposures", "report_again", "resume", "run_experiment",
+    "shocks", "simulate", "threshold_cascade",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ExperimentResult:
-    """What a command yields: the run, where it was saved, and the findings as printed."""
+    """What a command yields: the run (None for a shard), where it is kept, and the findings as printed."""
 
-    run: Run
+    run: Run | None
     folder: Path
     findings: str
 
@@ -147,24 +149,50 @@ def experiment(
 
 
 def run_settings(settings: Settings, economy: Economy | None = None, progress: bool = False) -> Run:
-    """Run the experiment of ``settings`` and return its :class:`Run`, unsaved. ``progress`` shows a bar with rate and time left."""
-    from simulator.engine.montecarlo import Plan, run_scenarios
-    from simulator.experiments.bench import Bench
-    from simulator.experiments.studies import study_of
+    """Run the experiment of ``settings`` and return its :class:`Run`, unsaved. ``progress`` shows a bar with rate and time left.
 
+    All tables are held in memory; `run_experiment` writes them as they are computed.
+    """
+    from simulator.engine.montecarlo import run_scenarios
+    from simulator.results.progress import Progress
+    from simulator.runs import plan_of
+
+    if settings.montecarlo.precision is not None:
+        raise InputError("montecarlo.precision: needs a run folder (capital-loop, or run_experiment)")
     opened = open_economy(settings.economy) if economy is None else economy
     scenarios = resolve_scenarios(settings, opened)
-    plan = Plan(
-        settings.montecarlo.replications, settings.montecarlo.seed, settings.montecarlo.chunk, settings.horizon_months,
-        settings.record.level, settings.systemic.model_dump(), settings.execution.processes(),
-        contributions=settings.record.contributions, amplification=settings.record.amplification,
-    )  # fmt: skip
+    plan = plan_of(settings)
     started = time.perf_counter()
-    with _Progress(plan.replications * len(scenarios), progress) as bar:
-        bench = Bench(settings, opened, plan, bar.advance_beyond)
-        study = None if isinstance(settings.experiment, PolicyComparison) else study_of(bench, None)
-        tables = run_scenarios(opened, scenarios, plan, bar.advance)
-    wall_time = time.perf_counter() - started
+    with Progress(plan.replications * len(scenarios), progress) as shown:
+        study = _study(settings, opened, shown)
+        tables = run_scenarios(opened, scenarios, plan, shown.advance)
+    config, story = _story(settings, opened, scenarios, time.perf_counter() - started, given=economy is not None)
+    run = Run(
+        tables["replications"], tables["defaults"], tables["losses"], tables["ticks"], tables.get("agents"), causes=tables.get("causes"),
+        attribution=tables.get("attribution"), contributions=tables.get("contributions"), network=opening_network(opened),
+        scenarios=tuple(scenario.label for scenario in scenarios), reference=baseline_label(settings), config=config, provenance=story,
+    )  # fmt: skip
+    run.study = study(run)
+    return run
+
+
+def _study(settings: Settings, opened: Economy, shown: Any) -> Callable[[Run], Study | None]:
+    """What gives the experiment's study once the scenarios' own run is there. Most studies are made here and now, before anything else is run."""
+    from simulator.experiments.bench import Bench
+    from simulator.experiments.studies import study_of
+    from simulator.runs import plan_of
+
+    bench = Bench(settings, opened, plan_of(settings), shown.advance_beyond)
+    if isinstance(settings.experiment, PolicyComparison):
+        return lambda run: study_of(bench, run)
+    made = study_of(bench, None)
+    return lambda run: made
+
+
+def _story(
+    settings: Settings, opened: Economy, scenarios: Sequence[Scenario], seconds: float, given: bool = False
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings as kept with a run, and its provenance. ``given``: the economy came as an object, not by name."""
     cited = {change.source for scenario in scenarios for change in scenario.changes} & set(bibliography_keys())
     assumptions = [
         {"name": f"{change.name} ({change.lever})", "value": change.amount, "low": change.low, "high": change.high, "unit": change.operation}
@@ -172,22 +200,14 @@ def run_settings(settings: Settings, economy: Economy | None = None, progress: b
         for change in scenario.changes
         if change.source == "assumption"
     ]
-    config = settings.model_dump(mode="json", exclude={"sources"})
-    config["economy"] = opened.name if economy is not None else config["economy"]
+    config = settings.model_dump(mode="json", exclude={"sources", "resume", "resume_anyway"})
+    config["economy"] = opened.name if given else config["economy"]
     story = provenance(
-        config, opened.name, facts=opened.facts, sources=opened.sources, citations=sorted(cited), seed=plan.seed, wall_time=wall_time,
+        config, opened.name, facts=opened.facts, sources=opened.sources, citations=sorted(cited), seed=settings.montecarlo.seed, wall_time=seconds,
         assumptions=list({item["name"]: item for item in assumptions}.values()), command=command_of(settings),
         titles={scenario.label: title_of(scenario) for scenario in scenarios},
     )  # fmt: skip
-    run = Run(
-        tables["replications"], tables["defaults"], tables["losses"], tables["ticks"], tables.get("agents"), causes=tables.get("causes"),
-        attribution=tables.get("attribution"), contributions=tables.get("contributions"), network=opening_network(opened),
-        scenarios=tuple(scenario.label for scenario in scenarios), reference=baseline_label(settings), config=config, provenance=story,
-        study=study,
-    )  # fmt: skip
-    if isinstance(settings.experiment, PolicyComparison):
-        run.study = study_of(bench, run)
-    return run
+    return config, story
 
 
 def title_of(scenario: Scenario) -> str:
@@ -210,35 +230,119 @@ def command_of(settings: Settings) -> str:
     return "capital-loop " + " ".join(words)
 
 
-def run_experiment(settings: Settings, progress: bool = True) -> ExperimentResult:
-    """Run an experiment, save its folder (``settings.output``) with tables, figures and report, and tell the findings.
+def run_experiment(settings: Settings, progress: bool = True, shard: tuple[int, int] | None = None) -> ExperimentResult:
+    """Run an experiment, keep its folder (``settings.output``) with tables, figures and report, and tell the findings.
 
-    A folder that holds an earlier run is replaced only when the new one is complete.
+    The folder is written while it is computed. A folder that holds an earlier, complete run is replaced only when the new one is complete.
+    ``settings.resume``: go on with the run in that folder. ``shard``: compute part i of n only (`merge_shards` makes one run of all parts).
+    Raises InputError, one line, also when the folder can't be written: what is finished stays. KeyboardInterrupt says how to go on.
     """
-    folder = Path(settings.output or "runs/run")
-    fresh = folder.with_name(folder.name + ".writing")
-    made = [parent for parent in folder.parents if not parent.exists()]
-    try:  # before the work, not after it
-        fresh.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(fresh)
-    except OSError as error:
-        raise InputError(f"output: {str(folder)!r} cannot be written ({error.strerror}); give a folder that you may write to") from None
+    from simulator.results.manifest import is_complete
+    from simulator.runs import compute_into, finish
+
+    folder = Path(settings.resume or settings.output or "runs/run")
+    place, made = folder, [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    if settings.resume is None and is_complete(folder):
+        place = folder.with_name(folder.name + WRITING)
+        made = [] if place.exists() else [place]
+    work = _work(settings, shard, progress)
     try:
-        run = run_settings(settings, progress=progress)
-        run.save(fresh)
-    except OSError as error:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise InputError(f"output: {str(folder)!r} cannot be written ({error.strerror}); nothing was left there") from None
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        for parent in made:
-            if parent.is_dir() and not any(parent.iterdir()):
-                parent.rmdir()
+        manifest = compute_into(work, place)
+        if shard is not None:
+            return ExperimentResult(None, place, f"shard {shard[0]} of {shard[1]}: {blocks_words(len(manifest.units))} finished in {place}")
+        run = finish(work, manifest)
+    except BaseException as error:
+        _remove_empty(place, made)
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(_kept(place, shard)) from None
         raise
-    if folder.exists():
-        shutil.rmtree(folder)
-    fresh.rename(folder)
+    if place.name.endswith(WRITING):
+        folder = place.with_name(place.name.removesuffix(WRITING))
+        if folder.exists():
+            shutil.rmtree(folder)
+        place.rename(folder)
+        run = load(folder)
     return ExperimentResult(run, folder, findings_text(run))
+
+
+WRITING = ".writing"
+"""Ending of the folder in which a run is computed that will replace an earlier one."""
+
+
+def _work(settings: Settings, shard: tuple[int, int] | None = None, progress: bool = False) -> Any:
+    from simulator.results.progress import Progress
+    from simulator.runs import Work
+
+    opened = open_economy(settings.economy)
+    scenarios = resolve_scenarios(settings, opened)
+    with Progress(0, progress) as shown:
+        study = _study(settings, opened, shown) if shard is None else lambda run: None
+    return Work(
+        settings, opened, tuple(scenarios), baseline_label(settings), lambda seconds: _story(settings, opened, scenarios, seconds),
+        opening_network(opened), study, shard, progress,
+    )  # fmt: skip
+
+
+def _kept(folder: Path, shard: tuple[int, int] | None) -> str:
+    """What an interrupted run leaves, and how to go on with it."""
+    from simulator.results.manifest import read_manifest, shard_name
+    from simulator.results.storage import MANIFEST
+
+    try:
+        finished = len(read_manifest(folder, MANIFEST if shard is None else shard_name(*shard)).units)
+    except InputError:
+        return ""
+    again = f"capital-loop resume={folder}" if shard is None else f"the same command, --shard {shard[0]}/{shard[1]} included,"
+    return f"{blocks_words(finished)} finished and kept; {again} goes on"
+
+
+def blocks_words(number: int) -> str:
+    """'1 block is', '7 blocks are'."""
+    return f"{number:,} block{' is' if number == 1 else 's are'}"
+
+
+def _remove_empty(folder: Path, made: Sequence[Path]) -> None:
+    """Leave nothing behind where nothing has been finished: the folder with its manifest, and the parents made for it."""
+    from simulator.results.manifest import read_manifest, shard_names
+    from simulator.results.storage import MANIFEST
+
+    if folder not in made or shard_names(folder):
+        return
+    try:
+        if folder.is_dir() and read_manifest(folder, MANIFEST).units:
+            return
+    except InputError:
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in made:
+        if parent.is_dir() and not any(parent.iterdir()):
+            parent.rmdir()
+
+
+def resume(folder: str | Path, *, workers: int | None = None, anyway: bool = False, progress: bool = False) -> Run:
+    """Go on with an interrupted run: compute what its folder lacks, finish it, and return it. InputError as `run_experiment`."""
+    from simulator.runs import stored_settings
+
+    values: dict[str, Any] = {"resume": str(folder), "resume_anyway": anyway}
+    if workers is not None:
+        values["execution"] = {"kind": "serial" if workers == 1 else "local", "workers": workers}
+    result = run_experiment(stored_settings(folder, values), progress=progress)
+    assert result.run is not None
+    return result.run
+
+
+def merge_shards(folders: Sequence[str | Path], output: str | Path | None = None, progress: bool = False) -> ExperimentResult:
+    """Make one run of shards: ``--shard 1/3``, ``2/3``, ``3/3`` in one folder or in several. InputError says how many blocks are missing."""
+    from simulator.runs import finish, merge, missing_blocks, stored_settings
+
+    where = [Path(folder) for folder in folders]
+    target = Path(output) if output is not None else where[0]
+    manifest = merge(where, target, lambda line: print(f"capital-loop: {line}", file=sys.stderr))
+    if missing := missing_blocks(manifest):
+        raise InputError(f"merge: {blocks_words(missing)} missing in {str(target)!r}; capital-loop resume={target} computes what is missing")
+    settings = stored_settings(target, {"output": str(target)})
+    run = finish(_work(settings, progress=progress), manifest)
+    return ExperimentResult(run, target, findings_text(run))
 
 
 def report_again(folder: str | Path, other: str | Path | None = None) -> Path:
@@ -283,36 +387,3 @@ def opening_network(economy: Economy) -> dict[str, pd.DataFrame]:
     ties = pd.concat(frames, ignore_index=True)
     ties = ties[ties["amount"] > 0.0].groupby(["from_agent", "to_agent", "type"])[["amount"]].sum().reset_index()
     return {"nodes": nodes, "ties": ties}
-
-
-class _Progress:
-    """A progress bar over replications, with rate, time left and defaults so far; silent when not asked for."""
-
-    def __init__(self, total: int, shown: bool) -> None:
-        self.total, self.shown = total, shown
-        self.bar: Any = None
-        self.defaults = 0
-
-    def __enter__(self) -> _Progress:
-        if self.shown:
-            from tqdm import tqdm
-
-            self.bar = tqdm(total=self.total, unit="rep", desc="simulating", dynamic_ncols=True, mininterval=0.2)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-    def advance_beyond(self, replications: int, defaults: int) -> None:
-        """Note a finished chunk that was not counted before: experiments find out on their way how much they run."""
-        if self.bar is not None:
-            self.bar.total += replications
-        self.advance(replications, defaults)
-
-    def advance(self, replications: int, defaults: int) -> None:
-        """Note a finished chunk."""
-        self.defaults += defaults
-        if self.bar is not None:
-            self.bar.set_postfix_str(f"{self.defaults} defaults", refresh=False)
-            self.bar.update(replications)

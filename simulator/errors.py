@@ -1,4 +1,4 @@
-"""The one error a user may see: bad input, told in one line."""
+"""The errors a user may see, each told in one line: bad input, and a run that can't go on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from collections.abc import Iterable
 
 class InputError(ValueError):
     """Bad input of a user: one line that names the key or row, what was wrong and what is allowed. Exit code 2."""
+
+
+class RunError(RuntimeError):
+    """A run that can't go on: one line that says what stopped it and what is kept. Exit code 1."""
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -21,10 +21,10 @@ GROUPS = ("economy", "shock", "policy", "experiment", "montecarlo", "record", "e
 LISTS = ("shock", "policy")
 """Groups of which several files combine: ``shock=[a,b]``."""
 
-PATHS = ("output", "economy.path")
+PATHS = ("output", "resume", "economy.path")
 """Keys whose values are taken as typed: a folder may be called 2026 or have a bracket in its name."""
 
-TOP_KEYS = (*GROUPS, "horizon_months", "channels", "systemic", "output")
+TOP_KEYS = (*GROUPS, "horizon_months", "channels", "systemic", "output", "resume", "resume_anyway")
 
 
 def menu(group: str, config_dir: Path | None = None) -> dict[str, str]:

@@ -72,11 +72,24 @@ class EconomySettings(_Group):
 
 
 class MonteCarloSettings(_Group):
-    """How often, with which luck, and how many replications are stepped together (which changes no number)."""
+    """How often, with which luck, and how many replications are stepped together (which changes no number).
+
+    precision: go on until the 95 % interval of P(systemic) is that wide or less in every scenario, `replications` at least and
+    `replications_max` at most. block: replications in a file and in a piece of work; null chooses.
+    """
 
     replications: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1
     chunk: Annotated[int, Field(ge=1, le=100_000)] = 500
+    precision: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    replications_max: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    block: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+    @model_validator(mode="after")
+    def _room_for_precision(self) -> MonteCarloSettings:
+        if self.precision is not None and self.replications_max < self.replications:
+            raise ValueError(f"replications_max: {self.replications_max:,} is below montecarlo.replications, {self.replications:,}")
+        return self
 
 
 class RecordSettings(_Group):
@@ -89,10 +102,20 @@ class RecordSettings(_Group):
 
 
 class ExecutionSettings(_Group):
-    """Where a run is computed."""
+    """Where a run is computed. For dask: the address of a scheduler, or a cluster to start; slurm: arguments of dask-jobqueue's SLURMCluster."""
 
-    kind: Literal["serial", "local"] = "local"
+    kind: Literal["serial", "local", "dask"] = "local"
     workers: Annotated[int, Field(ge=1, le=1024)] | None = None
+    scheduler: str | None = None
+    cluster: Literal["local", "slurm"] = "local"
+    slurm: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _only_dask_has_a_cluster(self) -> ExecutionSettings:
+        if self.kind != "dask" and (self.scheduler is not None or self.slurm):
+            key = "scheduler" if self.scheduler is not None else "slurm"
+            raise ValueError(f"{key}: belongs to execution=dask, not to execution={self.kind}")
+        return self
 
     def processes(self) -> int:
         """Number of processes: ``workers``, or as many as there are cores for this process."""
@@ -109,6 +132,10 @@ class SystemicSettings(_Group):
     debt_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.10
 
 
+PLACEMENT = ("output", "resume", "resume_anyway", "execution", "montecarlo.chunk")
+"""Keys that say where and how to compute, and change no number."""
+
+
 class Settings(_Group):
     """One experiment, whole. Keys as in configs/config.yaml; shock and policy hold the contents of their files by name, in order."""
 
@@ -123,6 +150,8 @@ class Settings(_Group):
     horizon_months: Annotated[int, Field(ge=1, le=600)] = 60
     channels: dict[str, bool] = dict.fromkeys(CHANNELS, True)
     output: str | None = None
+    resume: str | None = None
+    resume_anyway: bool = False
     sources: tuple[str, ...] = ()  # citation keys of the user's own sources.bib, put here by the menu
 
     @model_validator(mode="after")

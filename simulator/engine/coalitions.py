@@ -6,12 +6,9 @@ game of coalitions costs as much as that many replications; the unshocked twin o
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
-from multiprocessing import forkserver
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +18,9 @@ from threadpoolctl import threadpool_limits
 
 from scenarios.changes import Scenario
 from scenarios.economy import Economy
+from simulator.engine.executors import work_through
 from simulator.engine.model import ContagionModel, foreseen_sales
-from simulator.engine.montecarlo import Plan, undisturbed
+from simulator.engine.montecarlo import Plan
 from simulator.engine.randomness import Draws
 from simulator.errors import InputError
 from simulator.ledger.names import CHANNELS
@@ -80,54 +78,31 @@ def run_variants(variants: Sequence[Variant], plan: Plan, on_progress: Callable[
     workers count; its number of replications does not. Columns are computed in the order of their numbers, so that a chunk has few
     different ones. ``on_progress(columns, defaults)`` is told of every finished chunk.
     """
-    pieces: list[tuple[int, NDArray[np.int64]]] = []
+    pieces: list[Piece] = []
     for place, variant in enumerate(variants):
         order = np.argsort(variant.columns.numbers, kind="stable")
         pieces += [(place, order[first : first + plan.chunk]) for first in range(0, len(order), plan.chunk)]
     frames: list[list[pd.DataFrame]] = [[] for _ in variants]
-    for place, frame in _computed(variants, plan, pieces):
-        frames[place].append(frame)
-        if on_progress is not None:
-            on_progress(len(frame), int(frame["defaults"].sum()))
+    where = replace(plan.where, workers=max(1, min(plan.where.workers, len(pieces))))
+    with closing(work_through(pieces, _run_piece, (tuple(variants), plan), where, _name)) as results:
+        for (place, _), frame in results:
+            frames[place].append(frame)
+            if on_progress is not None:
+                on_progress(len(frame), int(frame["defaults"].sum()))
     return [pd.concat(parts, ignore_index=True).sort_values("column", ignore_index=True) for parts in frames]
 
 
-def _computed(variants: Sequence[Variant], plan: Plan, pieces: list[tuple[int, NDArray[np.int64]]]) -> Iterator[tuple[int, pd.DataFrame]]:
-    workers = min(plan.workers, len(pieces))
-    if workers <= 1:
-        for place, rows in pieces:
-            yield place, _run_piece(variants[place], rows, plan)
-        return
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["simulator.engine.coalitions"])
-    with undisturbed():
-        forkserver.ensure_running()
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_remember, initargs=(tuple(variants), plan)) as pool:
-        waiting = {pool.submit(_work, place, rows): place for place, rows in pieces}
-        try:
-            for future in as_completed(waiting):
-                yield waiting[future], future.result()
-        except BaseException:
-            with undisturbed():
-                for process in list((pool._processes or {}).values()):
-                    process.terminate()
-                pool.shutdown(wait=True, cancel_futures=True)
-            raise
+Piece = tuple[int, NDArray[np.int64]]
+"""Place of the variant, and the columns to be computed."""
 
 
-_shared: dict[str, Any] = {}
+def _name(piece: Piece) -> str:
+    return f"columns {piece[1][0]} to {piece[1][-1]} of variant {piece[0]}"
 
 
-def _remember(variants: tuple[Variant, ...], plan: Plan) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _shared.update(variants=variants, plan=plan)
-
-
-def _work(place: int, rows: NDArray[np.int64]) -> pd.DataFrame:
-    return _run_piece(_shared["variants"][place], rows, _shared["plan"])
-
-
-def _run_piece(variant: Variant, rows: NDArray[np.int64], plan: Plan) -> pd.DataFrame:
+def _run_piece(shared: tuple[Sequence[Variant], Plan], piece: Piece) -> pd.DataFrame:
+    variants, plan = shared
+    variant, rows = variants[piece[0]], piece[1]
     economy, scenario, columns = variant.economy, variant.scenario, variant.columns.part(rows)
     channels: dict[str, Any] = dict(scenario.channels) | {name: values.astype(np.float64) for name, values in columns.switches.items()}
     with threadpool_limits(limits=1):

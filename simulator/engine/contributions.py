@@ -35,7 +35,7 @@ def counterfactuals(economy: Economy, scenario: Scenario, plan: Plan, outcomes: 
     """
     numbers = outcomes["replication"].to_numpy(dtype=np.int64)
     table = pd.DataFrame({"replication": numbers, "total_loss": outcomes["total_loss"].to_numpy()})
-    alone = dataclasses.replace(plan, workers=1)
+    alone = dataclasses.replace(plan, workers=1, execution=None)  # within the worker that has the chunk
     if plan.contributions:
         for name, worth in switch_offs(economy, scenario, alone, outcomes).items():
             table[name] = worth

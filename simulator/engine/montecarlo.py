@@ -1,16 +1,16 @@
-"""Monte Carlo: replications in chunks sized for the cache, the same draws for every scenario, in one process or several."""
+"""Monte Carlo: replications in blocks, blocks in chunks sized for the cache, the same draws for every scenario, wherever it is computed.
+
+A *block* of replications of one scenario is one piece of work, and one file a table where files are kept. A *chunk* is what is stepped
+together: it changes memory and speed, never a number, and never a file.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import forkserver
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,21 +19,32 @@ from threadpoolctl import threadpool_limits
 
 from scenarios.changes import Scenario
 from scenarios.economy import Economy
+from simulator.engine.default_tables import month_name
+from simulator.engine.executors import Execution, work_through
 from simulator.engine.model import ContagionModel, foreseen_sales
 from simulator.engine.randomness import Draws
-from simulator.engine.recorder import SERIES
+from simulator.engine.recorder import PANEL, SERIES
 from simulator.errors import InputError
 
 Array = NDArray[np.float64]
+Tables = dict[str, pd.DataFrame]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 UNCONVERGED_MAX = 1e-4
 """Share of replications that may fail to converge; above it the run fails."""
+BLOCK_MIN, BLOCKS_MAX = 500, 100
+"""A block has this many replications or more, and a run at most so many blocks a scenario: a million replications are a hundred files a table."""
+PANEL_BYTES = 64e6
+"""Most bytes of the panel of agents that are held at a time: it sets the chunk when all agents are recorded."""
+QUANTILE_BYTES = 64e6
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is run: replications 0 … ``replications - 1`` of each scenario, in chunks of ``chunk``."""
+    """What is run: replications 0 … ``replications - 1`` of each scenario, in chunks of ``chunk``, and where (``execution``, else ``workers``).
+
+    ``block``: replications in one piece of work and one file; 0: a hundredth of all, 500 at least.
+    """
 
     replications: int = 1000
     seed: int = 1
@@ -42,8 +53,78 @@ class Plan:
     record: str = "summary"
     systemic: dict[str, float] | None = None
     workers: int = 1
+    block: int = 0
+    execution: Execution | None = None
     contributions: bool = False  # counterfactuals beside the accounting: many times the work
     amplification: bool = False
+
+    @property
+    def block_size(self) -> int:
+        """Replications in a block."""
+        return self.block or BLOCK_MIN * max(1, -(-self.replications // (BLOCK_MIN * BLOCKS_MAX)))
+
+    @property
+    def where(self) -> Execution:
+        """Where it is computed."""
+        return self.execution or Execution("local" if self.workers > 1 else "serial", self.workers)
+
+
+class Unit(NamedTuple):
+    """One piece of work: the replications ``first`` … ``stop - 1`` (block number ``block``) of the scenario at position ``scenario``."""
+
+    scenario: int
+    block: int
+    first: int
+    stop: int
+
+
+class Writer(Protocol):
+    """Takes the tables of one unit, chunk by chunk."""
+
+    def add(self, tables: Tables) -> None:
+        """Keep the tables of the next chunk."""
+
+    def close(self, series: Array) -> dict[str, dict[str, Any]]:
+        """Keep the series ``(series, replication, tick)`` (empty unless record=summary); names of the files written with what is known of them."""
+
+    def discard(self) -> None:
+        """Leave nothing."""
+
+
+class Keep(Protocol):
+    """Where the tables of units go; workers write their own."""
+
+    def open(self, unit: Unit) -> Writer:
+        """A writer for one unit. Raises InputError when this worker may not take part."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker needs to know. ``keep``: None hands the tables back instead of writing them."""
+
+    economy: Economy
+    scenarios: tuple[Scenario, ...]
+    plan: Plan
+    foreseen: Array | None
+    keep: Keep | None = None
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """Modules that a worker will need."""
+        return () if self.keep is None else (type(self.keep).__module__,)
+
+
+@dataclass
+class Done:
+    """What became of a unit: counts, and its files (when kept) or its tables and series."""
+
+    counts: dict[str, int]
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tables: Tables = field(default_factory=dict)
+    series: Array | None = None
+
+
+COUNTS = ("replications", "defaults", "systemic", "unconverged")
 
 
 def chunks(replications: int, chunk: int) -> Iterator[range]:
@@ -52,109 +133,127 @@ def chunks(replications: int, chunk: int) -> Iterator[range]:
         yield range(first, min(first + chunk, replications))
 
 
-def run_scenarios(
-    economy: Economy, scenarios: Sequence[Scenario], plan: Plan, on_progress: Callable[[int, int], None] | None = None
-) -> dict[str, pd.DataFrame]:
-    """Run every scenario on the same draws and return the tables of all of them.
+def units(scenarios: int, plan: Plan) -> Iterator[Unit]:
+    """All pieces of work, block by block, within a block scenario by scenario."""
+    for block, numbers in enumerate(chunks(plan.replications, plan.block_size)):
+        for scenario in range(scenarios):
+            yield Unit(scenario, block, numbers.start, numbers.stop)
 
-    ``on_progress(replications, defaults)`` is told of every finished chunk. BLAS runs on one thread, so that bits do not depend on the machine's
-    cores. Raises InputError for doubled labels, ArithmeticError when more than one replication in 10,000 does not converge.
-    """
+
+def job_of(economy: Economy, scenarios: Sequence[Scenario], plan: Plan, keep: Keep | None = None) -> Job:
+    """The job of a run. Raises InputError when two scenarios have one label."""
     labels = [scenario.label for scenario in scenarios]
     if len(set(labels)) != len(labels):
         raise InputError(f"experiment: two scenarios have the label {max(labels, key=labels.count)!r}; each scenario needs its own")
-    parts: dict[str, list[pd.DataFrame]] = {}
-    foreseen = foreseen_sales(economy, plan.horizon_months)
-    numbers = list(chunks(plan.replications, plan.chunk))
-    for done in _computed(economy, scenarios, plan, numbers, foreseen):
-        for tables in done:
-            for name, table in tables.items():
-                parts.setdefault(name, []).append(table)
+    return Job(economy, tuple(scenarios), plan, foreseen_sales(economy, plan.horizon_months), keep)
+
+
+def compute(job: Job, wanted: Iterable[Unit]) -> Generator[tuple[Unit, Done]]:
+    """Every unit with what became of it, in the order of completion. Close the iterator to stop; raises as `work_through`."""
+
+    def name(unit: Unit) -> str:
+        return f"replications {unit.first} to {unit.stop - 1} of '{job.scenarios[unit.scenario].label}'"
+
+    return work_through(wanted, run_unit, job, job.plan.where, name)
+
+
+def run_scenarios(
+    economy: Economy, scenarios: Sequence[Scenario], plan: Plan, on_progress: Callable[[int, int], None] | None = None
+) -> Tables:
+    """Run every scenario on the same draws and return the tables of all of them, by scenario and replication.
+
+    ``on_progress(replications, defaults)`` is told of every finished unit. BLAS runs on one thread, so that bits do not depend on the machine's
+    cores. Raises InputError for doubled labels, ArithmeticError when more than one replication in 10,000 does not converge.
+    """
+    job = job_of(economy, scenarios, plan)
+    finished: dict[Unit, Done] = {}
+    with closing(compute(job, _enough_for(units(len(job.scenarios), plan), job))) as results:
+        for unit, done in results:
+            finished[unit] = done
             if on_progress is not None:
-                on_progress(len(tables["replications"]), int(tables["replications"]["defaults"].sum()))
-    tables = {name: _joined(frames) for name, frames in parts.items()}
-    order = {label: position for position, label in enumerate(labels)}
-    for name, table in tables.items():
-        keys = table["scenario"].map(order)
-        tables[name] = table.iloc[np.lexsort((table.index, table["replication"], keys))].reset_index(drop=True)
+                on_progress(done.counts["replications"], done.counts["defaults"])
+    check_convergence(done.counts for done in finished.values())
+    parts = [finished[unit] for unit in sorted(finished)]
+    tables = {name: _joined([done.tables[name] for done in parts]) for name in parts[0].tables}
     if plan.record == "summary":
-        tables["ticks"] = quantiles_over_replications(tables["ticks"], labels)
-    unconverged = float((~tables["replications"]["converged"]).mean())
-    if unconverged > UNCONVERGED_MAX:
-        raise ArithmeticError(f"{unconverged:.2%} of the replications did not converge (at most {UNCONVERGED_MAX:.2%} may)")
+        frames = []
+        for position, scenario in enumerate(job.scenarios):
+            pieces = [done.series for unit, done in sorted(finished.items()) if unit.scenario == position and done.series is not None]
+            series = np.concatenate(pieces, axis=1)
+            frames.append(quantiles_over_replications(scenario.label, economy.start, series.__getitem__))
+        tables["ticks"] = pd.concat(frames, ignore_index=True)
     return tables
 
 
-Tables = dict[str, pd.DataFrame]
+def _enough_for(wanted: Iterator[Unit], job: Job) -> Iterator[Unit]:
+    """Smaller units where there are fewer blocks than workers: nothing is kept in files, so nobody sees where they are cut."""
+    blocks, workers = list(wanted), job.plan.where.workers
+    for unit in blocks:
+        width = unit.stop - unit.first if len(blocks) >= workers else job.plan.chunk
+        for first in range(unit.first, unit.stop, width):
+            yield unit._replace(first=first, stop=min(first + width, unit.stop))
 
 
-def _computed(
-    economy: Economy, scenarios: Sequence[Scenario], plan: Plan, numbers: Sequence[range], foreseen: Array | None
-) -> Iterator[list[Tables]]:
-    """The tables of every chunk, a list with one element a scenario; in this process, or in ``plan.workers`` processes."""
-    workers = min(plan.workers, len(numbers) * len(scenarios))
-    if workers <= 1:
-        for chunk in numbers:
-            yield run_chunk(economy, scenarios, plan, chunk, foreseen)
-        return
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["simulator.engine.montecarlo"])
-    with undisturbed():  # the server of workers and what it starts inherit that Ctrl-C is not for them
-        forkserver.ensure_running()
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_remember, initargs=(economy, plan, foreseen)) as pool:
-        waiting = [pool.submit(_work, [scenario], chunk) for chunk in numbers for scenario in scenarios]
-        try:
-            for future in as_completed(waiting):
-                yield future.result()
-        except BaseException:
-            with undisturbed():
-                for process in list((pool._processes or {}).values()):  # a worker in the middle of a chunk would keep the user waiting
-                    process.terminate()
-                pool.shutdown(wait=True, cancel_futures=True)
-            raise
+def check_convergence(counts: Iterable[Mapping[str, int]]) -> None:
+    """Raises ArithmeticError when more than one replication in 10,000 has not converged."""
+    known = list(counts)
+    share = sum(one["unconverged"] for one in known) / max(sum(one["replications"] for one in known), 1)
+    if share > UNCONVERGED_MAX:
+        raise ArithmeticError(f"{share:.2%} of the replications did not converge (at most {UNCONVERGED_MAX:.2%} may)")
 
 
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Ignore further interrupts while workers are put away; only the main thread may, others go on as they are."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+# ---------------------------------------------------------------------- one unit
+
+
+def run_unit(job: Job, unit: Unit) -> Done:
+    """Step the replications of a unit, chunk by chunk, and keep or hand back their tables in the order of replications."""
+    writer = job.keep.open(unit) if job.keep is not None else None
+    done = Done(dict.fromkeys(COUNTS, 0))
+    parts: dict[str, list[pd.DataFrame]] = {}
+    series: list[Array] = []
+    width = _chunk_of(job)
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-_shared: dict[str, Any] = {}
-
-
-def _remember(economy: Economy, plan: Plan, foreseen: Array | None) -> None:
-    """Keep in a worker what all of its chunks need."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that the user started
-    _shared.update(economy=economy, plan=plan, foreseen=foreseen)
-
-
-def _work(scenarios: Sequence[Scenario], chunk: range) -> list[Tables]:
-    return run_chunk(_shared["economy"], scenarios, _shared["plan"], chunk, _shared["foreseen"])
-
-
-def run_chunk(economy: Economy, scenarios: Sequence[Scenario], plan: Plan, chunk: range, foreseen: Array | None) -> list[Tables]:
-    """The tables of one chunk of replications for each scenario, on the same draws."""
-    done = []
-    with threadpool_limits(limits=1):
-        draws = Draws(plan.seed, chunk, plan.horizon_months, len(economy.ids))
-        for scenario in scenarios:
-            model = ContagionModel(
-                economy, rng=plan.seed, replications=chunk, horizon_months=plan.horizon_months, changes=scenario.changes,
-                channels=dict(scenario.channels), record=plan.record, mesa_agents=False, draws=draws, foreseen=foreseen,
-            ).run()  # fmt: skip
-            tables = model.recorder.tables(scenario.label, plan.systemic)
-            if plan.contributions or plan.amplification:
-                add_counterfactuals(economy, scenario, plan, tables)
-            done.append(tables)
+        for first in range(unit.first, unit.stop, width):
+            tables, recorded = run_chunk(job, job.scenarios[unit.scenario], range(first, min(first + width, unit.stop)))
+            series.append(recorded)
+            outcomes = tables["replications"]
+            found = (len(outcomes), outcomes["defaults"].sum(), outcomes["systemic"].sum(), (~outcomes["converged"]).sum())
+            for name, value in zip(COUNTS, found, strict=True):
+                done.counts[name] += int(value)
+            if writer is not None:
+                writer.add(tables)
+            for name, table in tables.items() if writer is None else ():
+                parts.setdefault(name, []).append(table)
+        recorded = np.concatenate(series, axis=1)
+        if writer is not None:
+            done.files = writer.close(recorded)
+        else:
+            done.tables, done.series = {name: _joined(frames) for name, frames in parts.items()}, recorded
+    except BaseException:
+        if writer is not None:
+            writer.discard()
+        raise
     return done
+
+
+def run_chunk(job: Job, scenario: Scenario, numbers: range) -> tuple[Tables, Array]:
+    """The tables of one chunk of replications, sorted by replication, and its series ``(series, replication, tick)``.
+
+    The series are empty unless record=summary; the table ``ticks`` is missing then.
+    """
+    economy, plan = job.economy, job.plan
+    with threadpool_limits(limits=1):
+        model = ContagionModel(
+            economy, rng=plan.seed, replications=numbers, horizon_months=plan.horizon_months, changes=scenario.changes,
+            channels=dict(scenario.channels), record=plan.record, mesa_agents=False, foreseen=job.foreseen,
+            draws=_draws(plan.seed, numbers, plan.horizon_months, len(economy.ids)),
+        ).run()  # fmt: skip
+        tables = model.recorder.tables(scenario.label, plan.systemic)
+        if plan.contributions or plan.amplification:
+            add_counterfactuals(economy, scenario, plan, tables)
+    if plan.record != "summary":
+        return {name: _by_replication(table) for name, table in tables.items()}, np.empty((0, 0, 0))
+    return tables, np.stack([np.ascontiguousarray(model.recorder.series[name].T) for name in SERIES])
 
 
 def add_counterfactuals(economy: Economy, scenario: Scenario, plan: Plan, tables: Tables) -> None:
@@ -168,24 +267,60 @@ def add_counterfactuals(economy: Economy, scenario: Scenario, plan: Plan, tables
     tables["contributions"] = table
 
 
+@lru_cache(maxsize=1)
+def _draws(seed: int, numbers: range, months: int, agents: int) -> Draws:
+    """The scenarios of a block follow each other, so one block of draws serves them all."""
+    return Draws(seed, numbers, months, agents)
+
+
+def _chunk_of(job: Job) -> int:
+    """Replications stepped together: as asked for, and no more than the panel of agents leaves room for."""
+    plan = job.plan
+    if plan.record != "agents":
+        return plan.chunk
+    row = 8.0 * (len(PANEL) + 5)
+    return max(1, min(plan.chunk, int(PANEL_BYTES / (row * len(job.economy.ids) * plan.horizon_months))))
+
+
+def _by_replication(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows replication by replication, otherwise in their order: the same for any chunk."""
+    numbers = table["replication"].to_numpy()
+    if len(numbers) < 2 or bool((numbers[1:] >= numbers[:-1]).all()):
+        return table
+    return table.take(np.argsort(numbers, kind="stable")).reset_index(drop=True)
+
+
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
     filled = [frame for frame in frames if len(frame)]
     return pd.concat(filled or frames[:1], ignore_index=True)
 
 
-def quantiles_over_replications(ticks: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    """Quantiles of each series over replications, by scenario and tick; the row with quantile NaN is the mean."""
-    frames = []
-    for label in labels:
-        part = ticks[ticks["scenario"] == label]
-        months = int(part["tick"].max()) + 1
-        dates = part["date"].to_numpy()[:months]
-        values = {name: part[name].to_numpy().reshape(-1, months) for name in SERIES}
-        cuts = {name: np.quantile(series, QUANTILES, axis=0) for name, series in values.items()}
-        for row, quantile in enumerate((*QUANTILES, np.nan)):
-            frame = pd.DataFrame({"scenario": label, "quantile": quantile, "tick": np.arange(months, dtype=np.int64), "date": dates})
-            for name in SERIES:
-                series = values[name]
-                frame[name] = cuts[name][row] if row < len(QUANTILES) else np.add.reduce(series, axis=0) / len(series)
-            frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+# ---------------------------------------------------------------------- quantiles
+
+
+def quantiles_over_replications(label: str, start: str, series: Callable[[int], Array]) -> pd.DataFrame:
+    """Quantiles of each series over replications, by tick; the row with quantile NaN is the mean.
+
+    ``series(position)`` gives one series of `SERIES` as ``(replication, tick)``: they are asked for one after the other, so that they need not
+    be held together.
+    """
+    columns: dict[str, Array] = {}
+    months = 0
+    for position, name in enumerate(SERIES):
+        values = series(position)
+        replications, months = values.shape
+        columns[name] = np.empty((len(QUANTILES) + 1, months))
+        width = max(1, int(QUANTILE_BYTES / (8.0 * replications)))  # depends on the number of replications only
+        for first in range(0, months, width):
+            part = np.ascontiguousarray(values[:, first : first + width])
+            columns[name][-1, first : first + width] = np.add.reduce(part, axis=0) / replications
+            columns[name][:-1, first : first + width] = np.quantile(part, QUANTILES, axis=0)
+    dates = np.array([month_name(start, tick) for tick in range(months)], dtype=object)
+    rows = len(QUANTILES) + 1
+    frame = pd.DataFrame({
+        "scenario": label, "quantile": np.repeat([*QUANTILES, np.nan], months), "tick": np.tile(np.arange(months, dtype=np.int64), rows),
+        "date": np.tile(dates, rows),
+    })  # fmt: skip
+    for name, values in columns.items():
+        frame[name] = values.ravel()
+    return frame

@@ -107,9 +107,9 @@ class Recorder:
             "defaults": defaults,
             "causes": default_tables.causes(self),
             "losses": self.accounts.losses(self.genealogy),
-            "ticks": self.ticks_table(),
         }
-        if self.record_level != "summary":
+        if self.record_level != "summary":  # a summary keeps the quantiles of the series, taken over all batches
+            result["ticks"] = self.ticks_table()
             result["attribution"] = self.accounts.attribution()
         if self._panel:
             result["agents"] = pd.concat(self._panel, ignore_index=True)

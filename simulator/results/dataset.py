@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from simulator.errors import InputError, nearest
 from simulator.results import measures
 from simulator.results.cascades import Cascade, build_cascade
 from simulator.results.measures import Estimate
+from simulator.results.tables import StoredTable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,6 +36,11 @@ CAUSE_COLUMNS = (
 TICK_COLUMNS = (("scenario", "str"), ("tick", "int64"), ("date", "str"))
 NODE_COLUMNS = (("agent", "str"), ("name", "str"), ("kind", "str"), ("size", "float64"), ("market_value", "float64"))
 TIE_COLUMNS = (("from_agent", "str"), ("to_agent", "str"), ("type", "str"), ("amount", "float64"))
+LARGE_COLUMNS: dict[str, Sequence[tuple[str, str]]] = {
+    "losses": LOSS_COLUMNS, "ticks": TICK_COLUMNS, "agents": (), "causes": CAUSE_COLUMNS, "attribution": (),
+}  # fmt: skip
+RECORDED = ("agents", "attribution")
+"""Tables that are None unless recorded."""
 # A scenario with one of these names is what the others are measured against, unless the caller names another.
 REFERENCE_NAMES = ("no_shock", "none", "baseline", "reference", "current_rules")
 
@@ -56,7 +62,8 @@ class Run:
 
     Tables (DataFrames; USD bn, decimals, months): `replications`, `defaults`, `causes` (the losses that led to each default), `losses`
     (accounting), `contributions` (counterfactual; None unless computed), `ticks`, `agents` and `attribution` (None unless recorded), `network`
-    (`nodes`, `ties`: the opening network). `scenarios`: labels; `reference`: the label others are
+    (`nodes`, `ties`: the opening network). The large ones of a run folder are read when they are first asked for; `pieces` goes
+    through one without holding it. `scenarios`: labels; `reference`: the label others are
     measured against; `config`: the settings; `provenance`: how the numbers came about;
     `study`: what an experiment found beyond its scenarios (None for a plain comparison). Errors: InputError.
     """
@@ -65,12 +72,12 @@ class Run:
         self,
         replications: pd.DataFrame,
         defaults: pd.DataFrame | None = None,
-        losses: pd.DataFrame | None = None,
-        ticks: pd.DataFrame | None = None,
-        agents: pd.DataFrame | None = None,
+        losses: pd.DataFrame | StoredTable | None = None,
+        ticks: pd.DataFrame | StoredTable | None = None,
+        agents: pd.DataFrame | StoredTable | None = None,
         *,
-        causes: pd.DataFrame | None = None,
-        attribution: pd.DataFrame | None = None,
+        causes: pd.DataFrame | StoredTable | None = None,
+        attribution: pd.DataFrame | StoredTable | None = None,
         contributions: pd.DataFrame | None = None,
         network: Mapping[str, pd.DataFrame] | None = None,
         scenarios: Sequence[str] | None = None,
@@ -81,11 +88,12 @@ class Run:
     ) -> None:
         self.replications = _table(replications, "replications", [(column, "") for column in REPLICATION_COLUMNS])
         self.defaults = _table(defaults, "defaults", DEFAULT_COLUMNS)
-        self.losses = _table(losses, "losses", LOSS_COLUMNS)
-        self.ticks = _table(ticks, "ticks", TICK_COLUMNS)
-        self.agents = None if agents is None else _table(agents, "agents", ())
-        self.causes = _table(causes, "causes", CAUSE_COLUMNS)
-        self.attribution = None if attribution is None else _table(attribution, "attribution", ())
+        given_tables = {"losses": losses, "ticks": ticks, "agents": agents, "causes": causes, "attribution": attribution}
+        self._large: dict[str, pd.DataFrame | StoredTable] = {
+            name: table if isinstance(table, StoredTable) else _table(table, name, LARGE_COLUMNS[name])
+            for name, table in given_tables.items()
+            if table is not None or name not in RECORDED
+        }
         self.contributions = None if contributions is None else _table(contributions, "contributions", ())
         given = dict(network or {})
         self.network = {
@@ -100,6 +108,75 @@ class Run:
         self.provenance = dict(provenance or {})
         self.study = study
         self.reference = self._label(reference) if reference is not None else self._guess_reference()
+
+    @property
+    def losses(self) -> pd.DataFrame:
+        """Losses by tie and channel."""
+        return self._whole("losses")
+
+    @property
+    def ticks(self) -> pd.DataFrame:
+        """System series by tick: quantiles over replications, or every replication's."""
+        return self._whole("ticks")
+
+    @property
+    def agents(self) -> pd.DataFrame | None:
+        """Every stock and flow of every agent, where recorded."""
+        return self._whole("agents") if "agents" in self._large else None
+
+    @property
+    def causes(self) -> pd.DataFrame:
+        """The losses that led to each default."""
+        return self._whole("causes")
+
+    @property
+    def attribution(self) -> pd.DataFrame | None:
+        """Losses by bearer, cause and reason, where recorded."""
+        return self._whole("attribution") if "attribution" in self._large else None
+
+    def _whole(self, name: str) -> pd.DataFrame:
+        table = self._large[name]
+        if isinstance(table, StoredTable):
+            self._large[name] = table = _table(table.frame(), name, LARGE_COLUMNS[name])
+        return table
+
+    def pieces(
+        self, table: str, scenario: str | None = None, columns: Sequence[str] | None = None, replication: int | None = None
+    ) -> Iterator[pd.DataFrame]:
+        """Rows of `losses`, `ticks`, `agents`, `defaults` or `replications`, some at a time: of one scenario, replication, or of all.
+
+        Nothing but the piece is held when the run comes from a folder. Never an empty piece.
+        """
+        kept = self._large[table] if table in self._large else getattr(self, table)
+        if isinstance(kept, StoredTable):
+            yield from kept.pieces(columns, scenario, replication)
+            return
+        rows = pd.Series(True, index=kept.index)
+        if scenario is not None:
+            rows &= kept["scenario"] == scenario
+        if replication is not None:
+            rows &= kept["replication"] == replication
+        if rows.any():
+            yield kept.loc[rows, list(kept.columns if columns is None else columns)]
+
+    def rows(
+        self, table: str, scenario: str | None = None, columns: Sequence[str] | None = None, replication: int | None = None
+    ) -> pd.DataFrame:
+        """The rows that `pieces` goes through, in one table."""
+        found = list(self.pieces(table, scenario, columns, replication))
+        return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(columns or self.columns(table)))
+
+    def columns(self, table: str) -> list[str]:
+        """Names of a table's columns, without reading it."""
+        kept = self._large[table] if table in self._large else getattr(self, table)
+        return list(kept.columns)
+
+    def totals(self, table: str, by: Sequence[str], column: str, scenario: str | None = None) -> pd.DataFrame:
+        """Sums of a column by the columns `by`, taken piece by piece: one row a group."""
+        sums = [piece.groupby(list(by), observed=True)[column].sum() for piece in self.pieces(table, scenario, [*by, column])]
+        if not sums:
+            return pd.DataFrame(columns=[*by, column])
+        return pd.DataFrame(pd.concat(sums).groupby(level=list(range(len(by))), observed=True).sum().reset_index())
 
     def _guess_reference(self) -> str:
         for name in REFERENCE_NAMES:
@@ -136,7 +213,8 @@ class Run:
         given = self.config.get("horizon_months")
         if given is not None:
             return int(given)
-        return int(max([-1, *self.ticks["tick"].tolist(), *self.defaults["tick"].tolist()])) + 1
+        months = [int(piece["tick"].max()) for name in ("ticks", "defaults") for piece in self.pieces(name, columns=["tick"])]
+        return max([-1, *months]) + 1
 
     @property
     def names(self) -> dict[str, str]:
@@ -161,14 +239,15 @@ class Run:
         def part(frame: pd.DataFrame) -> pd.DataFrame:
             return frame[frame["scenario"] == label].reset_index(drop=True)
 
+        def large(table: pd.DataFrame | StoredTable | None) -> pd.DataFrame | StoredTable | None:
+            return table.only(label) if isinstance(table, StoredTable) else None if table is None else part(table)
+
         return Run(
             part(self.replications),
             part(self.defaults),
-            part(self.losses),
-            part(self.ticks),
-            None if self.agents is None else part(self.agents),
-            causes=part(self.causes),
-            attribution=None if self.attribution is None else part(self.attribution),
+            *(large(self._large.get(name)) for name in ("losses", "ticks", "agents")),
+            causes=large(self._large.get("causes")),
+            attribution=large(self._large.get("attribution")),
             contributions=None if self.contributions is None else part(self.contributions),
             network=self.network,
             scenarios=(label,),

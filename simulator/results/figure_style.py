@@ -110,10 +110,12 @@ def colour_key(figure: Figure, entries: Iterable[tuple[str, str]], top: float, w
 
 def opening_year(run: Run) -> float | None:
     """Decimal year at the end of tick 0 less one month (the start of the run), read from any dated row; None without."""
-    for table in (run.ticks, run.defaults):
-        if len(table) and "date" in table.columns:
-            year, month = str(table["date"].iloc[0]).split("-")[:2]
-            return int(year) + (int(month) - 1 - int(table["tick"].iloc[0])) / 12.0
+    for name in ("ticks", "defaults"):
+        if "date" not in run.columns(name):
+            continue
+        for piece in run.pieces(name, columns=["tick", "date"]):
+            year, month = str(piece["date"].iloc[0]).split("-")[:2]
+            return int(year) + (int(month) - 1 - int(piece["tick"].iloc[0])) / 12.0
     return None
 
 
@@ -148,10 +150,10 @@ def series_quantiles(run: Run, label: str, column: str) -> pd.DataFrame | None:
 
     Read from the quantile rows of `ticks`, or taken over replications when every replication's series is kept.
     """
-    ticks = run.ticks
-    if column not in ticks.columns:
+    known = run.columns("ticks")
+    if column not in known:
         return None
-    rows = ticks[ticks["scenario"] == label]
+    rows = run.rows("ticks", label, [name for name in ("replication", "tick", "quantile", column) if name in known])
     wanted: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95)
     if "quantile" in rows.columns and rows["quantile"].notna().any():
         rows = rows[rows["quantile"].notna()]

@@ -113,14 +113,15 @@ def network_at_worst_moment(run: Run) -> Figure:
 
 def _moment(run: Run, label: str, replication: int | None, systemic: bool) -> tuple[pd.DataFrame, pd.DataFrame, str, str]:
     """Defaults up to the worst month, the loss flows to show, title and note."""
-    defaults, losses = run.defaults, run.losses
+    defaults = run.defaults
     if replication is None:
         title = f"No agent defaults under '{run.title(label)}': the opening network of ties"
-        return defaults.iloc[:0], losses.iloc[:0], title, "Circle area: total assets. Lines: ties between agents."
+        return defaults.iloc[:0], pd.DataFrame(columns=run.columns("losses")), title, "Circle area: total assets. Lines: ties between agents."
     rows = defaults[(defaults["scenario"] == label) & (defaults["replication"] == replication)]
     month = worst_month(rows)
     dead = rows[rows["tick"] <= month].sort_values(["tick", "wave"]).drop_duplicates("agent")
-    flows = losses[(losses["scenario"] == label) & (losses["replication"] == replication) & (losses["tick"] <= month)]
+    flows = run.rows("losses", label, replication=replication)
+    flows = flows[flows["tick"] <= month]
     flows = flows[flows["from_agent"].isin(dead["agent"]) & (flows["from_agent"] != flows["to_agent"]) & (flows["channel"] != "direct")]
     is_dated = bool((flows["tick"] >= 0).any())
     summed = flows.groupby(["from_agent", "to_agent"])["amount"].sum().reset_index()

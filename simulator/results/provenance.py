@@ -8,6 +8,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import numpy as np
 
 DISTRIBUTION = "capital-loop"
 PACKAGES = ("numpy", "scipy", "pandas", "mesa", "networkx", "pyarrow", "matplotlib", "hydra-core", "omegaconf", "dask")
+# Packages whose version may move the last bit of a number.
+BIT_PACKAGES = ("python", "numpy", "scipy", "pandas", "mesa")
 # Settings that say where and how to compute, and change no number.
 PLACEMENT_KEYS = ("output", "execution", "resume", "hydra", "path")
 
@@ -64,6 +67,43 @@ def cpu_features() -> list[str]:
         return []
     features: Mapping[str, bool] = getattr(internals, "__cpu_features__", {})
     return sorted(name for name, enabled in features.items() if enabled)
+
+
+@cache
+def program_digest() -> str:
+    """SHA-256 of the program's own source files: another one may give other numbers."""
+    root = Path(__file__).resolve().parents[2]
+    found = hashlib.sha256()
+    for package in ("agents", "scenarios", "simulator"):
+        for path in sorted((root / package).rglob("*.py")):
+            found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()
+
+
+@cache
+def machine_identity() -> dict[str, Any]:
+    """What the bits of a number may depend on besides settings and data: program, packages, processor features."""
+    versions = {name: version for name, version in package_versions().items() if name in BIT_PACKAGES}
+    return {"program": program_digest(), "packages": versions, "processor": cpu_features()}
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """In words, where two identities differ: ``one`` is the run's, ``other`` is here."""
+    told = []
+    for key, value in one.items():
+        here = other.get(key)
+        if here == value:
+            continue
+        if key == "packages" and isinstance(here, Mapping):
+            names = [name for name in {**value, **here} if value.get(name) != here.get(name)]
+            told += [f"{name} is {here.get(name, 'missing')} here, {value.get(name, 'missing')} in the run" for name in names]
+        elif key == "processor" and isinstance(here, list):
+            lost, new = sorted(set(value) - set(here)), sorted(set(here) - set(value))
+            parts = [f"{', '.join(names[:4])} {words}" for names, words in ((lost, "missing here"), (new, "only here")) if names]
+            told.append(f"processor features differ ({'; '.join(parts)})")
+        else:
+            told.append({"program": "the program's source has changed", "data": "the economy's data have changed"}.get(key, f"{key} differs"))
+    return told
 
 
 def plain(value: Any) -> Any:

@@ -156,7 +156,7 @@ def _bearers(run: Run) -> str:
     """Who lost: mean loss borne by kind of agent, a column a scenario."""
     tables = {}
     for label in words_order(run):
-        rows = run.losses[run.losses["scenario"] == label]
+        rows = run.totals("losses", ["to_agent"], "amount", label)
         n = int((run.replications["scenario"] == label).sum())
         tables[label] = measures.loss_by_bearer(rows, run.network["nodes"], n).set_index("kind")
     kinds = list(dict.fromkeys(kind for table in tables.values() for kind in table.index))

@@ -10,20 +10,24 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from simulator.errors import InputError
-from simulator.results.dataset import Run
 from simulator.results.provenance import plain
 from simulator.results.study import Study
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from simulator.results.dataset import Run
+
 FORMAT = 1
-MANIFEST = "manifest.json"
+MANIFEST, COMPLETE = "manifest.json", "complete"
 # Replications in one Parquet file: fixed, so that the files don't show how the work was cut into chunks.
 REPLICATIONS_PER_FILE = 5000
 
@@ -84,11 +88,18 @@ def parquet_bytes(frame: pd.DataFrame) -> bytes:
     table = pa.Table.from_pandas(frame, preserve_index=False)
     fields = [field.with_metadata({"unit": unit_of(field.name)}) for field in table.schema]
     table = table.cast(pa.schema(fields, metadata=table.schema.metadata))
-    floats = [field.name for field in fields if pa.types.is_floating(field.type)]
-    others = [field.name for field in fields if not pa.types.is_floating(field.type)]
     buffer = BytesIO()
-    pq.write_table(table, buffer, compression="zstd", use_dictionary=others, use_byte_stream_split=floats or False)
+    pq.write_table(table, buffer, **parquet_options(table.schema))
     return buffer.getvalue()
+
+
+def parquet_options(schema: pa.Schema) -> dict[str, Any]:
+    """How columns are packed: zstd, floats byte-split, everything else as dictionaries."""
+    import pyarrow as pa
+
+    floats = [field.name for field in schema if pa.types.is_floating(field.type)]
+    others = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    return {"compression": "zstd", "compression_level": 1, "use_dictionary": others, "use_byte_stream_split": floats or False}
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -152,7 +163,9 @@ def from_yaml(text: str) -> dict[str, Any]:
     return root
 
 
-def _json(value: Any) -> bytes:
+def as_json(value: Any) -> bytes:
+    """A value as strict JSON: what is not finite becomes null."""
+
     def clean(item: Any) -> Any:
         if isinstance(item, dict):
             return {key: clean(part) for key, part in item.items()}
@@ -229,24 +242,15 @@ def summary_markdown(run: Run, told: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def save(run: Run, folder: str | Path, figures: bool = True) -> Path:
-    """Write the run folder; figures and report only when `figures`. Returns the folder.
-
-    An earlier run in the same folder is replaced; other files there are left alone.
-    """
-    target = Path(folder)
-    if target.exists() and not target.is_dir():
-        raise InputError(f"'{target}' is a file, not a folder for a run")
+def documents(run: Run, figures: bool = True) -> dict[str, bytes]:
+    """The files of a run folder besides its tables: settings, provenance, summary, and figures and report when asked for."""
     told = summary(run)
     files: dict[str, bytes] = {
         "config.yaml": to_yaml(plain(run.config)).encode(),
-        "provenance.json": _json(run.provenance),
-        "summary.json": _json(told),
+        "provenance.json": as_json(run.provenance),
+        "summary.json": as_json(told),
         "summary.md": summary_markdown(run, told).encode(),
     }
-    for name, frame in _tables(run).items():
-        for position, part in enumerate(_parts(frame)):
-            files[f"tables/{name}/part-{position:05d}.parquet"] = parquet_bytes(part)
     if figures:
         from simulator.results import report
         from simulator.results.figures import names_of, render
@@ -257,6 +261,26 @@ def save(run: Run, folder: str | Path, figures: bool = True) -> Path:
             files[f"figures/{name}.png"] = render(drawn, "png")
             drawings[name] = files[f"figures/{name}.svg"] = render(drawn, "svg")
         files["report.html"] = report.report_html(run, drawings).encode()
+    return files
+
+
+def listing(content: bytes) -> dict[str, Any]:
+    """What a manifest says of a file."""
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def save(run: Run, folder: str | Path, figures: bool = True) -> Path:
+    """Write the run folder; figures and report only when `figures`. Returns the folder.
+
+    An earlier run in the same folder is replaced; other files there are left alone.
+    """
+    target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise InputError(f"'{target}' is a file, not a folder for a run")
+    files = documents(run, figures)
+    for name, frame in _tables(run).items():
+        for position, part in enumerate(_parts(frame)):
+            files[f"tables/{name}/part-{position:05d}.parquet"] = parquet_bytes(part)
     old = _read_manifest(target) if (target / MANIFEST).exists() else {}
     (target / MANIFEST).unlink(missing_ok=True)
     for name in old.get("files", {}):
@@ -264,8 +288,8 @@ def save(run: Run, folder: str | Path, figures: bool = True) -> Path:
             (target / name).unlink(missing_ok=True)
     for name, content in files.items():
         write_atomically(target / name, content)
-    listed = {name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} for name, content in files.items()}
-    write_atomically(target / MANIFEST, _json({"format": FORMAT, "files": listed}))
+    listed = {name: listing(content) for name, content in files.items()}
+    write_atomically(target / MANIFEST, as_json({"format": FORMAT, "state": COMPLETE, "files": listed}))
     return target
 
 
@@ -284,18 +308,19 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _checked(folder: Path, name: str, listed: Mapping[str, Any]) -> bytes:
-    """Content of one file of the folder; InputError when it is missing or differs from its checksum."""
+def _checked(folder: Path, name: str, listed: Mapping[str, Any]) -> Path:
+    """Path of one file of the folder; InputError when it is missing or differs from its checksum."""
     path = folder / name
     if not _inside(name):
         raise InputError(f"'{folder / MANIFEST}' is damaged: it lists '{name}', which lies outside the folder")
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         raise InputError(f"'{path}' is missing or unreadable: the run folder is not whole") from None
-    if hashlib.sha256(content).hexdigest() != listed[name].get("sha256"):
+    if found != listed[name].get("sha256"):
         raise InputError(f"'{path}' is damaged: its checksum differs from {MANIFEST}")
-    return content
+    return path
 
 
 def verify(folder: str | Path) -> None:
@@ -306,10 +331,7 @@ def verify(folder: str | Path) -> None:
 
 
 def load(folder: str | Path) -> Run:
-    """The run kept in a folder; every file read is checked, InputError names a missing or damaged one."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    """The run kept in a folder; every file is checked, InputError names a missing or damaged one. Large tables are read when asked for."""
     source = Path(folder)
     if not source.is_dir():
         raise InputError(f"no run folder '{source}'")
@@ -318,18 +340,30 @@ def load(folder: str | Path) -> Run:
     manifest = _read_manifest(source)
     if manifest.get("format") != FORMAT:
         raise InputError(f"'{source / MANIFEST}' has format {manifest.get('format')}, this version reads {FORMAT}")
+    if manifest.get("state", COMPLETE) != COMPLETE:
+        raise InputError(f"'{source}' holds an unfinished run; capital-loop resume={source} goes on")
     listed = manifest["files"]
     for name in ("config.yaml", "provenance.json", "summary.json"):
         if name not in listed:
             raise InputError(f"'{source / MANIFEST}' is damaged: it lists no {name}")
-    texts = {name: _checked(source, name, listed).decode() for name in ("config.yaml", "provenance.json", "summary.json")}
-    parts: dict[str, list[Any]] = {}
-    for name in sorted(name for name in listed if name.startswith("tables/")):
-        parts.setdefault(name.split("/")[1], []).append(pq.read_table(pa.BufferReader(_checked(source, name, listed))))
-    tables = {name: pa.concat_tables(pieces).to_pandas() for name, pieces in parts.items()}
+    texts = {name: _checked(source, name, listed).read_text(encoding="utf-8") for name in ("config.yaml", "provenance.json", "summary.json")}
+    from simulator.results.tables import open_tables
+
+    tables = open_tables(_checked(source, name, listed) for name in sorted(listed) if name.startswith("tables/"))
     if "replications" not in tables:
         raise InputError(f"'{source / MANIFEST}' is damaged: it lists no table 'replications'")
     told = json.loads(texts["summary.json"])
+    config, provenance = from_yaml(texts["config.yaml"]), json.loads(texts["provenance.json"])
+    return run_of(tables, told["scenarios"], told["reference"], config, provenance, _study(told, tables))
+
+
+def run_of(
+    tables: Mapping[str, Any], scenarios: Sequence[str], reference: str, config: Mapping[str, Any], provenance: Mapping[str, Any],
+    study: Study | None = None,
+) -> Run:  # fmt: skip
+    """A run made of its stored tables."""
+    from simulator.results.dataset import Run
+
     return Run(
         tables["replications"],
         tables.get("defaults"),
@@ -340,14 +374,14 @@ def load(folder: str | Path) -> Run:
         attribution=tables.get("attribution"),
         contributions=tables.get("contributions"),
         network={"nodes": tables["network_nodes"], "ties": tables["network_ties"]},
-        scenarios=told["scenarios"],
-        reference=told["reference"],
-        config=from_yaml(texts["config.yaml"]),
-        provenance=json.loads(texts["provenance.json"]),
-        study=_study(told, tables),
+        scenarios=scenarios,
+        reference=reference,
+        config=config,
+        provenance=provenance,
+        study=study,
     )
 
 
-def _study(told: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Study | None:
+def _study(told: Mapping[str, Any], tables: Mapping[str, Any]) -> Study | None:
     known = told.get("study")
     return None if known is None else Study(known["kind"], {name: tables[STUDY + name] for name in known["tables"]}, known["facts"])

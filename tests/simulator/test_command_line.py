@@ -35,7 +35,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calls:
     calls = Calls()
     economy: Any = SimpleNamespace(start="2025-12", ids=("nvidia",), kinds=("chipmaker",), lender_types=("",), sources={})
 
-    def run_experiment(settings: Settings, progress: bool = False) -> SimpleNamespace:
+    def run_experiment(settings: Settings, progress: bool = False, shard: tuple[int, int] | None = None) -> SimpleNamespace:
         from simulator.settings import resolve_scenarios
 
         resolve_scenarios(settings, economy)
@@ -104,7 +104,16 @@ BAD_INPUTS: list[tuple[list[str], str]] = [
     (["economy=folder"], "economy.path: is missing"),
     (["economy.path=x"], "economy.path: belongs to economy=folder"),
     (["economy.include=[maybe]"], "economy.include.0: 'maybe' is not possible"),
-    (["execution=dask"], "execution: unknown choice 'dask' (menu: local, serial)"),
+    (["execution=spark"], "execution: unknown choice 'spark' (menu: dask, local, serial, slurm)"),
+    (["execution.scheduler=tcp://here:1"], "execution.scheduler: belongs to execution=dask, not to execution=local"),
+    (["montecarlo.precision=0.1", "montecarlo.replications_max=10"], "montecarlo.replications_max: 10 is below montecarlo.replications, 1,000"),
+    (["--shard", "4/3"], "--shard: '4/3' is not possible (allowed: I/N, such as 1/3, 2/3 and 3/3)"),
+    (["--shard", "1/3"], "--shard: needs output=DIR"),
+    (["--shard", "1/3", "output=here", "montecarlo.precision=0.1"], "can't be cut"),
+    (["resume=nowhere"], "no folder 'nowhere'"),
+    (["resume=mine"], "'mine' has no manifest.json: nothing to go on with"),
+    (["merge"], "usage: capital-loop merge DIR ... [output=DIR]"),
+    (["merge", "nowhere"], "merge: no folder 'nowhere'"),
     (["record=everything"], "record: unknown choice 'everything'"),
     (["montecarlo.replications=0"], "montecarlo.replications: 0 is below 1 (allowed 1 to 10,000,000)"),
     (["montecarlo.replications=many"], "montecarlo.replications: 'many' is not a whole number"),
@@ -232,19 +241,16 @@ def test_the_printed_settings_say_everything_that_was_composed(capsys: pytest.Ca
 
 
 def test_an_interruption_says_what_is_kept(runs: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupted(settings: Settings, progress: bool = False) -> None:
-        tables = Path(str(settings.output)) / "tables" / "defaults"
-        tables.mkdir(parents=True)
-        (tables / "0.parquet").touch()
-        raise KeyboardInterrupt
+    def interrupted(settings: Settings, progress: bool = False, shard: tuple[int, int] | None = None) -> None:
+        raise KeyboardInterrupt("1 finished block is kept; capital-loop resume=here goes on")
 
     monkeypatch.setattr(sys.modules["simulator.api"], "run_experiment", interrupted)
     assert main(["output=here"]) == 130
-    assert capsys.readouterr().err == "capital-loop: interrupted; 1 finished files are kept in here\n"
+    assert capsys.readouterr().err == "capital-loop: interrupted; 1 finished block is kept; capital-loop resume=here goes on\n"
 
 
 def test_a_bug_is_one_line_too(runs: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def fails(settings: Settings, progress: bool = False) -> None:
+    def fails(settings: Settings, progress: bool = False, shard: tuple[int, int] | None = None) -> None:
         raise RuntimeError("two\nlines")
 
     monkeypatch.setattr(sys.modules["simulator.api"], "run_experiment", fails)
@@ -255,7 +261,7 @@ def test_a_bug_is_one_line_too(runs: Calls, monkeypatch: pytest.MonkeyPatch, cap
 def test_a_disk_that_can_not_be_written_is_one_line(
     runs: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(settings: Settings, progress: bool = False) -> None:
+    def fails(settings: Settings, progress: bool = False, shard: tuple[int, int] | None = None) -> None:
         raise PermissionError(13, "Permission denied", "here/config.yaml")
 
     monkeypatch.setattr(sys.modules["simulator.api"], "run_experiment", fails)

@@ -1,0 +1,382 @@
+"""Where work is done: in this process, in processes of this machine, or on a Dask cluster, all through `concurrent.futures.Executor`.
+
+`work_through` hands out tasks, a few ahead of what is being computed, and yields their results as they come. A worker that is killed takes
+no result with it: its tasks are handed out again, to fresh workers. A task that kills its worker again and again is named, and the run ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import forkserver
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, TypeVar
+
+from threadpoolctl import threadpool_limits
+
+from simulator.errors import InputError, RunError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+POLL_SECONDS = 0.2
+STRIKES_MAX = 2
+"""Times that a worker may die with a task before that task is tried alone."""
+BARREN_MAX = 3
+"""Pools that may break one after the other without any result between them."""
+CLUSTER_EXTRA = "it is not installed; pip install 'capital-loop[cluster]'"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where to compute. ``kind``: ``serial``, ``local`` or ``dask``; ``workers``: processes.
+
+    For dask, ``scheduler`` is the address of a running scheduler; without one a cluster is started: ``cluster`` is ``local`` or ``slurm``,
+    and ``slurm`` holds the arguments of dask-jobqueue's SLURMCluster (queue, account, memory, walltime, …).
+    """
+
+    kind: str = "serial"
+    workers: int = 1
+    scheduler: str | None = None
+    cluster: str = "local"
+    slurm: dict[str, Any] = field(default_factory=dict)
+
+
+class Interrupts:
+    """Ctrl-C, held back while it would break something: it is noted, and raised by `check` or as soon as `now` is entered.
+
+    In a thread that is not the main one, or where Ctrl-C is ignored, it does nothing. A second Ctrl-C does not disturb the first.
+    """
+
+    def __init__(self) -> None:
+        self._noted = False
+        self._open = False
+        self._before: Any = None
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+        if kind is None:
+            self.check()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._noted = True
+        if self._open:
+            self._open = False
+            raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt when Ctrl-C has come."""
+        if self._noted:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def now(self) -> Iterator[None]:
+        """Let Ctrl-C through at once."""
+        self.check()
+        self._open = True
+        try:
+            yield
+        finally:
+            self._open = False
+
+
+def work_through(
+    tasks: Iterable[Task], work: Callable[[Any, Task], Result], shared: Any, execution: Execution, name: Callable[[Task], str] = str
+) -> Generator[tuple[Task, Result]]:
+    """``(task, work(shared, task))`` for every task, in the order in which they are done.
+
+    ``tasks`` is read a few ahead of the work, so it may be endless when the caller stops the iteration: workers are then put away at once.
+    ``work`` must be importable by name; ``shared`` is sent once to every worker, and its ``preload``, if it has one, names modules to import
+    before. What a task raises is raised here. Ctrl-C is raised between results (in one process also while working), after the workers have
+    been ended. BLAS runs on one thread everywhere. Raises RunError for a task that kills its worker again and again, or for workers that die at
+    once; InputError when Dask or its scheduler is not to be had.
+    """
+    with Interrupts() as interrupts:
+        if execution.kind == "dask":
+            yield from _on_cluster(tasks, work, shared, execution, name, interrupts)
+        elif execution.kind == "serial" or execution.workers == 1:
+            with threadpool_limits(limits=1):
+                for task in tasks:
+                    with interrupts.now():
+                        result = work(shared, task)
+                    yield task, result
+                    interrupts.check()
+        else:
+            yield from _in_processes(tasks, work, shared, execution.workers, name, interrupts)
+
+
+# ---------------------------------------------------------------------- processes of this machine
+
+
+@dataclass
+class _Handed:
+    """A task that is handed out: its number, and how often a worker has died with it."""
+
+    number: int
+    task: Any
+    strikes: int = 0
+
+
+class _Pool:
+    """A pool of processes, with a note of which tasks are in the hands of a worker."""
+
+    def __init__(self, workers: int, work: Callable[[Any, Any], Any], shared: Any) -> None:
+        self.notes = tempfile.TemporaryDirectory(prefix="capital-loop-")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([work.__module__, *getattr(shared, "preload", ())])
+        with ignored_interrupts():  # the server of workers and all that it starts inherit that Ctrl-C is not for them
+            forkserver.ensure_running()
+        self.executor = ProcessPoolExecutor(workers, context, _begin, (work, shared, self.notes.name))
+
+    def submit(self, handed: _Handed) -> Future[Any]:
+        """Hand a task to the pool; one that is broken already answers with a future that says so."""
+        try:
+            return self.executor.submit(_do, handed.number, handed.task)
+        except BrokenProcessPool as error:
+            future: Future[Any] = Future()
+            future.set_exception(error)
+            return future
+
+    def in_hand(self) -> set[int]:
+        """Numbers of the tasks that a worker has begun and not ended."""
+        return {int(path.name) for path in Path(self.notes.name).iterdir()}
+
+    def close(self, at_once: bool) -> None:
+        """Put the workers away; ``at_once``: in the middle of their work."""
+        if at_once:
+            for process in list((self.executor._processes or {}).values()):
+                process.terminate()
+        self.executor.shutdown(wait=True, cancel_futures=True)
+        self.notes.cleanup()
+
+
+@contextlib.contextmanager
+def ignored_interrupts() -> Iterator[None]:
+    """Ctrl-C is ignored, here and in processes started meanwhile; only the main thread may, others go on as they are."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+_at_work: dict[str, Any] = {}
+
+
+def _begin(work: Callable[[Any, Any], Any], shared: Any, notes: str) -> None:
+    """Keep in a worker what all of its tasks need; the worker ends when the program that started it has been killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))  # for what is not loaded yet
+    _at_work.update(work=work, shared=shared, notes=notes)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _do(number: int, task: Any) -> Any:
+    note = Path(_at_work["notes"]) / str(number)
+    note.touch()
+    with threadpool_limits(limits=1):
+        result = _at_work["work"](_at_work["shared"], task)
+    note.unlink()
+    return result
+
+
+def _in_processes(
+    tasks: Iterable[Any], work: Callable[[Any, Any], Any], shared: Any, workers: int, name: Callable[[Any], str], interrupts: Interrupts
+) -> Iterator[tuple[Any, Any]]:
+    source = (_Handed(number, task) for number, task in enumerate(tasks))
+    again: deque[_Handed] = deque()
+    barren, finished = 0, False
+    while not finished:
+        suspects = [handed for handed in again if handed.strikes >= STRIKES_MAX]
+        if suspects:  # alone, so that it is known who kills
+            again.remove(suspects[0])
+            yield suspects[0].task, _alone(suspects[0], work, shared, name, interrupts)
+            continue
+        pool = _Pool(workers, work, shared)
+        running: dict[Future[Any], _Handed] = {}
+        is_broken = False
+        try:
+            while not is_broken:
+                while len(running) < 2 * workers and (handed := again.popleft() if again else next(source, None)) is not None:
+                    running[pool.submit(handed)] = handed
+                if not running:
+                    finished = True
+                    break
+                done = wait(running, POLL_SECONDS, FIRST_COMPLETED).done
+                interrupts.check()
+                for future in done:
+                    error = future.exception()
+                    if isinstance(error, BrokenProcessPool):
+                        is_broken = True
+                        continue
+                    handed = running.pop(future)
+                    if error is not None:
+                        raise error
+                    barren = 0
+                    yield handed.task, future.result()
+                    interrupts.check()
+            if is_broken:
+                wait(running, 60.0)
+                for future in [one for one in running if not isinstance(one.exception(), BrokenProcessPool)]:
+                    handed = running.pop(future)  # was done just before the pool broke
+                    yield handed.task, future.result()
+                killers = pool.in_hand()
+                for handed in running.values():
+                    handed.strikes += handed.number in killers
+                again.extend(sorted(running.values(), key=lambda handed: handed.number))
+                barren += 1
+        finally:
+            pool.close(at_once=not finished)
+        if barren > BARREN_MAX and not any(handed.strikes >= STRIKES_MAX for handed in again):
+            raise RunError(f"workers ended {barren} times in a row before they had done anything (out of memory, or killed from outside)")
+
+
+def _alone(handed: _Handed, work: Callable[[Any, Any], Any], shared: Any, name: Callable[[Any], str], interrupts: Interrupts) -> Any:
+    """The result of one task in a pool of its own. Raises RunError, which names the task, when its worker dies again."""
+    pool = _Pool(1, work, shared)
+    try:
+        future = pool.submit(handed)
+        while not wait([future], POLL_SECONDS).done:
+            interrupts.check()
+        return future.result()
+    except BrokenProcessPool:
+        raise RunError(f"{name(handed.task)}: the worker was killed {handed.strikes + 1} times (out of memory?)") from None
+    finally:
+        pool.close(at_once=True)
+
+
+# ---------------------------------------------------------------------- a cluster
+
+
+def _on_cluster(
+    tasks: Iterable[Any], work: Callable[[Any, Any], Any], shared: Any, execution: Execution, name: Callable[[Any], str],
+    interrupts: Interrupts,
+) -> Iterator[tuple[Any, Any]]:  # fmt: skip
+    if importlib.util.find_spec("distributed") is None:
+        raise InputError(f"execution=dask needs the package dask; {CLUSTER_EXTRA}")
+    from distributed import KilledWorker
+
+    with contextlib.ExitStack() as stack:
+        client = _client(execution, stack)
+        token = f"capital-loop-{os.getpid()}-{id(shared)}"
+        client.register_plugin(_setup(token, work, shared), name=token)
+        stack.callback(_forget, client, token)
+        executor: Executor = client.get_executor(pure=False)
+        source = iter(tasks)
+        running: dict[Future[Any], Any] = {}
+        ahead = 2 * max(execution.workers, 1)
+        try:
+            while True:
+                if execution.scheduler is not None:
+                    ahead = 2 * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+                while len(running) < ahead and (task := next(source, _NOTHING)) is not _NOTHING:
+                    running[executor.submit(_do_on_cluster, token, task)] = task
+                if not running:
+                    return
+                done = wait(running, POLL_SECONDS, FIRST_COMPLETED).done
+                interrupts.check()
+                for future in done:
+                    task = running.pop(future)
+                    try:
+                        result = future.result()
+                    except KilledWorker:
+                        raise RunError(f"{name(task)}: the worker was killed again and again (out of memory?)") from None
+                    except CancelledError:
+                        raise RunError(f"{name(task)}: the Dask scheduler has lost it; is the cluster still there?") from None
+                    yield task, result
+                    interrupts.check()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+_NOTHING: Any = object()
+
+
+def _client(execution: Execution, stack: contextlib.ExitStack) -> Any:
+    """A client of the scheduler asked for, or of a cluster started for this run; both end with the stack."""
+    from distributed import Client, LocalCluster
+
+    address: Any = execution.scheduler
+    if execution.scheduler is None:
+        with ignored_interrupts():
+            if execution.cluster == "slurm":
+                address = stack.enter_context(_slurm_cluster(execution))
+            else:
+                address = stack.enter_context(
+                    LocalCluster(n_workers=execution.workers, threads_per_worker=1, processes=True, dashboard_address=None)
+                )
+    try:
+        return stack.enter_context(Client(address, timeout=30))
+    except OSError:
+        raise InputError(f"execution.scheduler: no Dask scheduler answers at {execution.scheduler!r}") from None
+
+
+def _slurm_cluster(execution: Execution) -> Any:
+    if importlib.util.find_spec("dask_jobqueue") is None:
+        raise InputError(f"execution=slurm needs the package dask-jobqueue; {CLUSTER_EXTRA}")
+    from dask_jobqueue import SLURMCluster
+
+    try:
+        cluster = SLURMCluster(**{"cores": 1, "processes": 1, "memory": "2GB", **execution.slurm})
+        cluster.scale(jobs=execution.workers)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"execution.slurm: {' '.join(str(error).split())}") from None
+    return cluster
+
+
+def _setup(token: str, work: Callable[[Any, Any], Any], shared: Any) -> Any:
+    """A plugin that gives every worker, also one that joins later, what its tasks need."""
+    from distributed import WorkerPlugin
+
+    class Setup(WorkerPlugin):
+        def setup(self, worker: Any) -> None:
+            from simulator.engine.executors import _at_work
+
+            _at_work[token] = (work, shared)
+
+        def teardown(self, worker: Any) -> None:
+            from simulator.engine.executors import _at_work
+
+            _at_work.pop(token, None)
+
+    return Setup()
+
+
+def _forget(client: Any, token: str) -> None:
+    with contextlib.suppress(Exception):  # the cluster may be gone already
+        client.unregister_worker_plugin(token)
+
+
+def _do_on_cluster(token: str, task: Any) -> Any:
+    work, shared = _at_work[token]
+    with threadpool_limits(limits=1):
+        return work(shared, task)

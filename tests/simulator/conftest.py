@@ -1,0 +1,33 @@
+"""Run folders that several modules of tests look at."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from simulator import runs
+from simulator.api import run_experiment
+from simulator.results.manifest import Manifest
+from tests.simulator.small_runs import computed, settings
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """All units, in one process."""
+    return computed(tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run folder."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    run_experiment(settings(output=str(folder)), progress=False)
+    return folder
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take seconds, and are drawn once, for the folder `finished`."""
+    monkeypatch.setattr(runs.storage, "documents", partial(runs.storage.documents, figures=False))

@@ -1,0 +1,141 @@
+"""Where work is done: results come whatever happens to the workers, and a task that kills its worker is named."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from threadpoolctl import threadpool_info
+
+from simulator.engine import executors
+from simulator.engine.executors import Execution, Interrupts, work_through
+from simulator.errors import InputError, RunError
+
+LOCAL = Execution("local", 2)
+
+
+def square(shared: int, number: int) -> int:
+    return shared * number * number
+
+
+def blas_threads(shared: None, number: int) -> set[int]:
+    import numpy  # noqa: F401 - brings BLAS
+
+    return {int(library["num_threads"]) for library in threadpool_info()}
+
+
+def die_the_first_time(folder: str, number: int) -> int:
+    note = Path(folder) / f"died-{number}"
+    if number in (3, 5) and not note.exists():
+        note.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def die_at_three(shared: None, number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def refuse_three(shared: None, number: int) -> int:
+    if number == 3:
+        raise InputError("three is not possible")
+    return number
+
+
+def note_tasks(results: Iterable[tuple[int, int]], done: list[int]) -> None:
+    for task, _ in results:
+        done.append(task)
+
+
+def sleep_long(shared: None, number: int) -> int:
+    time.sleep(60.0)
+    return number
+
+
+@pytest.mark.parametrize("execution", [Execution(), Execution("local", 1), LOCAL, Execution("local", 3)], ids=str)
+def test_every_task_is_done_once(execution: Execution) -> None:
+    done = list(work_through(range(20), square, 2, execution))
+    assert sorted(done) == [(number, 2 * number * number) for number in range(20)]
+
+
+@pytest.mark.parametrize("execution", [Execution(), LOCAL], ids=["serial", "local"])
+def test_blas_runs_on_one_thread_everywhere(execution: Execution) -> None:
+    assert [threads for _, threads in work_through([1], blas_threads, None, execution)] == [{1}]
+
+
+def test_the_tasks_of_killed_workers_are_done_by_fresh_ones(tmp_path: Path) -> None:
+    done = [result for _, result in work_through(range(12), die_the_first_time, str(tmp_path), LOCAL)]
+    assert sorted(done) == list(range(12))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_task_that_kills_its_worker_again_and_again_is_named_and_what_was_done_is_kept() -> None:
+    done: list[int] = []
+    results = work_through(range(40), die_at_three, None, LOCAL, lambda number: f"task number {number}")
+    with pytest.raises(RunError, match="task number 3: the worker was killed 3 times"):
+        note_tasks(results, done)
+    assert 3 not in done
+    assert len(done) >= 2
+
+
+def test_what_a_task_raises_is_raised_here() -> None:
+    for execution in (Execution(), LOCAL):
+        with pytest.raises(InputError, match="three is not possible"):
+            list(work_through(range(9), refuse_three, None, execution))
+
+
+def test_tasks_are_read_only_a_few_ahead_so_that_an_endless_list_can_be_stopped() -> None:
+    read = []
+
+    def endless() -> Iterator[int]:
+        number = 0
+        while True:
+            read.append(number)
+            yield number
+            number += 1
+
+    with closing(work_through(endless(), square, 1, LOCAL)) as results:
+        for _ in range(6):
+            next(results)
+    assert len(read) < 20
+
+
+def test_an_interrupt_ends_workers_in_the_middle_of_their_work() -> None:
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(work_through(range(4), sleep_long, None, LOCAL))
+    assert time.monotonic() - began < 30.0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def interrupted_twice(reached: list[str]) -> None:
+    with Interrupts() as interrupts:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        reached.append("after the signal")
+        with interrupts.now():
+            reached.append("never")
+
+
+def test_an_interrupt_is_held_back_until_it_can_do_no_harm() -> None:
+    reached: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_twice(reached)
+    assert reached == ["after the signal"]
+
+
+def test_dask_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"execution=dask needs the package dask; .*pip install 'capital-loop\[cluster\]'"):
+        list(work_through(range(3), square, 1, Execution("dask", 2)))
+    with pytest.raises(InputError, match="execution=slurm needs the package dask-jobqueue"):
+        executors._slurm_cluster(Execution("dask", 2, cluster="slurm"))
