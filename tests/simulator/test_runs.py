@@ -59,9 +59,9 @@ def test_a_run_folder_holds_what_a_run_in_memory_holds(record: str, tmp_path: Pa
 def test_the_panel_of_agents_is_computed_in_chunks_that_it_leaves_room_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from simulator.engine import montecarlo
 
-    plain = computed(tmp_path / "plain", **{"record.level": "agents", "montecarlo.chunk": 45})
+    plain = computed(tmp_path / "plain", **{"record.level": "agents", "montecarlo.replications": 12})
     monkeypatch.setattr(montecarlo, "PANEL_BYTES", 3 * 8.0 * 21 * 11 * 4)
-    assert computed(tmp_path / "narrow", **{"record.level": "agents", "montecarlo.chunk": 45}).files == plain.files
+    assert computed(tmp_path / "narrow", **{"record.level": "agents", "montecarlo.replications": 12}).files == plain.files
 
 
 def test_a_million_replications_are_a_hundred_files_a_table_and_scenario() -> None:
