@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from scenarios.changes import Scenario
 from scenarios.economy import Economy
+from simulator.computing_settings import PLACEMENT
 from simulator.engine.executors import Execution
 from simulator.engine.montecarlo import Plan, Unit, check_convergence, compute, job_of, quantiles_over_replications, units
 from simulator.errors import InputError
@@ -35,7 +36,7 @@ from simulator.results.progress import Progress, interval_width
 from simulator.results.provenance import differences, machine_identity
 from simulator.results.study import Study
 from simulator.results.tables import open_tables
-from simulator.settings import PLACEMENT, Settings, build_settings
+from simulator.settings import Settings, build_settings
 
 QUANTILES = "tables/ticks/quantiles.parquet"
 Story = Callable[[float], tuple[dict[str, Any], dict[str, Any]]]
