@@ -49,7 +49,7 @@ class ExecutionSettings(Group):
     workers: Annotated[int, Field(ge=1, le=1024)] | None = None
     scheduler: str | None = None
     cluster: Literal["local", "slurm"] = "local"
-    slurm: dict[str, Any] = {}
+    slurm: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _only_dask_has_a_cluster(self) -> ExecutionSettings:
