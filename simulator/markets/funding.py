@@ -85,6 +85,7 @@ class Funding:
             return
         loans.hoarded[lines.rows] += drawn
         loans.undrawn[lines.rows] -= drawn
+        books["open_lines"][...] -= lines.by_debtor(drawn)
         given = lines.by_holder(drawn)
         sold = np.minimum(np.maximum(given - 0.5 * books["cash"], 0.0) * (1.0 - books["is_bank"]), books["other_assets"])
         ledger.exchange_other_assets(sold)
@@ -117,14 +118,17 @@ class Funding:
             books.repayments.scale(lines.rows, np.where(before > 0.0, loans.principal[lines.rows] / np.maximum(before, 1e-12), 1.0))
             loans.undrawn[lines.rows] += back
 
+    def lacking(self, books: Books, asked: Array) -> Array:
+        """Dues of the month with the principal ``asked (N, R)``, less cash, open lines and nine tenths of what others owe, USD bn, ``(N, R)``."""
+        dues = books["interest_due"] + asked + books["operating_bill"] + books["tax_bill"] + books["rent_bills"] + books["order_bills"]
+        return dues - books["cash"] - books["open_lines"] - 0.9 * books["receipts_due"]
+
     def sell_in_haste(self, books: Books, ledger: Ledger, due: Selection, refused: Array) -> None:
         """A firm that must repay in cash what lenders would not renew, ``refused (n, R)`` of the loans ``due``, and lacks cash and open lines,
         sells other assets in haste. What they fetch below book is its loss under ``funding``, split over the loans that were refused.
         """
         asked = due.by_debtor(refused)
-        dues = books["interest_due"] + asked + books["operating_bill"] + books["tax_bill"] + books["rent_bills"] + books["order_bills"]
-        lacking = dues - books["cash"] - books["open_lines"] - 0.9 * (books["receipts_due"] + books["outside_sales"])
-        short = np.clip(lacking, 0.0, asked) * self.is_firm * books["alive"]
+        short = np.clip(self.lacking(books, asked), 0.0, asked) * self.is_firm * books["alive"]
         sold = np.minimum(short / (1.0 - HASTE_DISCOUNT), SALEABLE_SHARE * books["other_assets"])
         if not (sold > 1e-9).any():
             return
