@@ -11,9 +11,10 @@ from simulator.engine import causes, programmes
 from simulator.ledger.batches import Part
 from simulator.ledger.books import Books
 from simulator.ledger.resolution import CAUSES, DefaultEvents
+from simulator.markets import liquidation
 from simulator.markets.accounts import share_index
 from simulator.markets.pledges import resale_fraction
-from simulator.markets.shares import note_contagion
+from simulator.markets.shares import listed_shares_of, note_contagion, press_by_estates
 
 if TYPE_CHECKING:
     from simulator.engine.model import ContagionModel
@@ -66,8 +67,11 @@ def _settle_failures(model: ContagionModel, part: Part, cause: NDArray[np.int64]
     own = causes.own_losses(books, ledger, part, agent, column, events.column)
     shocked = np.broadcast_to(books.levers["agent.failure"] > 0.0, debt.shape)[agent, column]
     index = share_index(books)
+    sold, securities = listed_shares_of(books, failed), liquidation.securities(books) * failed
     events.recovery = model.resolution.settle(ledger, failed, resale_fraction(books))[agent, column]
     note_contagion(books, index)
+    press_by_estates(books, ledger, sold)
+    liquidation.press_by_estates(books, ledger, securities)
     return events, model.recorder.genealogy.tell(books, part, events, column, before, own, shocked)
 
 

@@ -285,27 +285,30 @@ class Ledger:
         self.lose("stakes", tag, np.maximum(-change, 0.0), "mark_to_market", reason=reason, cause=cause)
         self.post(tag, self.books.stakes.by_holder(np.maximum(change, 0.0)))
 
-    def mark_down(self, amounts: Array, sold: Array) -> None:
+    def mark_down(self, amounts: Array, sold: Array, reason: str = "decision") -> None:
         """Stakes lose ``amounts (S, R)`` because holders sold ``sold (S, R)`` shares of the same issuers: a fire-sale loss, by each seller's part."""
         stakes = self.books.stakes
         switch = self._muted("fire_sale")
         booked = amounts if switch is None else amounts * switch
         kept, seller = self.pairs
         part = sold / np.maximum(stakes.of_debtor(stakes.by_debtor(sold)), 1e-300)
-        self._enter(Loss("fire_sale", "decision", SALES), np.take(booked, kept, axis=0) * np.take(part, seller, axis=0))
+        self._enter(Loss("fire_sale", reason, SALES), np.take(booked, kept, axis=0) * np.take(part, seller, axis=0))
         self._count("fire_sale", "mark_to_market", total(booked))
         self.post("fire_sale", -stakes.by_holder(booked))
         if switch is not None:
             self._indemnify(stakes.by_holder(amounts * (1.0 - switch)))
 
-    def mark_down_securities(self, amounts: Array, sold: Array) -> None:
-        """Holders of securities lose ``amounts (N, R)`` because ``sold (N, R)`` were sold by all: a fire-sale loss, by each seller's part."""
+    def mark_down_securities(self, amounts: Array, sold: Array, reason: str = "decision") -> None:
+        """Holders of securities lose ``amounts (N, R)`` because ``sold (N, R)`` were sold by all: a fire-sale loss, by each seller's part.
+
+        ``reason``: the sellers' ``decision``, or their ``default``.
+        """
         switch = self._muted("fire_sale")
         booked = amounts if switch is None else amounts * switch
         keeper, seller = self.pairs_of_holders
         part = sold / np.maximum(total(sold), 1e-300)
         part[self.books.outside] = 1.0  # the market, where there are too many holders to tell them apart
-        self._enter(Loss("fire_sale", "decision", SECURITIES), np.take(booked, keeper, axis=0) * np.take(part, seller, axis=0))
+        self._enter(Loss("fire_sale", reason, SECURITIES), np.take(booked, keeper, axis=0) * np.take(part, seller, axis=0))
         self._count("fire_sale", "mark_to_market", total(booked))
         self.post("fire_sale", -booked)
         if switch is not None:

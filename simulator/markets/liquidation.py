@@ -81,6 +81,18 @@ def sell_securities(books: Books, ledger: Ledger, sold: Array, tag: str) -> Arra
     return fetched
 
 
+def press_by_estates(books: Books, ledger: Ledger, sold: Array) -> None:
+    """Estates have sold securities worth ``sold (N, R)``: their price falls by the impact, and all others who hold them mark down (fire_sale)."""
+    if not (sold > 0.0).any():
+        return
+    impact = 1.0 / (books.macro["securities_depth"] * books.levers["securities.depth"])
+    factor = price_factor(ledger.sum(sold), impact, books.macro["impact_linear_securities"])
+    fall = securities(books) * (1.0 - factor)
+    books["other_assets"][...] -= fall
+    ledger.mark_down_securities(fall, sold, "default")
+    books.series["securities_price"] = books.series["securities_price"] * factor
+
+
 def recover_securities(books: Books, ledger: Ledger) -> None:
     """The price of securities goes back by `MEAN_REVERSION` a month of its log distance from where it stood; holders mark up (ordinary)."""
     price = books.series["securities_price"]

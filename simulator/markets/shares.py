@@ -225,9 +225,7 @@ def forced_sale(books: Books, ledger: Ledger, sold: Array, seller_tag: str) -> A
     stake fetched, USD bn, ``(S, R)``. Source: [cont_schaanning2017].
     """
     stakes = books.stakes
-    linear = np.where(books["is_listed"] > 0.0, books.macro["impact_linear_listed"], books.macro["impact_linear_unlisted"])
-    part = stakes.by_debtor(sold) / np.maximum(books["shares"], 1e-9)
-    factor = price_factor(part, impact_of_issuers(books), linear)
+    factor = _factor_of_sales(books, sold)
     old = books["share_price"]
     fetched: Array = stakes.of_debtor(old * 0.5 * (1.0 + factor))
     proceeds = sold * fetched
@@ -238,13 +236,42 @@ def forced_sale(books: Books, ledger: Ledger, sold: Array, seller_tag: str) -> A
     outside = ledger.sum(flow)
     ledger.move_cash(_from_outside(books, flow, outside))
     books["other_assets"][books.outside] += outside[0]
+    _press(books, ledger, sold, factor)
+    return fetched
+
+
+def _factor_of_sales(books: Books, sold: Array) -> Array:
+    """New price over old after ``sold (S, R)`` shares of each stake are sold, by issuer, ``(N, R)``."""
+    linear = np.where(books["is_listed"] > 0.0, books.macro["impact_linear_listed"], books.macro["impact_linear_unlisted"])
+    part = books.stakes.by_debtor(sold) / np.maximum(books["shares"], 1e-9)
+    return price_factor(part, impact_of_issuers(books), linear)
+
+
+def _press(books: Books, ledger: Ledger, sold: Array, factor: Array, reason: str = "decision") -> None:
+    """Prices fall by ``factor (N, R)`` because ``sold (S, R)`` shares were sold; who keeps shares marks them down."""
+    stakes = books.stakes
+    old = books["share_price"]
     fall = old * (1.0 - factor) * books["alive"]
     index = share_index(books)
-    ledger.mark_down(stakes.shares * stakes.of_debtor(fall), sold)
+    ledger.mark_down(stakes.shares * stakes.of_debtor(fall), sold, reason)
     ledger.set_column("share_price", old - fall)
     note_contagion(books, index)
     ledger.set_column("mispricing", books["mispricing"] + np.log(factor) * books["is_listed"])
-    return fetched
+
+
+def listed_shares_of(books: Books, failed: Array) -> Array:
+    """Listed shares that the estates of ``failed (N, R)`` will sell, of issuers that live on, by stake, ``(S, R)``."""
+    stakes = books.stakes
+    return stakes.shares * stakes.of_holder(failed) * stakes.of_debtor(books["is_listed"] * (1.0 - failed))  # type: ignore[no-any-return]
+
+
+def press_by_estates(books: Books, ledger: Ledger, sold: Array) -> None:
+    """Estates have sold ``sold (S, R)`` listed shares: prices fall by the impact, and everybody else who holds them marks down (fire_sale).
+
+    What the estates themselves lose is the discount at which they sell. Unlisted shares of an estate go in a private sale that moves no mark.
+    """
+    if (sold > 0.0).any():
+        _press(books, ledger, sold, _factor_of_sales(books, sold), "default")
 
 
 def _from_outside(books: Books, flow: Array, amount: Array) -> Array:

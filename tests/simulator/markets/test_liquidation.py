@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from agents.leverage import LeveragedHolder
+from scenarios.changes import Change
 from simulator.engine.model import ContagionModel
+from simulator.engine.randomness import Quiet
 from simulator.ledger.identities import check
 from simulator.markets import liquidation
 from simulator.markets.shares import MEAN_REVERSION
@@ -220,3 +222,33 @@ def test_holders_are_treated_alike_alone_and_beside_a_replication_that_sells_for
     alone, beside = build((0,), [82.0]), build((0, 1), [82.0, 86.0])
     for column in ("cash", "other_assets", "other_liabilities"):
         assert beside.books[column][:, 0].tobytes() == alone.books[column][:, 0].tobytes()
+
+
+def after_a_failure(small_economy: Callable[..., Any], failing: tuple[str, ...], **channels: float) -> ContagionModel:
+    """A month in which an investor fails that holds, like a fund and the household, a listed share and securities; nobody has luck."""
+    firms = {
+        "firm": {"kind": "chipmaker", "market_value": 100.0, "market_beta": 0.0, "ai_beta": 0.0, "equity_volatility": 0.4},
+        "one": {"kind": "investor", "other_assets": 40.0, "marketable_share": 1.0},
+        "two": fund(60.0, 10.0),
+    }
+    stakes = [{"holder": name, "issuer": "firm", "value": 20.0} for name in ("one", "household")]
+    built = small_economy(firms, stakes=stakes)
+    built.macro.update({"securities_depth": 400.0})
+    changes = [Change("failure", "agent.failure", "set_to", 1.0, 1, agents=failing)] if failing else []
+    model = ContagionModel(built, horizon_months=1, draws=Quiet(len(built.ids)), changes=changes, channels=channels)
+    model.step()
+    return model
+
+
+def test_an_estate_s_listed_shares_and_securities_press_on_those_who_hold_them_too(small_economy: Callable[..., Any]) -> None:
+    quiet, failed = after_a_failure(small_economy, ()), after_a_failure(small_economy, ("one",))
+    price = [float(model.books["share_price"][row(model, "firm"), 0]) for model in (quiet, failed)]
+    factor = np.exp(-quiet.books.macro["price_impact_listed"] * 0.2)
+    assert price[1] == pytest.approx(price[0] * factor)
+    assert of(failed, "other_assets", "two") == pytest.approx(of(quiet, "other_assets", "two") * np.exp(-0.1))
+    losses = failed.recorder.tables("run")["losses"].set_index(["from_agent", "to_agent", "channel"])["amount"]
+    assert losses["one", "household", "fire_sale"] == pytest.approx(20.0 * price[0] * (1.0 - factor))
+    assert losses["one", "two", "fire_sale"] == pytest.approx(60.0 * (1.0 - np.exp(-0.1)))
+    off = after_a_failure(small_economy, ("one",), fire_sale=0.0)
+    assert off.ledger.loss_by_tag["fire_sale"][0, 0] == 0.0
+    assert float(off.books["share_price"][row(off, "firm"), 0]) == price[1]
