@@ -87,13 +87,12 @@ def refresh(model: ContagionModel) -> None:
     c["interest_due"][...] = loans.by_debtor(model.interest)
     c["principal_due"][...] = model.due.by_debtor(model.principal_due)
     c["rent_bills"][...] = leases.by_debtor(model.rents)
-    called = 1.0 - compute.buyer_is_lab * (1.0 - books.orders.of_debtor(c["order_share_taken"]))
-    called_plan = model.planned_deliveries * called
+    called_plan = compute.called(books, model.planned_deliveries)
     c["order_bills"][...] = compute.order_bills(books, called_plan)
     c["committed_chips"][...] = compute.committed_chips(books, model.planned_deliveries)
     now, coming = model.contracted_sales(month)
     c["contracted_now"][...], c["contracted_next"][...] = now, coming
-    delivered = called_plan * (1.0 - compute.is_cloud * (1.0 - books.orders.of_holder(c["delivery"])))
+    delivered = compute.served(books, called_plan)
     receipts = books.by_owner(loans, model.interest) + books.by_owner(books.orders, delivered) + books.by_owner(leases, model.rents)
     c["receipts_due"][...] = receipts
     c["committed_funds"][...] = committed.by_debtor(loans.undrawn[committed.rows])

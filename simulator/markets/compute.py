@@ -30,8 +30,12 @@ class ComputeMarket:
         self.is_chips = is_chips[:, None].astype(np.float64)
         self.is_cloud = (good == "cloud")[:, None].astype(np.float64)
         self.buyer_makes_chips = (buyer_kind == "chipmaker")[:, None].astype(np.float64)
-        self.buyer_is_lab = (buyer_kind == "ai_lab")[:, None].astype(np.float64)
         self.supply_share = orders.static["supply_share"][:, None]
+        self.of_labs, self.of_clouds = (orders.some(np.flatnonzero(mask)) for mask in (buyer_kind == "ai_lab", good == "cloud"))
+        of_chips, makes_chips = is_chips & ~committed, buyer_kind == "chipmaker"
+        self.ties = [  # supply ties on spending on chips, on parts and on power
+            orders.some(np.flatnonzero(mask)) for mask in (of_chips & ~makes_chips, of_chips & makes_chips, (good == "power") & ~committed)
+        ]
         self.capital_goods = self.is_chips * (1.0 - self.buyer_makes_chips)  # chips that become the buyer's capacity
 
     def planned(self, books: Books) -> Array:
@@ -62,17 +66,26 @@ class ComputeMarket:
         Committed orders: the plan, as far as the seller's capacity serves it and the (lab) buyer calls it. Ties: the supplier's share of
         the buyer's spending on chips, parts or power.
         """
-        orders = books.orders
-        called = 1.0 - self.buyer_is_lab * (1.0 - orders.of_debtor(books["order_share_taken"]))
-        served = 1.0 - self.is_cloud * (1.0 - orders.of_holder(books["delivery"]))
+        invoiced = self.served(books, self.called(books, planned))
         free = np.maximum(investment * books["chips_share"] - books["committed_chips"], 0.0)
-        chips = orders.of_debtor(free) * (1.0 - self.buyer_makes_chips)
-        parts = orders.of_debtor(books["parts_spending"]) * self.buyer_makes_chips
-        power = orders.of_debtor(books["power_spending"])
-        ties = (self.is_chip_tie * (chips + parts) + self.is_power_tie * power) * self.supply_share
-        alive = orders.of_holder(books["alive"]) * orders.of_debtor(books["alive"])
-        invoiced: Array = planned * called * served + ties * alive
+        for ties, spending in zip(self.ties, (free, books["parts_spending"], books["power_spending"]), strict=True):
+            bought = ties.of_debtor(spending * books["alive"])
+            bought *= self.supply_share[ties.rows]
+            bought *= ties.of_holder(books["alive"])
+            invoiced[ties.rows] += bought
         return invoiced
+
+    def called(self, books: Books, planned: Array) -> Array:
+        """Planned deliveries ``(O, R)`` as far as buyers call them: labs may delay."""
+        called = planned.copy()
+        called[self.of_labs.rows] *= self.of_labs.of_debtor(books["order_share_taken"])
+        return called
+
+    def served(self, books: Books, called: Array) -> Array:
+        """Deliveries ``(O, R)`` that are called, as far as the capacity of sellers of cloud services serves them."""
+        served = called.copy()
+        served[self.of_clouds.rows] *= self.of_clouds.of_holder(books["delivery"])
+        return served
 
     def build(self, books: Books, ledger: Ledger) -> None:
         """Switch on what is built, as far as power is connected; wear and new chip generations take their part."""
