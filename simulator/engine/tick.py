@@ -21,6 +21,7 @@ from simulator.errors import InputError, nearest
 from simulator.ledger import identities
 from simulator.ledger.batches import Part
 from simulator.ledger.names import LOSS_CHANNELS
+from simulator.ledger.resolution import MITIGATION
 from simulator.markets import accounts, credit, liquidation, pledges, regulation, shares
 from simulator.markets.compute import ship_new_generation
 
@@ -165,6 +166,9 @@ def trade(model: ContagionModel) -> None:
     model.invoices = compute.invoices(books, model.planned_deliveries, investment)
     books.orders.remaining[...] = np.maximum(books.orders.remaining - model.invoices * compute.is_committed, 0.0)
     chips = books.orders.by_debtor(model.invoices * compute.capital_goods)
+    fees = model.resolution.order_changes.cancel(books, MITIGATION)
+    if fees is not None:
+        model.invoices = model.invoices + fees
     model.building = np.maximum(investment - chips, 0.0)
     model.investment = model.building + chips
     ledger.change_stock("construction", model.investment)  # the cost side is in the invoices and bills accrued below

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts
+from simulator.ledger.order_changes import OrderChanges
 from simulator.ledger.postings import Ledger
 from simulator.ledger.protection import Protection
 from simulator.ledger.settlement import OPERATING, SECURED, SUBORDINATED, UNSECURED, loan_classes
@@ -56,6 +57,7 @@ class Resolution:
         self.asset_recovery, self.claim_recovery = np.where(np.isnan(given), (ASSET_RECOVERY, CLAIM_RECOVERY), given).tolist()
         loans, orders, leases, guarantees = books.loans, books.orders, books.leases, books.guarantees
         self.protection = Protection(books)
+        self.order_changes = OrderChanges(books)
         agents = np.arange(books.agents)
         self.debtors = agents[agents != books.outside]
         self.banks = np.flatnonzero(books["is_bank"][:, 0] > 0)
@@ -147,10 +149,12 @@ class Resolution:
         return np.where(failed > 0.0, np.clip(1.0 - (cleared.shortfall + barred) / owed, 0.0, 1.0), 0.0)
 
     def _recognise_damages(self, ledger: Ledger, failed: Array) -> None:
-        """Broken contracts become claims: the take-or-pay share that can't be placed elsewhere, and a year of rent."""
+        """Other buyers take over a part of broken contracts; the rest become claims: the take-or-pay share that can't be placed elsewhere, and a
+        year of rent."""
         books = self.books
         orders, leases = books.orders, books.leases
         buyer_fails = orders.of_debtor(failed)
+        self.order_changes.take_over(books, failed)
         damages = buyer_fails * orders.static["take_or_pay"][:, None] * orders.remaining * (1.0 - MITIGATION) * orders.of_holder(books["alive"])
         rent = leases.of_debtor(failed) * leases.static["rent"][:, None] * LEASE_CLAIM_YEARS * leases.in_force
         orders.arrears[...] += damages

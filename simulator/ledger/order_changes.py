@@ -1,0 +1,75 @@
+"""What becomes of orders whose buyer can't or won't go on: another buyer takes the contract over, or the buyer cancels against a fee."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.ledger.books import Books
+from simulator.ledger.sums import incidence
+
+Array = NDArray[np.float64]
+
+TAKE_OVER = 0.25  # part of its own remaining contract by which another buyer of the same seller takes over a failed buyer's (assumption, 0-0.5)
+CANCEL_BELOW = 0.6  # share of its contracts that a lab still calls under which it cancels those that it may (assumption, 0.4-0.8)
+
+
+class OrderChanges:
+    """Static groups of orders with a commitment: those of one seller and one good."""
+
+    def __init__(self, books: Books) -> None:
+        orders = books.orders
+        committed = np.flatnonzero(orders.static["amount"] > 0.0)
+        keys = [(int(orders.holder[row]), str(orders.static["good"][row])) for row in committed]
+        names = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        self.group = np.array([names[key] for key in keys], dtype=np.int64)
+        sizes = np.bincount(self.group, minlength=max(len(names), 1))
+        shared = sizes[self.group] > 1 if len(committed) else np.zeros(0, dtype=bool)
+        self.rows, self.group = committed[shared], self.group[shared]  # an order whose seller has no other buyer can't be taken over
+        self._matrix = incidence(self.group, max(len(names), 1))
+        after = orders.static.get("cancellable_after")
+        after = np.full(orders.count, 10**6) if after is None else np.asarray(after, dtype=np.int64)
+        self.cancellable = np.flatnonzero((after < 10**6) & (orders.static["amount"] > 0.0))
+        self.after = after[self.cancellable]
+
+    def take_over(self, books: Books, failed: Array) -> Array:
+        """Move what remains of the orders of ``failed (N, R)`` buyers to other buyers of the same seller and good; returns what moved, ``(O, R)``.
+
+        Rule: buyers who live, owe nothing overdue and call all they ordered take over up to ``TAKE_OVER`` of their own remaining contract.
+        """
+        orders, rows = books.orders, self.rows
+        moved: Array = np.zeros_like(orders.remaining)
+        if not len(rows):
+            return moved
+        able = books["alive"] * (1.0 - failed) * (books["months_in_arrears"] < 1.0) * (books["order_share_taken"] >= 1.0)
+        lives = (books["alive"] * (1.0 - failed))[orders.holder[rows]]
+        free = orders.remaining[rows] * failed[orders.debtor[rows]] * lives
+        if not free.any():
+            return moved
+        room = TAKE_OVER * orders.remaining[rows] * able[orders.debtor[rows]] * lives
+        offered, wanted = self._matrix @ free, self._matrix @ room
+        taken = np.minimum(offered, wanted)
+        moved[rows] = free * (taken / np.maximum(offered, 1e-12))[self.group]
+        orders.remaining[rows] += room * (taken / np.maximum(wanted, 1e-12))[self.group]
+        orders.remaining[...] = np.maximum(orders.remaining - moved, 0.0)
+        return moved
+
+    def cancel(self, books: Books, settled_share: float) -> Array | None:
+        """Fees of orders that their buyers cancel now, USD bn, ``(O, R)``; what remains of them is gone. None where nobody cancels.
+
+        Rule: from the month after ``cancellable_after`` on, a buyer that is overdue, or a lab that calls less than ``CANCEL_BELOW``, cancels;
+        it owes the take-or-pay share of what remains, less ``settled_share`` that the seller can place elsewhere.
+        """
+        rows = self.cancellable
+        if not len(rows):
+            return None
+        orders = books.orders
+        short = (books["months_in_arrears"] > 0.0) | (books["order_share_taken"] < CANCEL_BELOW)
+        may = (self.after < books.tick + 1)[:, None] * (books["alive"] > 0.0)[orders.debtor[rows]] * (books["alive"] > 0.0)[orders.holder[rows]]
+        stops = short[orders.debtor[rows]] & may.astype(bool) & (orders.remaining[rows] > 0.0)
+        if not stops.any():
+            return None
+        fees: Array = np.zeros_like(orders.remaining)
+        fees[rows] = np.where(stops, orders.static["take_or_pay"][rows][:, None] * orders.remaining[rows] * (1.0 - settled_share), 0.0)
+        orders.remaining[rows] = np.where(stops, 0.0, orders.remaining[rows])
+        return fees
