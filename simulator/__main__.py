@@ -46,6 +46,7 @@ EXAMPLES = """examples
   capital-loop
   capital-loop 'shock=[rate_hold,lab_funding_stop]' policy=leverage_cap montecarlo=quick
   capital-loop experiment=policy_comparison montecarlo.replications=500 output=my_run
+  capital-loop experiment=dose_response experiment.vary=lab_shares.value 'experiment.grid=[0.4,0.6,0.8,1.0]'
   capital-loop experiment=single shock=collateral_devaluation shock.collateral_devaluation.multiply_by=0.5
   capital-loop economy=folder economy.path=my_tables
   capital-loop -m shock=rate_hold,rate_hike montecarlo.seed=1,2 montecarlo=quick

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from simulator.results import figure_style as style
 from simulator.results.findings import interval, number
-from simulator.results.studies.words import change, factor, outcome_words, plain, sentence_case, unit
+from simulator.results.studies.words import change, factor, label_room, outcome_words, plain, sentence_case, unit
 from simulator.results.study import ShownTable, Study, Teller
 
 PANELS = ("systemic", "total_loss", "loss_taxpayers", "investment_total", "employment_mean")
@@ -226,7 +226,7 @@ def scoreboard(study: Study, world: str) -> Figure:
     note = f"Change against {plain(study.facts['current'])} on the same draws, 95 % paired intervals. Filled: distinguishable from zero after "
     note += "correction over all policies. Blue: better, red: worse."
     figure, top = style.new_figure(title, note, width=10.4, height=height)
-    left, gap = 0.185, 0.012
+    left, gap = label_room([plain(policy) for policy in order], 10.4), 0.012
     width = (0.985 - left) / len(names)
     at = np.arange(len(order))[::-1]
     for place, name in enumerate(names):
@@ -261,7 +261,7 @@ def who_pays(study: Study, world: str) -> Figure:
     costly = max(burden, key=lambda policy: burden[policy])
     payer = max(BEARERS, key=lambda name: moved[name][order.index(costly)])
     if burden[costly] > 0.05:
-        title = f"Under {plain(world)}, {plain(costly)} costs somebody most: "
+        title = f"Under {plain(world)}, {plain(costly)} puts the largest burden on one class: "
         title += f"{BEARERS[payer][0]} lose USD {number(float(moved[payer][order.index(costly)]), 'money')} bn more"
     else:
         title = f"Under {plain(world)}, no policy costs any class of claimants more than USD 0.05 bn"
@@ -269,7 +269,8 @@ def who_pays(study: Study, world: str) -> Figure:
     note = "Change of each class's mean loss against the current rules, USD bn; left of zero: relief, right: burden."
     figure, top = style.new_figure(title, note, width=9.0, height=height)
     top = style.colour_key(figure, [(words, colour) for words, colour in BEARERS.values()], top, 9.0)
-    axes = figure.add_axes((0.21, 0.5 / height, 0.76, top - 0.5 / height))
+    left_share = label_room([plain(policy) for policy in order], 9.0)
+    axes = figure.add_axes((left_share, 0.5 / height, 0.97 - left_share, top - 0.5 / height))
     at = np.arange(len(order))[::-1].astype(float)
     right, left = np.zeros(len(order)), np.zeros(len(order))
     for name, (_, colour) in BEARERS.items():

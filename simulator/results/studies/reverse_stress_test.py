@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from simulator.results import figure_style as style
 from simulator.results.findings import interval, number
-from simulator.results.studies.words import bounded, plain, sentence_case
+from simulator.results.studies.words import bounded, label_room, plain, sentence_case
 from simulator.results.study import ShownTable, Study, Teller
 
 
@@ -23,7 +23,7 @@ def headline(study: Study) -> str:
     goal = f"a systemic cascade is at least {facts['threshold'] * 100:g} % likely"
     if facts["dose"] is None:
         most = float(study.tables["doses"]["value"].max())
-        return f"No dose of {plain(facts['shock'])} up to {facts['dose_max']:g} gets to the point where {goal} (at most {_percent(most)})"
+        return f"No dose of {plain(facts['shock'])} up to {facts['dose_max']:.3g} gets to the point where {goal} (at most {_percent(most)})"
     if facts["dose"] == 0.0:
         return f"Without any shock {goal.replace('at least', 'already')} ({_percent(facts['probability'])})"
     return f"{sentence_case(goal)} from {facts['dose']:.2f} times the size of {plain(facts['shock'])} on"
@@ -161,7 +161,8 @@ def policies(study: Study) -> Figure:
     figure, top = style.new_figure(
         title, f"Against {facts['policy_shock']:.2f} times the shock; hollow: not enough at any dose tried.", height=height
     )
-    axes = figure.add_axes((0.24, 0.5 / height, 0.72, top - 0.5 / height))
+    left = label_room([plain(policy) for policy in table["policy"]], 8.2)
+    axes = figure.add_axes((left, 0.5 / height, 0.96 - left, top - 0.5 / height))
     at = np.arange(len(table))[::-1]
     for place, (_, row) in zip(at, table.iterrows(), strict=True):
         is_enough = bool(np.isfinite(row["dose"]))

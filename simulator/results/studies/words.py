@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,12 @@ def change(value: float, low: float, high: float, style: str) -> str:
 
 def plain(name: str) -> str:
     """A name of a file or id in prose."""
-    return " + ".join(part.replace("_", " ") for part in name.split("+"))
+    return " + ".join(part.strip().replace("_", " ") for part in name.split("+"))
+
+
+def label_room(labels: Sequence[str], width: float) -> float:
+    """Share of a figure's width that the longest of these labels takes at the left."""
+    return (0.35 + 0.067 * max((len(label) for label in labels), default=0)) / width
 
 
 def sentence_case(text: str) -> str:
