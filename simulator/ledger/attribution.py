@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from simulator.ledger.contracts import Contracts
 
@@ -42,8 +43,9 @@ class Loss(NamedTuple):
 
 def pairs_of_stakes(stakes: Contracts) -> tuple[Rows, Rows]:
     """Every pair of stakes in the same issuer, the same stake twice included: two arrays of rows, of the one kept and of the one sold."""
-    kept, sold = np.nonzero(stakes.debtor[:, None] == stakes.debtor[None, :])
-    return kept, sold
+    together = sparse.csr_matrix(stakes.debtor_matrix.T @ stakes.debtor_matrix)
+    together.sort_indices()
+    return np.repeat(np.arange(stakes.count), np.diff(together.indptr)), together.indices.astype(np.int64)
 
 
 def pairs_of_securities(books: Books) -> tuple[Rows, Rows]:

@@ -21,6 +21,7 @@ from simulator.ledger.names import LOSS_CHANNELS
 from simulator.ledger.sums import total
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 TAGS = ("ordinary", "direct", *LOSS_CHANNELS)
 NATURES = ("credit", "mark_to_market", "deadweight")
@@ -42,11 +43,18 @@ class Ledger:
         self.loss_by_tag: dict[str, Array] = {tag: np.zeros((1, width)) for tag in TAGS[1:]}
         self.loss_by_nature: dict[str, Array] = {nature: np.zeros((1, width)) for nature in NATURES}
         self.losses: dict[Loss, Array] = {}  # to date, by account
-        self.pairs = pairs_of_stakes(books.stakes)
+        self._pairs: list[tuple[Rows, Rows]] = []  # found when first asked for, and shared by the parts of a batch
         self.pairs_of_holders = pairs_of_securities(books)
         self.public_support = np.zeros((size, width))  # what the government has paid out, by receiver
         self.rounding = np.zeros((1, width))
         self.mute = {name: books.switches[name] for name in LOSS_CHANNELS if not books.switches[name].all()}
+
+    @property
+    def pairs(self) -> tuple[Rows, Rows]:
+        """Every pair of stakes in the same issuer: the one kept and the one sold."""
+        if not self._pairs:
+            self._pairs.append(pairs_of_stakes(self.books.stakes))
+        return self._pairs[0]
 
     def begin_tick(self) -> None:
         """Open the account of a tick: it opens at the net worth at which the last one was found to close."""
