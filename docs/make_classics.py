@@ -94,17 +94,16 @@ def interbank_gai_kapadia() -> dict[str, Any]:
 
 
 def amplification(shock: float, impact: float, seeds: range) -> tuple[float, float]:
-    """Loss of equity of the banks over the loss of illiquid assets, and share of banks that fail; means over drawn economies."""
+    """First loss and the mark-downs of opening holdings at the last prices, over the first loss; and the share of banks that fail; means over drawn economies."""
     found = []
     for seed in seeds:
         economy = classic_economy("interbank_cont_schaanning", {"shock": shock, "impact": impact, "seed": seed})
         model = run(economy)
         banks = economy.rows("investor")
         direct = float((economy.values["other_assets"][banks] * shock / (1 - shock)).sum())
-        losses = sum(float(model.ledger.loss_by_tag[tag][0, 0]) for tag in ("margin",))
         held = np.zeros(economy.size)
         np.add.at(held, economy.stakes.holder, economy.stakes.value * (1 - model.books["share_price"][economy.stakes.issuer, 0]))
-        found.append((1 + (held[banks].sum()) / direct, failed(model, "investor").mean(), losses))
+        found.append((1 + (held[banks].sum()) / direct, failed(model, "investor").mean()))
     mean = np.array(found).mean(axis=0)
     return float(mean[0]), float(mean[1])
 

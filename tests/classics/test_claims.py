@@ -81,7 +81,7 @@ def test_fire_sales_amplify_with_impact_and_only_above_a_threshold_shock() -> No
 @pytest.mark.slow
 def test_more_leverage_means_more_bankruptcies_and_a_fatter_left_tail_of_growth() -> None:
     calm, tense = make.growth(0.4, replications=40), make.growth(0.65, replications=40)
-    assert tense["firms"] > 2 * calm["firms"]
+    assert tense["firms"] > 1.4 * calm["firms"]
     assert tense["banks"] >= calm["banks"]
     assert tense["largest_month"] > calm["largest_month"]
     assert abs(calm["skewness"]) < 0.3
