@@ -94,7 +94,7 @@ def interbank_gai_kapadia() -> dict[str, Any]:
 
 
 def amplification(shock: float, impact: float, seeds: range) -> tuple[float, float]:
-    """First loss and the mark-downs of opening holdings at the last prices, over the first loss; and the share of banks that fail; means over drawn economies."""
+    """First loss and mark-downs of opening holdings at the last prices, over the first loss; share of banks that fail. Means over draws."""
     found = []
     for seed in seeds:
         economy = classic_economy("interbank_cont_schaanning", {"shock": shock, "impact": impact, "seed": seed})
