@@ -126,13 +126,16 @@ class RepaymentSchedule:
         """Shrink what is still to fall due of ``rows`` by ``factor (len(rows), R)`` after an early repayment."""
         places, chosen = self._shared_rows("slow", self._slow_rows, rows)
         if len(places):
+            at, left = self._at(places), factor[chosen]
             for amounts in (self.instalment, *self._instalment_ends.values()):
-                amounts[self._at(places)] *= factor[chosen]
-        for month in self._bullets.values():
-            for group, amounts in month.items():
-                places, chosen = self._shared_rows(group, self._groups[group], rows)
-                if len(places):
-                    amounts[self._at(places)] *= factor[chosen]
+                amounts[at] *= left
+        for group, members in self._groups.items():
+            places, chosen = self._shared_rows(group, members, rows)
+            if len(places):
+                at, left = self._at(places), factor[chosen]
+                for month in self._bullets.values():
+                    if group in month:
+                        month[group][at] *= left
 
     def _shared_rows(self, name: Any, group: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where the rows that are in both stand in ``group`` and in ``rows``; kept by ``name``, as the same few rows are asked for each time."""
