@@ -106,7 +106,7 @@ def disclose(books: Books, circular_sales: Array, sales: Array, before: Array) -
     known = books["circular_share"]
     books["news_of_disclosure"][...] = _worth(shown * share) - _worth(before * share)
     books["news_of_circularity"][...] = _worth(before * share) - _worth(before * known)
-    books["circular_share"][...] = share
+    books["circular_share"][...] = share * (shown > 0.0)  # as alone, where nothing is shown nothing is kept
 
 
 def show_nothing(books: Books) -> None:
