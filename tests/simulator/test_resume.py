@@ -225,7 +225,8 @@ def test_ctrl_c_at_any_moment_ends_with_a_line_that_says_how_to_go_on(tmp_path: 
         time.sleep(seconds)
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
-        assert process.returncode == 130, err
+        # -2 where the signal came while a module was being imported, which is 130 to a shell as well
+        assert process.returncode in (130, -signal.SIGINT), err
         assert "Traceback" not in err
         assert err.splitlines()[-1].startswith("capital-loop: interrupted; ")
         resumable += f"capital-loop resume={folder} goes on" in err
