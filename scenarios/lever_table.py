@@ -77,6 +77,8 @@ _CENTRAL_BANK = (
     _global("central_bank.path_rate", "set", 0.0, _RATE, 0.0, 0.25, "policy rate of a path of one's own, if central_bank.path_weight is above 0"),
     _global("central_bank.facility_share", "set", 0.0, _SHARE, 0.0, 1.0,
             "emergency facility: share of haircut collateral that a solvent firm or lender short of cash can borrow"),
+    _global("central_bank.asset_purchases", "set", 0.0, "share of the stock per year", 0.0, 0.5,
+            "bonds and term loans of the borrowers of the model that the central bank buys from their lenders"),
 )  # fmt: skip
 _LENDERS = (
     _agents("lender.risk_appetite", "multiply", 1.0, _FACTOR, 0.0, 2.0, "willingness of all lenders to lend and renew", "lender"),

@@ -55,6 +55,20 @@ def load_file(group: str, name: str, config_dir: Path | None = None) -> dict[str
     return content
 
 
+def notes(group: str, name: str, config_dir: Path | None = None) -> dict[str, str]:
+    """What the head of a file of the menu says in lines ``# Word: text``, by word (Cost, Moves, …). InputError: an unknown group or name."""
+    paths = _paths(group, config_dir)
+    if name not in paths:
+        raise InputError(f"{group}: unknown choice {name!r}{nearest(name, paths)} (menu: {', '.join(sorted(paths))})")
+    found: dict[str, str] = {}
+    for line in paths[name].read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        if told := re.fullmatch(r"# ([A-Z][a-z]+(?: [a-z]+)*): (.+)", line):
+            found[told[1]] = f"{found[told[1]]} {told[2]}" if told[1] in found else told[2]
+    return found
+
+
 def load_shock(name: str, config_dir: Path | None = None) -> dict[str, Any]:
     """Named changes of a shock, as written."""
     return load_file("shock", name, config_dir)

@@ -18,6 +18,7 @@ from scenarios.changes import Change
 from scenarios.levers import LeverSchedule
 from simulator.engine.facility import with_facility
 from simulator.engine.opening import open_memory
+from simulator.engine.purchases import with_purchases
 from simulator.engine.randomness import Draws, Quiet, uniforms
 from simulator.engine.recorder import Recorder
 from simulator.engine.tick import acting, one_tick
@@ -68,7 +69,7 @@ class ContagionModel(mesa.Model):
         self.horizon_months, self.stepping = horizon_months, stepping
         self.changes = (*changes, *named_changes(self.economy, shock, policy, horizon_months))
         plain_economy = self.economy
-        self.economy = with_facility(self.economy, self.changes)
+        self.economy = with_purchases(with_facility(self.economy, self.changes), self.changes)
         width = len(self.replications)
         switches = {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (1, width)) for name, value in (channels or {}).items()}
         self.books = Books(self.economy, width, horizon_months, switches)

@@ -28,6 +28,7 @@ SERIES = (
     "policy_rate", "ai_market_value", "total_market_value", "cds_index", "investment", "credit", "unemployment", "gdp", "gdp_gap", "inflation",
     "power_queue", "power_online", "circular_revenue_share", "capital_raised", "lab_cash_runway", "defaults_to_date", "loss_to_date",
     "concentration", "fiscal_cost", "gpu_resale_value", "ai_market_value_net", "securities_price",
+    "central_bank_assets", "compliance_cost", "lending_moved",
 )  # fmt: skip
 """System series of the table ``ticks``, one column each."""
 
@@ -51,6 +52,7 @@ class Recorder:
         self.accounts = LossTables(model)
         self._panel: list[pd.DataFrame] = []
         self._lab_floor = 1e-6
+        self._central_bank_loans = np.flatnonzero(books.loans.holder == books.central_bank)
 
     def note_defaults(self, tick: int, events: DefaultEvents, story: Story) -> None:
         """Keep the defaults of a tick and the losses that led to them."""
@@ -65,6 +67,7 @@ class Recorder:
         books.series["credit"] = ledger.sum(books.loans.principal + books.loans.arrears)
         books.series["power_online"] = ledger.sum(books["power_online"])
         books.series["concentration"] = concentration(books, ledger)
+        books.series["central_bank_assets"] = books["other_assets"][[books.central_bank]] + self._lent_by_central_bank()
         labs = books.rows["ai_lab"]
         burn = ledger.sum(books["last_burn"][labs] * books["alive"][labs])
         cash = ledger.sum(books["cash"][labs])
@@ -82,6 +85,12 @@ class Recorder:
             self.accounts.keep_tick(self.record_level == "agents")
         if self.record_level == "agents":
             self._keep_panel()
+
+    def _lent_by_central_bank(self) -> Array:
+        """What firms and lenders owe the central bank, USD bn, ``(1, R)``."""
+        loans = self.model.books.loans
+        rows = self._central_bank_loans
+        return self.model.ledger.sum(loans.principal[rows] + loans.arrears[rows])
 
     def _keep_panel(self) -> None:
         books = self.model.books

@@ -16,7 +16,7 @@ from agents.borrower import DRAW_SPEED, PAYBACK
 from agents.issuer import MARKET_VOLATILITY, RATE_DURATION, Issuer
 from agents.leverage import LeveragedHolder
 from agents.registry import FIRM_KINDS
-from simulator.engine import defaults, facility, news, programmes
+from simulator.engine import defaults, facility, news, programmes, purchases
 from simulator.errors import InputError, nearest
 from simulator.ledger import identities
 from simulator.ledger.batches import Part
@@ -63,6 +63,7 @@ def announce(model: ContagionModel) -> None:
     books.series["rate_news"] = (rate - projected) - gap
     books.series["projected_rate"], books.series["policy_rate"] = projected * np.ones_like(rate), rate * np.ones_like(gap)
     regulation.set_haircuts(books)
+    purchases.buy(books, ledger)
     refresh(model)
     programmes.supervise(model)
 

@@ -193,6 +193,18 @@ class Ledger:
         principal[slots.rows] = np.maximum(principal[slots.rows] - amounts, 0.0)
         self.move_cash(self.books.net(slots, amounts))
 
+    def assign(self, sold: Selection, bought: Selection, amounts: Array) -> None:
+        """Principal ``amounts (n, R)`` of loans ``sold`` passes, at book value for cash, to the same borrowers' loans ``bought``, whose rates become
+        averages weighted by principal. The holders of the latter pay those of the former."""
+        loans = self.books.loans
+        held = loans.principal[bought.rows]
+        weight = np.maximum(held + amounts, 1e-12)
+        rate = np.where(amounts > 0.0, (held * loans.rate[bought.rows] + amounts * loans.rate[sold.rows]) / weight, loans.rate[bought.rows])
+        loans.rate[bought.rows] = rate
+        loans.principal[sold.rows] -= amounts
+        loans.principal[bought.rows] = held + amounts
+        self.move_cash(sold.by_holder(amounts) - bought.by_holder(amounts))
+
     # ------------------------------------------------------------------ losses
 
     def lose(

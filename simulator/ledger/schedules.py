@@ -137,6 +137,20 @@ class RepaymentSchedule:
                     if group in month:
                         month[group][at] *= left
 
+    def assign(self, source: NDArray[np.int64], target: NDArray[np.int64], part: Array) -> None:
+        """What is to fall due of ``part (n, R)`` of the rows ``source`` falls due of the rows ``target`` instead: each a twin of its source, with the
+        same maturity, term and repayment, in the same order."""
+        kept: list[tuple[Any, NDArray[np.int64], Array]]
+        kept = [("slow", self._slow_rows, amounts) for amounts in (self.instalment, *self._instalment_ends.values())]
+        kept += [(group, self._groups[group], amounts) for month in self._bullets.values() for group, amounts in month.items()]
+        for name, members, amounts in kept:
+            here, chosen = self._shared_rows(name, members, source)
+            if len(here):
+                there = self._shared_rows(name, members, target)[0]
+                moved = amounts[self._at(here)] * part[chosen]
+                amounts[self._at(here)] -= moved
+                amounts[self._at(there)] += moved
+
     def _shared_rows(self, name: Any, group: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where the rows that are in both stand in ``group`` and in ``rows``; kept by ``name``, as the same few rows are asked for each time."""
         key = (name, rows.tobytes())

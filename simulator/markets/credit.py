@@ -19,6 +19,7 @@ from simulator.markets.funding import Funding
 Array = NDArray[np.float64]
 
 DUST = 1e-9  # USD bn: a loan under a dollar is not made
+PORTFOLIO_BALANCE = 0.03  # fall of spreads per part of the stock that the central bank holds ([gagnon2011]: 0.3-1 points for 22 %; 0.013-0.045)
 PRICE_OF_CAPITAL = 0.13  # spread that lenders add per unit of required capital ([bcbs_lei2010]: 13 basis points a point; 0.02-0.2)
 BONDS = ("bond", "convertible", "project_bond")  # kinds of loans that are issued in the bond market
 ASKED_ELSEWHERE = 0.5  # part of refused renewals that a borrower asks of its other lenders (assumption, 0-1)
@@ -70,13 +71,15 @@ class CreditMarket:
         """Spread over the policy rate that each slot offers (those of ``rows``, where given), ``(C, R)``.
 
         Rule: lender's funding spread + the price of its capital buffer + expected loss (the CDS, by seniority, less public backing) + external
-        finance premium ``χ ln(assets / equity)``.
+        finance premium ``χ ln(assets / equity)`` - what the central bank's purchases take off.
         """
         slots: Ties = books.loans if rows is None else books.loans.some(rows)
         spread = slots.of_debtor(books.through("spread", "cds") * (1.0 - books["public_backing"]))
         spread *= self.loss_weight if rows is None else self.loss_weight[rows]
         spread += slots.of_debtor(books["finance_premium"])
         spread += slots.of_holder(books["funding_spread"] + books.levers["lender.funding_spread"])
+        if books.series["bought_share"].any():
+            spread -= PORTFOLIO_BALANCE * books.series["bought_share"]
         if books["capital_buffer"].any():
             spread += slots.of_holder(PRICE_OF_CAPITAL * books["capital_buffer"])
         return spread

@@ -58,6 +58,7 @@ UNITS: dict[str, str] = {
     "capital_raised": "USD bn per month", "lab_cash_runway": MONTHS, "defaults_to_date": COUNT, "loss_to_date": MONEY,
     "concentration": "Herfindahl index", "gpu_resale_value": "share of the opening value",
     "ai_market_value_net": "USD bn", "securities_price": "1 at the start",
+    "central_bank_assets": MONEY, "compliance_cost": MONEY, "lending_moved": MONEY,
     # network
     "name": TEXT, "size": MONEY, "market_value": MONEY, "type": TEXT,
 }  # fmt: skip
