@@ -1,7 +1,7 @@
 """Write docs/effects.md: whether every shock and policy of the menu moves what its file says, in the direction that it says.
 
-``python docs/make_effects.py`` runs every file of configs/shock and configs/policy on the same draws as its reference (about five minutes) and
-writes the table. A file says ``# Moves: investment down, fiscal_cost up``; ``# On: three_firms`` names another economy than us_ai_2025,
+``python docs/make_effects.py`` runs every file of configs/shock and configs/policy on the same draws as its reference (some minutes) and writes
+the table; ``python docs/make_effects.py rate_cut`` only the lines of rate_cut. A file says ``# Moves: investment down, fiscal_cost up``; ``# On: three_firms`` names another economy than us_ai_2025,
 ``# Under: rate_hold`` other shocks than the default ones, and ``# Why not: …`` explains a claim that the runs do not bear out.
 """
 
@@ -26,7 +26,7 @@ REPLICATIONS, SEED = 256, 1
 Z = 1.96
 
 COUNTS = {
-    "defaults": "defaults", "cloud_defaults": "cloud_defaults", "lab_defaults": "ai_lab_defaults",
+    "defaults": "defaults", "cloud_defaults": "cloud_defaults", "ai_lab_defaults": "ai_lab_defaults",
     "project_company_defaults": "project_company_defaults", "investor_defaults": "investor_defaults", "chipmaker_defaults": "chipmaker_defaults",
     "lender_defaults": "lender_defaults",
     "defaulted_debt": "defaulted_debt", "total_loss": "total_loss", "credit_loss": "credit_loss", "loss_counterparty": "loss_counterparty",
@@ -38,15 +38,15 @@ COUNTS = {
 SERIES = {
     "policy_rate": "policy_rate", "cds_index": "cds_index", "investment": "investment", "credit": "credit", "market_value": "ai_market_value",
     "unemployment": "unemployment", "inflation": "inflation", "circular_revenue": "circular_revenue_share", "capital_raised": "capital_raised",
-    "concentration": "concentration", "runway": "lab_cash_runway", "resale_value": "gpu_resale_value", "power_queue": "power_queue",
-    "power_online": "power_online", "gdp_gap": "gdp_gap", "central_bank_assets": "central_bank_assets",
+    "concentration": "concentration", "runway": "lab_cash_runway", "accelerator_value": "gpu_resale_value", "power_queue": "power_queue",
+    "power_online": "power_online", "gdp": "gdp", "gdp_gap": "gdp_gap", "central_bank_assets": "central_bank_assets",
 }  # fmt: skip
 """Outcomes that are averages of a system series over the run."""
 
 AT_THE_END = {"compliance_cost": "compliance_cost", "lending_moved": "lending_moved"}
 """Outcomes that are a system series in the last month: sums over the run."""
 
-OUTCOMES = (*COUNTS, *SERIES, *AT_THE_END)
+OUTCOMES = (*COUNTS, *SERIES, *AT_THE_END, "chipmaker_sales")
 
 
 def outcomes(economy: str, shocks: tuple[str, ...], policies: tuple[str, ...], replications: int) -> pd.DataFrame:
@@ -56,6 +56,8 @@ def outcomes(economy: str, shocks: tuple[str, ...], policies: tuple[str, ...], r
     frame = {name: table[column].to_numpy(dtype=np.float64) for name, column in COUNTS.items()}
     frame |= {name: series[column].mean(axis=0) for name, column in SERIES.items()}
     frame |= {name: series[column][-1] for name, column in AT_THE_END.items()}
+    makers = model.books.rows["chipmaker"]
+    frame["chipmaker_sales"] = model.books["chip_sales"][makers].sum(axis=0)
     return pd.DataFrame(frame)
 
 
@@ -128,10 +130,15 @@ its 95 % interval. Defaults are counted a run; rates, shares and stocks are aver
 """
 
 
-def page() -> str:
-    """docs/effects.md from fresh runs."""
-    return HEAD + "\n".join(line for group, name in entries() for line in rows(group, name)) + "\n"
+def page(names: frozenset[str] = frozenset()) -> str:
+    """docs/effects.md from fresh runs of all files, or of ``names`` with the other lines as they stand."""
+    kept = PAGE.read_text(encoding="utf-8").splitlines() if names else []
+    lines = []
+    for group, name in entries():
+        old = [line for line in kept if line.startswith(f"| `{name}` |")]
+        lines += old if names and name not in names else rows(group, name)
+    return HEAD + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    PAGE.write_text(page(frozenset(sys.argv[1:])), encoding="utf-8")

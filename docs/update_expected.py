@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 from make_effects import _kept, claims, entries, outcomes, scenarios  # noqa: E402
 
 ECONOMY, REPLICATIONS = "three_firms", 64
-ALWAYS = ("cloud_defaults", "lab_defaults", "investor_defaults", "credit_loss", "fiscal_cost", "policy_rate", "cds_index", "investment", "credit",
+ALWAYS = ("cloud_defaults", "ai_lab_defaults", "investor_defaults", "credit_loss", "fiscal_cost", "policy_rate", "cds_index", "investment", "credit",
           "market_value", "unemployment")  # fmt: skip
 
 
