@@ -1,8 +1,9 @@
 """Write docs/effects.md: whether every shock and policy of the menu moves what its file says, in the direction that it says.
 
 ``python docs/make_effects.py`` runs every file of configs/shock and configs/policy on the same draws as its reference (some minutes) and writes
-the table; ``python docs/make_effects.py rate_cut`` only the lines of rate_cut. A file says ``# Moves: investment down, fiscal_cost up``; ``# On: three_firms`` names another economy than us_ai_2025,
-``# Under: rate_hold`` other shocks than the default ones, and ``# Why not: …`` explains a claim that the runs do not bear out.
+the table; ``python docs/make_effects.py rate_cut`` only the lines of rate_cut. A file says ``# Moves: investment down, fiscal_cost up``;
+``# On: three_firms`` names another economy than us_ai_2025, ``# Under: rate_hold`` other shocks than the default ones, and ``# Why not: …``
+explains a claim that the runs do not bear out.
 """
 
 from __future__ import annotations

@@ -112,6 +112,9 @@ _COLLATERAL = (
             "added to every haircut per unit by which measured volatility of AI shares stands above its normal level"),
     _global("collateral.margin_floor", "set", 0.0, _SHARE, 0.0, 0.9,
             "through-the-cycle floor under what is added to haircuts: high in calm, so that it need not rise in stress"),
+    _global("collateral.audit", "set", 0.0, _SHARE, 0.0, 1.0,
+            "share of collateral that rests on unlisted shares, receivables or no audit which must be audited: no new loans on it before, "
+            "fair value in place of a stale mark after"),
     _global("collateral.unaudited_haircut", "add", 0.0, _SHARE, 0.0, 0.9, "added to the haircut on collateral that nobody has audited"),
     _agents("lab_shares.value", "multiply", 1.0, _FACTOR, 0.01, 3.0, "fair value and mark of an AI lab's shares", "ai_lab"),
     _agents("listed_shares.value", "multiply", 1.0, _FACTOR, 0.01, 3.0, "fair value of an issuer's listed shares"),

@@ -56,9 +56,12 @@ def charge_for_rules(model: ContagionModel) -> None:
     books = model.books
     from simulator.engine.tick import decide
 
-    if books.levers["supervision.stress_test"].any() or books.levers["market.disclosure"].any():
+    is_audited = books.levers["collateral.audit"].any()
+    if is_audited or books.levers["supervision.stress_test"].any() or books.levers["market.disclosure"].any():
         decide(model, "regulatory_cost", "regulatory_cost")
         cost = books["regulatory_cost"]
+        if is_audited:
+            cost += regulation.audit_cost(books)
         model.ledger.set_column("operating_bill", books["operating_bill"] + cost)
         books.series["compliance_cost"] = books.series["compliance_cost"] + model.ledger.sum(cost)
 

@@ -63,6 +63,7 @@ def announce(model: ContagionModel) -> None:
     books.series["rate_news"] = (rate - projected) - gap
     books.series["projected_rate"], books.series["policy_rate"] = projected * np.ones_like(rate), rate * np.ones_like(gap)
     regulation.set_haircuts(books)
+    regulation.audit(books)
     purchases.buy(books, ledger)
     refresh(model)
     programmes.supervise(model)

@@ -144,6 +144,7 @@ class CreditMarket:
         if (books.levers["bond_market.access"] != 1.0).any():
             asked *= np.where(self.is_bond[asking.rows], books.levers["bond_market.access"], 1.0)
         asked = regulation.bind_lenders(books, asking, asked, self.slot_share[asking.rows], self.is_asset_backed[asking.rows])
+        regulation.refuse_unaudited(books, asking, asked)
         backed = np.flatnonzero(self.is_asset_backed[asking.rows, 0])
         if len(backed):
             on_assets, requests = books.loans.some(asking.rows[backed]), asked[backed]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Selection
+from simulator.markets import regulation
 
 Array = NDArray[np.float64]
 
@@ -64,7 +65,7 @@ def receivables(books: Books) -> Array:
 def pledged_values(books: Books, rows: NDArray[np.int64]) -> Array:
     """Market value of the shares pledged behind loans ``rows``, USD bn, ``(len(rows), R)``."""
     issuer = books.stakes.debtor[books.loans.static["pledged_stake"][rows]]
-    value: Array = books.loans.pledged[rows] * books["share_price"][issuer]
+    value: Array = books.loans.pledged[rows] * regulation.audited_price(books, issuer)
     return value
 
 

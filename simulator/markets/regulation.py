@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 NORMAL_VOLATILITY = 0.3  # yearly, of AI shares, from which haircuts that follow volatility rise (model's own in calm times; 0.25-0.4)
 VOLATILITY_MEMORY = 0.8  # weight of the past in a month ([riskmetrics1996] uses 0.97 for monthly data; a shorter memory reacts; 0.6-0.97)
 MOVED_ELSEWHERE = 0.5  # part of what a rule makes lenders refuse that is asked of others ([aiyar_calomiris_wieladek2014]: a third leaks; 0.2-0.8)
+AUDIT_MONTHS = 24.0  # months in which about two thirds of unaudited collateral gets its audit (assumption, 12-36)
+AUDIT_COST = 0.002  # yearly cost of audits per loan on such collateral (field examinations and valuations of lenders; assumption, 0.0005-0.005)
 CIRCULAR_DISCOUNT = 0.5  # part of the value of a sale that investors deny it once they see that the seller funded the buyer (assumption, 0.2-0.8)
 
 
@@ -63,6 +65,51 @@ def bind_lenders(books: Books, slots: Selection, asked: Array, slot_share: Array
     moved = MOVED_ELSEWHERE * refused * (weight > 0.0)
     books.series["lending_moved"] = books.series["lending_moved"] + total(moved)
     return asked * allowed + slots.of_debtor(moved / np.maximum(weight, 1e-9)) * outside
+
+
+def needs_audit(books: Books) -> Array:
+    """Loans whose collateral rests on nobody's audit, 0/1 ``(C, 1)``: unlisted shares, receivables, and what the tables call unaudited."""
+    loans = books.loans
+    pledged = loans.static["pledged_stake"]
+    on_shares = pledged >= 0
+    unlisted = np.zeros(loans.count, dtype=bool)
+    unlisted[on_shares] = books["is_listed"][books.stakes.debtor[pledged[on_shares]], 0] == 0.0
+    unaudited = unlisted | (loans.static["collateral"] == "receivables") | ~loans.static["audited"].astype(bool)
+    answer: Array = (unaudited & (loans.static["kind"] != "facility")).astype(np.float64)[:, None]
+    return answer
+
+
+def audit(books: Books) -> None:
+    """Audits of the tick: the series ``audited_part`` of such collateral goes up while the lever asks for them."""
+    asked = books.levers["collateral.audit"]
+    done = books.series["audited_part"]
+    if asked.any() or done.any():
+        books.series["audited_part"] = np.where(asked > 0.0, done + (1.0 - done) / AUDIT_MONTHS, 0.0)
+
+
+def refuse_unaudited(books: Books, slots: Selection, asked: Array) -> None:
+    """Cut new loans ``asked (n, R)`` of ``slots``, in place, by what is not eligible before its audit."""
+    share = books.levers["collateral.audit"]
+    if share.any():
+        asked *= 1.0 - needs_audit(books)[slots.rows] * share * (1.0 - books.series["audited_part"])
+
+
+def audited_price(books: Books, issuer: NDArray[np.int64]) -> Array:
+    """Price at which pledged shares of ``issuer (n,)`` count, ``(n, R)``: where audited, an unlisted mark above fair value counts at fair value."""
+    price = books["share_price"][issuer]
+    share = books.levers["collateral.audit"]
+    if not share.any():
+        return price
+    above = np.maximum(price - books["fair_price"][issuer], 0.0) * (books["is_listed"][issuer] == 0.0)
+    return price - share * books.series["audited_part"] * above
+
+
+def audit_cost(books: Books) -> Array:
+    """What audits cost the borrowers this tick, USD bn, ``(N, R)``."""
+    loans = books.loans
+    yearly = AUDIT_COST * books.levers["collateral.audit"] * loans.by_debtor(loans.principal * needs_audit(books))
+    cost: Array = yearly * books.years_per_tick * books["alive"]
+    return cost
 
 
 def circles(books: Books) -> sparse.csr_matrix:

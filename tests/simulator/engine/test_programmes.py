@@ -10,11 +10,13 @@ import pytest
 
 from scenarios.changes import Change
 from scenarios.levers import LEVERS
-from simulator.engine import programmes
+from simulator.engine import programmes, purchases
 from simulator.engine.model import ContagionModel
 from simulator.engine.recorder import SERIES
 from simulator.engine.tick import decide
+from simulator.ledger.identities import check
 from simulator.markets import regulation
+from simulator.markets.credit import PORTFOLIO_BALANCE
 from simulator.menu import policy_names
 
 Build = Callable[..., ContagionModel]
@@ -133,6 +135,80 @@ def test_what_the_government_backs_is_lent_to_more_freely_and_cheaply(small_mode
     assert books["public_backing"][row, 0] == 0.5
     assert (model.cohorts_on(books)[0].credit_standing() > before).all()
     assert (model.credit.offered_spread(books) < price).all()
+
+
+# ------------------------------------------------------------------ asset purchases
+
+
+def test_purchases_move_loans_and_what_falls_due_of_them_to_the_fed_for_cash(small_model: Build) -> None:
+    fund = {"kind": "lender", "lender_type": "fund", "cash": 50.0}
+    loans = [
+        {"lender": "fund", "borrower": "cloud", "principal": 24.0, "kind": "bond", "rate": 0.06, "rate_type": "fixed", "maturity": 5},
+        {"lender": "fund", "borrower": "cloud", "principal": 12.0, "kind": "term_loan", "rate": 0.05, "maturity": 24, "repayment": "amortising"},
+        {"lender": "fund", "borrower": "cloud", "principal": 10.0, "kind": "credit_line", "rate": 0.05, "maturity": 24},
+    ]
+    cloud = {"kind": "cloud", "cash": 100.0, "capacity": 60.0, "market_value": 300.0}
+    model = small_model({"cloud": cloud, "fund": fund}, loans=loans, changes=(put("central_bank.asset_purchases", 0.5),), horizon_months=8)
+    books = model.books
+    books.levers = model.schedule.at(0)
+    fund_cash = books["cash"][books.ids.index("fund"), 0]
+    purchases.buy(books, model.ledger)
+    np.testing.assert_allclose(books.loans.principal[:, 0], [24.0 * 23 / 24, 12.0 * 23 / 24, 10.0, 1.0, 0.5])
+    np.testing.assert_allclose(books.loans.rate[3:, 0], books.loans.rate[:2, 0])
+    assert books["cash"][books.ids.index("fund"), 0] == pytest.approx(fund_cash + 1.5)
+    assert books.series["bought_share"][0, 0] == pytest.approx(1.5 / 36.0)
+    check(books, model.ledger)
+    slots, due = books.repayments.due(0)
+    monthly = dict(zip(slots.rows.tolist(), due[:, 0].tolist(), strict=True))
+    assert monthly[1] == pytest.approx(0.5 * 23 / 24)
+    assert monthly[4] == pytest.approx(0.5 / 24)
+    for tick in range(1, 5):
+        slots, due = books.repayments.due(tick)
+    monthly = dict(zip(slots.rows.tolist(), due[:, 0].tolist(), strict=True))
+    assert (monthly[0], monthly[3]) == (pytest.approx(23.0), pytest.approx(1.0))
+
+
+def test_purchases_lower_the_spread_of_new_loans_by_the_part_of_the_stock_held() -> None:
+    model = ContagionModel("us_ai_2025", mesa_agents=False, horizon_months=2)
+    before = model.credit.offered_spread(model.books)
+    model.books.series["bought_share"] = np.full((1, 1), 0.2)
+    np.testing.assert_allclose(before - model.credit.offered_spread(model.books), 0.2 * PORTFOLIO_BALANCE)
+
+
+# ------------------------------------------------------------------ audits
+
+
+def test_collateral_without_audit_carries_no_new_loan_until_it_is_audited() -> None:
+    model = ContagionModel("three_firms", changes=(put("collateral.audit", 1.0),), mesa_agents=False, horizon_months=3)
+    books = model.books
+    books.levers = model.schedule.at(0)
+    both = books.loans.some(np.arange(2))
+    assert books.loans.ids == ("loan_cloud", "loan_margin")
+    for done, kept in ((0.0, 0.0), (0.75, 0.75)):
+        books.series["audited_part"] = np.full((1, 1), done)
+        asked = np.ones((2, 1))
+        regulation.refuse_unaudited(books, both, asked)
+        np.testing.assert_allclose(asked[:, 0], [1.0, kept])
+
+
+def test_after_an_audit_a_stale_mark_counts_at_fair_value_and_a_low_one_as_it_is() -> None:
+    model = ContagionModel("three_firms", changes=(put("collateral.audit", 1.0),), mesa_agents=False, horizon_months=3)
+    books = model.books
+    books.levers = model.schedule.at(0)
+    books.series["audited_part"] = np.ones((1, 1))
+    lab = np.array([books.ids.index("lab")])
+    for fair, counted in ((0.6, 0.6), (1.4, 1.0)):
+        books["fair_price"][lab] = fair
+        assert regulation.audited_price(books, lab)[0, 0] == pytest.approx(counted)
+
+
+def test_audits_are_paid_by_the_borrowers() -> None:
+    asked, free = run(put("collateral.audit", 1.0)), run()
+    cost = asked.books.series["compliance_cost"][0]
+    assert (cost > 0.0).all()
+    assert not free.books.series["compliance_cost"].any()
+    expected = regulation.AUDIT_COST * 20.0  # a year on the margin loan of 20 USD bn
+    assert cost.max() == pytest.approx(expected)  # less where margin calls shrink the loan
 
 
 # ------------------------------------------------------------------ supervision
