@@ -23,7 +23,7 @@ from simulator.menu import menu, notes  # noqa: E402
 
 PAGE = ROOT / "docs" / "effects.md"
 ECONOMY, STRESS = "us_ai_2025", "rate_hold, collateral_devaluation"
-REPLICATIONS, SEED = 256, 1
+REPLICATIONS, SEED = 128, 1
 Z = 1.96
 
 COUNTS = {

@@ -101,7 +101,8 @@ def audited_price(books: Books, issuer: NDArray[np.int64]) -> Array:
     if not share.any():
         return price
     above = np.maximum(price - books["fair_price"][issuer], 0.0) * (books["is_listed"][issuer] == 0.0)
-    return price - share * books.series["audited_part"] * above
+    counted: Array = price - share * books.series["audited_part"] * above
+    return counted
 
 
 def audit_cost(books: Books) -> Array:
