@@ -8,6 +8,7 @@ explains a claim that the runs do not bear out.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +24,7 @@ from simulator.menu import menu, notes  # noqa: E402
 
 PAGE = ROOT / "docs" / "effects.md"
 ECONOMY, STRESS = "us_ai_2025", "rate_hold, collateral_devaluation"
-REPLICATIONS, SEED = 128, 1
+REPLICATIONS, SEED = 256, 1
 Z = 1.96
 
 COUNTS = {
@@ -100,13 +101,13 @@ def verdict(difference: pd.Series, direction: str) -> tuple[str, str]:
     return told, "yes" if (mean > 0.0) == (direction == "up") else "the other way"
 
 
-def rows(group: str, name: str) -> list[str]:
+def rows(group: str, name: str, replications: int) -> list[str]:
     """The lines of the table for one file."""
     said = notes(group, name)
     economy = said.get("On", ECONOMY)
     (shocks, rules), (with_shocks, with_rules) = scenarios(group, name)
-    base = _kept(economy, shocks, rules, REPLICATIONS)
-    difference = outcomes(economy, with_shocks, with_rules, REPLICATIONS) - base
+    base = _kept(economy, shocks, rules, replications)
+    difference = outcomes(economy, with_shocks, with_rules, replications) - base
     lines = []
     for outcome, direction in claims(group, name).items():
         told, answer = verdict(difference[outcome], direction)
@@ -118,10 +119,10 @@ def rows(group: str, name: str) -> list[str]:
     return lines
 
 
-HEAD = f"""# What the menu moves
+HEAD = """# What the menu moves
 
 Written by `python docs/make_effects.py`; not by hand. Every file of `configs/shock/` and `configs/policy/` says in a line `# Moves:` what it
-moves and in which direction; here is whether it does, on {REPLICATIONS} replications of 60 months with the draws of its reference (seed {SEED}).
+moves and in which direction; here is whether it does, on {replications} replications of 60 months with the draws of its reference (seed {seed}).
 A shock stands against no shock, a policy against current rules under the shocks of the last column. *Change* is the mean paired difference with
 its 95 % interval. Defaults are counted a run; rates, shares and stocks are averages over the run; costs, losses, `compliance_cost` and
 `lending_moved` are sums over it, USD bn. What is *not distinguishable* or goes *the other way* is explained by the file.
@@ -131,15 +132,19 @@ its 95 % interval. Defaults are counted a run; rates, shares and stocks are aver
 """
 
 
-def page(names: frozenset[str] = frozenset()) -> str:
+def page(names: frozenset[str] = frozenset(), replications: int = REPLICATIONS) -> str:
     """docs/effects.md from fresh runs of all files, or of ``names`` with the other lines as they stand."""
     kept = PAGE.read_text(encoding="utf-8").splitlines() if names else []
     lines = []
     for group, name in entries():
         old = [line for line in kept if line.startswith(f"| `{name}` |")]
-        lines += old if names and name not in names else rows(group, name)
-    return HEAD + "\n".join(lines) + "\n"
+        lines += old if names and name not in names else rows(group, name, replications)
+    return HEAD.format(replications=replications, seed=SEED) + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(frozenset(sys.argv[1:])), encoding="utf-8")
+    parser = argparse.ArgumentParser(description="Write docs/effects.md.")
+    parser.add_argument("names", nargs="*", help="files whose lines are made anew; without any, all")
+    parser.add_argument("--replications", type=int, default=REPLICATIONS)
+    given = parser.parse_args()
+    PAGE.write_text(page(frozenset(given.names), given.replications), encoding="utf-8")
