@@ -228,11 +228,13 @@ class ReverseStressTest(Group):
     """The smallest shock that makes P(systemic) pass a threshold, and the smallest policies that bring it back.
 
     vary: ``shock`` (the chosen files as one direction) or ``levers`` (each change of the shock is a direction of its own, its stated range
-    low..high its scale: the most plausible combination is searched). answers: names of policies; policy_at: times the shock found.
+    low..high its scale: the most plausible combination is searched).
+    event: the definition of systemic, also at half and double the debt share. answers: names of policies; policy_at: times the shock found.
     """
 
     kind: Literal["reverse_stress_test"] = "reverse_stress_test"
     vary: Literal["shock", "levers"] = "shock"
+    event: Literal["systemic", "systemic_at_half", "systemic_at_double"] = "systemic"
     threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
     dose_max: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
     tolerance: Annotated[float, Field(ge=1e-4, le=0.5)] = 0.01

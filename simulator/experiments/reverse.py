@@ -33,8 +33,8 @@ Point = tuple[float, ...]
 class Trials:
     """P(systemic) of variants, each computed once; ``of(keys)`` fills in what is missing in one batch."""
 
-    def __init__(self, bench: Bench, replications: int) -> None:
-        self.bench, self.replications = bench, replications
+    def __init__(self, bench: Bench, replications: int, event: str = "systemic") -> None:
+        self.bench, self.replications, self.event = bench, replications, event
         self.known: dict[Any, int] = {}
 
     def of(self, wanted: Mapping[Any, Parts]) -> None:
@@ -42,7 +42,7 @@ class Trials:
         new = {key: parts for key, parts in wanted.items() if key not in self.known}
         scenarios = [self.bench.scenario(f"trial {place}", parts) for place, parts in enumerate(new.values())]
         for key, frame in zip(new, self.bench.run(scenarios, self.replications) if scenarios else [], strict=True):
-            self.known[key] = int(frame["systemic"].sum())
+            self.known[key] = int(frame[self.event].sum())
 
     def share(self, key: Any) -> float:
         """P(systemic)."""
@@ -61,10 +61,10 @@ def reverse_test(bench: Bench, asked: ReverseStressTest) -> Study:
     if not changes:
         raise InputError("experiment.vary: the chosen shock changes nothing; choose one whose size can grow, such as shock=lab_funding_stop")
     highest = min(asked.dose_max, largest_dose(changes))  # above it every lever of the shock stands at its bound
-    trials = Trials(bench, asked.replications)
+    trials = Trials(bench, asked.replications, asked.event)
     facts: dict[str, Any] = {
         "vary": asked.vary, "threshold": asked.threshold, "dose_max": highest, "tolerance": asked.tolerance,
-        "replications": asked.replications, "shock": "+".join(bench.settings.shock), "policy_at": asked.policy_at,
+        "replications": asked.replications, "event": asked.event, "shock": "+".join(bench.settings.shock), "policy_at": asked.policy_at,
         "policy_dose_max": asked.policy_dose_max,
     }  # fmt: skip
     facts["saturated"] = saturated(changes, highest) if asked.vary == "shock" else {}

@@ -43,6 +43,7 @@ ol.story li { padding: .1rem 0 .5rem 1rem; } ol.story time { color: #5f6b75; fon
 .box { background: #f6f8f9; border: 1px solid #e0e5e9; border-radius: .5rem; padding: .4rem 1.1rem .6rem; }
 code, pre { font: .87rem/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
   overflow-wrap: anywhere; white-space: pre-wrap; }
+.study table { font-size: .84rem; } .study th.n { white-space: normal; vertical-align: bottom; } .study tr.clear td { font-weight: 600; }
 @media print { body { padding: 0; max-width: none; font-size: 10.5pt; }
   figure, table, .box, li { break-inside: avoid; } h2 { break-after: avoid; } }
 """
@@ -303,7 +304,7 @@ def _study(run: Run, drawings: Mapping[str, bytes]) -> str:
         clear = shown.clear or [False] * len(shown.rows)
         rows = [([escape(cell) for cell in row], is_clear) for row, is_clear in zip(shown.rows, clear, strict=True)]
         parts.append(_table(shown.caption, list(shown.head), rows))
-    return "".join(parts)
+    return f"<div class=study>{''.join(parts)}</div>"
 
 
 def write_report(run: Run, path: str | Path) -> Path:

@@ -82,8 +82,8 @@ def findings(study: Study) -> list[str]:
         undecided = needed[(needed > count) & np.isfinite(needed)]
         if len(undecided):
             sentences.append(
-                f"{len(undecided)} differences are too small for {count:,} replications; as large as they look, they would take "
-                f"{int(undecided.min()):,} to {int(undecided.max()):,} to be told from zero with a probability of 80 %."
+                f"{len(undecided)} differences are too small for {count:,} replications; as large as they look, the nearest of them "
+                f"would take {int(undecided.min()):,} to be told from zero with a probability of 80 %."
             )
     return sentences
 

@@ -20,7 +20,8 @@ def _percent(value: float) -> str:
 def headline(study: Study) -> str:
     """The smallest dose."""
     facts = study.facts
-    goal = f"a systemic cascade is at least {facts['threshold'] * 100:g} % likely"
+    at = {"systemic_at_half": " (at half the debt share)", "systemic_at_double": " (at double the debt share)"}.get(facts["event"], "")
+    goal = f"a systemic cascade{at} is at least {facts['threshold'] * 100:g} % likely"
     if facts["dose"] is None:
         most = float(study.tables["doses"]["value"].max())
         return f"No dose of {plain(facts['shock'])} up to {facts['dose_max']:.3g} gets to the point where {goal} (at most {_percent(most)})"
@@ -50,7 +51,8 @@ def findings(study: Study) -> list[str]:
         sentences.append(f"Where the ends of that interval cross the threshold, the dose is {low} to {high}: so much is left open by luck.")
     sentences += bounded(facts["saturated"])
     if facts["turns_back"]:
-        sentences.append("P(systemic) does not rise with every step of the dose; the answer is the lowest crossing that was met.")
+        met = "" if facts["dose"] is None else "; the answer is the lowest crossing that was met"
+        sentences.append(f"P(systemic) does not rise with every step of the dose{met}.")
     if facts["vary"] == "levers":
         parts = []
         for name, part in facts["direction"].items():
@@ -180,10 +182,12 @@ def policies(study: Study) -> Figure:
 
 def figures(study: Study) -> Mapping[str, tuple[Callable[[Study], Figure], str]]:
     """Two figures."""
-    return {
+    found: dict[str, tuple[Callable[[Study], Figure], str]] = {
         "reverse_stress_test": (search, "The dashed line is the smallest dose that passes; the grey band is what luck leaves open about it."),
-        "smallest_policies": (policies, "The shorter the bar, the less of the policy is needed."),
     }
+    if len(study.tables["answers"]):
+        found["smallest_policies"] = (policies, "The shorter the bar, the less of the policy is needed.")
+    return found
 
 
 TELLER = Teller(headline, findings, shown, figures)
