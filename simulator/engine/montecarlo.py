@@ -6,6 +6,7 @@ together: it changes memory and speed, never a number, and never a file.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ BLOCK_MIN, BLOCKS_MAX = 500, 100
 PANEL_BYTES = 64e6
 """Most bytes of the panel of agents that are held at a time: it sets the chunk when all agents are recorded."""
 QUANTILE_BYTES = 64e6
+WIDE = 100
+"""Replications from which on the arrays of a chunk are worth collecting at once."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +218,8 @@ def run_unit(job: Job, unit: Unit) -> Done:
     try:
         for first in range(unit.first, unit.stop, width):
             tables, recorded = run_chunk(job, job.scenarios[unit.scenario], range(first, min(first + width, unit.stop)))
+            if width >= WIDE:
+                gc.collect()  # model, books and agents know each other: their arrays would wait for the collector, chunk after chunk
             series.append(recorded)
             outcomes = tables["replications"]
             found = (len(outcomes), outcomes["defaults"].sum(), outcomes["systemic"].sum(), (~outcomes["converged"]).sum())
