@@ -214,14 +214,24 @@ def test_a_full_disk_is_one_line_and_finished_blocks_are_kept(whole: Manifest, t
     assert computed(folder).files == whole.files
 
 
+def wait_for(path: Path, words: str) -> None:
+    """Until a file holds some words, two minutes at most."""
+    until = time.monotonic() + 120.0
+    while not (path.exists() and words in path.read_text()) and time.monotonic() < until:
+        time.sleep(0.02)
+
+
 @pytest.mark.slow
 def test_ctrl_c_at_any_moment_ends_with_a_line_that_says_how_to_go_on(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "simulator", "economy=three_firms", "montecarlo.replications=60000", "montecarlo.block=500",
              "horizon_months=24", "execution.workers=2"]  # fmt: skip
     resumable = 0
-    for number, seconds in enumerate((1.2, 2.0, 2.5, 3.0, 3.5, 6.0)):
+    for number, seconds in enumerate((0.0, 0.1, 0.3, 0.8, 1.5, 3.0)):  # after the manifest, so while workers start, and later
         folder = tmp_path / str(number)
         process = subprocess.Popen([*words, f"output={folder}"], cwd=ROOT, text=True, stderr=subprocess.PIPE, start_new_session=True)
+        wait_for(folder / "manifest.json", "units")
+        if seconds == 3.0:
+            wait_for(folder / "manifest.json", "-block-")
         time.sleep(seconds)
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
