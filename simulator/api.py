@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from simulator.errors import InputError
-from simulator.experiment_settings import PolicyComparison
-from simulator.menu import assemble, policy_names, shock_names
+from simulator.experiment_settings import PolicyComparison, overrides
+from simulator.menu import assemble, load_file, policy_names, shock_names
 from simulator.networks.clearing import clearing_payments
 from simulator.networks.credit import cds_spread, hazard_from_spread, implied_assets, merton
 from simulator.networks.cross_holdings import cross_holding_values
@@ -222,6 +222,7 @@ def command_of(settings: Settings) -> str:
     words = [f"economy={settings.economy.name}"] if settings.economy.path is None else ["economy=folder", f"economy.path={settings.economy.path}"]
     words += [f"'{group}=[{','.join(names)}]'" for group, names in (("shock", settings.shock), ("policy", settings.policy))]
     words.append(f"experiment={settings.experiment.kind}")
+    words += overrides(settings.experiment, load_file("experiment", settings.experiment.kind), policy_names())
     plain = {"replications": settings.montecarlo.replications, "seed": settings.montecarlo.seed, "chunk": settings.montecarlo.chunk}
     words += [f"montecarlo.{key}={value}" for key, value in plain.items()]
     words += [f"horizon_months={settings.horizon_months}", f"record={settings.record.level}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -256,3 +257,19 @@ KINDS_OF_EXPERIMENT: dict[str, type[Group]] = {
     "compounding": Compounding, "reverse_stress_test": ReverseStressTest,
 }  # fmt: skip
 STUDIES = tuple(kind for kind in KINDS_OF_EXPERIMENT if kind not in ("single", "paired"))
+
+
+def overrides(experiment: Group, file: dict[str, Any], policies: Sequence[str]) -> list[str]:
+    """The keys of an experiment that differ from its ``file`` in the menu, as words of a command. ``policies``: those of the menu."""
+    known = dict(file)
+    if known.get("compare") == "all":
+        known["compare"] = [name for name in policies if name != "current_rules"]
+    words = []
+    for key, value in experiment.model_dump(mode="json", exclude={"kind", "policies", "shock_files"}).items():
+        is_axis = isinstance(value, dict)
+        for inner, each in value.items() if is_axis else [("", value)]:
+            before = known.get(key, {}).get(inner) if is_axis else known.get(key)
+            if each != before and each not in (None, []):
+                name = f"{key}.{inner}" if is_axis else key
+                words.append(f"'experiment.{name}=[{','.join(map(str, each))}]'" if isinstance(each, list) else f"experiment.{name}={each}")
+    return words

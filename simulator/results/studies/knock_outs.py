@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from simulator.results import figure_style as style
 from simulator.results.findings import interval, number
-from simulator.results.studies.words import change, factor, outcome_words, sentence_case, unit
+from simulator.results.studies.words import change, factor, outcome_words, unit
 from simulator.results.study import ShownTable, Study, Teller
 
 SHOWN_MAX = 30
@@ -120,7 +120,7 @@ def ranking(study: Study) -> Figure:
     axes.hlines(at, rows["drop_low"] * scale, rows["drop_high"] * scale, color=colours.tolist(), linewidth=2.0, alpha=0.55)
     fill = np.where(rows["told"], colours, "white")
     axes.scatter(rows["drop"] * scale, at, s=30, facecolor=fill.tolist(), edgecolor=colours.tolist(), linewidth=1.2, zorder=3)
-    axes.set_yticks(at, [sentence_case(name_of(study, removed)) for removed in rows["removed"]])
+    axes.set_yticks(at, [name_of(study, removed) for removed in rows["removed"]])
     axes.tick_params(axis="y", labelcolor=style.INK)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(f"{words} with everybody less without it, {unit(kind, True)}".rstrip(", "))

@@ -205,3 +205,19 @@ def test_a_policy_comparison_ranks_adds_up_and_comes_back_from_its_folder(tmp_pa
     assert again is not None
     assert again.teller.findings(again) == found.teller.findings(found)
     assert [table.rows for table in again.teller.shown(again)] == [table.rows for table in found.teller.shown(found)]
+
+
+def test_the_command_of_an_experiment_gives_its_settings_again() -> None:
+    import shlex
+
+    from simulator.api import command_of
+    from simulator.menu import compose
+
+    for words in (
+        ["experiment=policy_comparison"],
+        ["experiment=dose_response", "experiment.vary=lab_shares.value", "experiment.grid=[0.4,1.0]"],
+        ["experiment=interaction", "experiment.second.grid=[0.0,2.0]", "experiment.replications=7"],
+        ["experiment=knock_outs", "experiment.only=[openai]"],
+    ):
+        settings = compose(words)
+        assert compose(shlex.split(command_of(settings))[1:]).experiment == settings.experiment
