@@ -132,6 +132,8 @@ _DEPTH_OF_MARKETS = (
 _CAPITAL_AND_EXPECTATIONS = (
     _agents("ai_lab.tranche_share", "multiply", 1.0, _FACTOR, 0.0, 2.0, "supply of new equity (rounds and tranches) that reaches AI labs", "ai_lab"),
     _global("stakes.unbundled", "set", 0.0, _SHARE, 0.0, 1.0, "share of the tranches tied to purchases that may no longer be tied to them"),
+    _agents("orders.renegotiation", "set", 0.0, _SHARE, 0.0, 0.9,
+            "cut of the price of what remains under contract that AI labs get from their sellers, against a longer term", "ai_lab"),
     _demand("ai_lab", "AI labs"),
     _demand("cloud", "clouds"),
     _demand("hyperscaler", "hyperscalers"),

@@ -25,6 +25,7 @@ from simulator.engine.tick import acting, one_tick
 from simulator.ledger.books import Books
 from simulator.ledger.names import AMPLIFIER_CHANNELS, CHANNELS
 from simulator.ledger.postings import Ledger
+from simulator.ledger.renegotiation import LEVER, Renegotiation
 from simulator.ledger.resolution import Resolution
 from simulator.ledger.settlement import Settlement
 from simulator.markets.compute import ComputeMarket
@@ -92,6 +93,9 @@ class ContagionModel(mesa.Model):
         self.compute = ComputeMarket(self.books)
         self.credit = CreditMarket(self.books)
         self.margin_desk = MarginDesk(self.books)
+        self.renegotiation = Renegotiation(self.books)
+        self.renegotiation_lever = self.books.levers[LEVER]
+        self.backlog: Array = np.zeros((1, width))
         open_memory(self)
         self.sales_by_tick: list[Array] = []
         self.investment = np.zeros((self.books.agents, width))

@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 SERIES = (
     "policy_rate", "ai_market_value", "total_market_value", "cds_index", "investment", "credit", "unemployment", "gdp", "gdp_gap", "inflation",
     "power_queue", "power_online", "circular_revenue_share", "capital_raised", "lab_cash_runway", "defaults_to_date", "loss_to_date",
-    "concentration", "fiscal_cost", "gpu_resale_value", "ai_market_value_net", "securities_price",
+    "concentration", "fiscal_cost", "gpu_resale_value", "ai_market_value_net", "securities_price", "backlog_lost",
     "central_bank_assets", "compliance_cost", "lending_moved",
 )  # fmt: skip
 """System series of the table ``ticks``, one column each."""

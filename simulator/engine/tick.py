@@ -18,7 +18,7 @@ from agents.leverage import LeveragedHolder
 from agents.registry import FIRM_KINDS
 from simulator.engine import defaults, facility, news, programmes, purchases
 from simulator.errors import InputError, nearest
-from simulator.ledger import identities
+from simulator.ledger import identities, renegotiation
 from simulator.ledger.batches import Part
 from simulator.ledger.names import LOSS_CHANNELS
 from simulator.ledger.resolution import MITIGATION
@@ -168,6 +168,9 @@ def trade(model: ContagionModel) -> None:
     model.invoices = compute.invoices(books, model.planned_deliveries, investment)
     books.orders.remaining[...] = np.maximum(books.orders.remaining - model.invoices * compute.is_committed, 0.0)
     chips = books.orders.by_debtor(model.invoices * compute.capital_goods)
+    model.backlog = ledger.sum(books.orders.remaining)
+    model.renegotiation.run(books, model.renegotiation_lever)
+    model.renegotiation_lever = books.levers[renegotiation.LEVER]
     fees = model.resolution.order_changes.cancel(books, MITIGATION)
     if fees is not None:
         model.invoices = model.invoices + fees
@@ -290,6 +293,7 @@ def account(model: ContagionModel) -> None:
     for channel in LOSS_CHANNELS:
         if channel in ledger.touched:
             books["recent_loss"][lenders] -= np.minimum(ledger.posted[channel][lenders], 0.0)
+    books.series["backlog_lost"] = books.series["backlog_lost"] + np.maximum(model.backlog - ledger.sum(books.orders.remaining), 0.0)
     ledger.lend_to_outside()
     identities.check(books, ledger)
     model.recorder.record(model)

@@ -169,7 +169,7 @@ class Books:
         for name in (
             "policy_rate", "projected_rate", "cds_index", "cds_index_at_start", "sentiment", "ai_return_year", "unemployment", "gdp",
             "gdp_gap", "inflation", "power_share", "power_queue", "fiscal_cost", "household_demand", "gpu_resale_value", "investment",
-            "circular_revenue_share", "capital_raised", "displaced", "new_credit", "index_by_contagion", "ai_contagion_year",
+            "circular_revenue_share", "backlog_lost", "capital_raised", "displaced", "new_credit", "index_by_contagion", "ai_contagion_year",
             "securities_price", "added_haircut", "compliance_cost", "lending_moved", "disclosed", "bought_share",
             "audited_part",
             "wealth", "investment_at_start", "displaced_at_start", "wealth_at_start",

@@ -179,14 +179,30 @@ class DeliverySchedule:
         weight = np.minimum((month - start + 1.0) / ramp, 1.0) * (month >= first) * (month <= end)
         planned = weight * (amount / weight_sum)
         self.planned: Array = np.ascontiguousarray(planned[:, :, None])
+        level = amount / weight_sum * np.minimum((end - start + 1.0) / ramp, 1.0)
+        self.last_month: Array = np.ascontiguousarray(level[:, None])
         after = amount - np.cumsum(planned, axis=0) + planned  # what the plan leaves for a month and all later ones
         self.left_by_plan: Array = np.ascontiguousarray(np.maximum(after, 0.0)[:, :, None])
 
-    def due(self, tick: int, remaining: Array) -> Array:
+    is_stretched = False
+    """Whether some order has been renegotiated (:mod:`simulator.ledger.renegotiation`): its pace is then under 1."""
+
+    def due(self, tick: int, orders: Contracts) -> Array:
         """Deliveries due in ``tick``, USD bn, ``(C, R)``: the plan, and a part of what has slipped, at most what remains."""
-        slipped = np.maximum(remaining - self.left_by_plan[tick], 0.0)
-        due: Array = np.minimum(self.planned[tick] + slipped / SLIP_MONTHS, remaining)
+        planned, left = self.planned[tick], self.left_by_plan[tick]
+        if self.is_stretched:
+            left = np.where(orders.pace < 1.0, orders.expected, left)
+            planned = np.where(orders.pace < 1.0, self.renegotiated_pace(tick, orders, slice(None)), planned)
+        slipped = np.maximum(orders.remaining - left, 0.0)
+        due: Array = np.minimum(planned + slipped / SLIP_MONTHS, orders.remaining)
         return due
+
+    def renegotiated_pace(self, tick: int, orders: Contracts, rows: slice | NDArray[np.int64]) -> Array:
+        """Deliveries of a month under the new terms of ``rows``, USD bn: the plan at its new pace, after its old end as in its last month."""
+        planned = self.planned[tick][rows]
+        ended = (planned <= 0.0) & (self.left_by_plan[tick][rows] <= 1e-9)
+        pace: Array = np.where(ended, self.last_month[rows], planned) * orders.pace[rows]
+        return pace
 
     def next_year(self, tick: int) -> Array:
         """Deliveries planned for the twelve months after ``tick``, USD bn, ``(C, 1)``."""

@@ -42,14 +42,17 @@ class ComputeMarket:
         """Deliveries of committed orders planned for this tick between living parties, USD bn, ``(O, R)``."""
         orders = books.orders
         alive = books["alive"]
-        return books.order_schedule.due(books.tick, orders.remaining) * orders.of_holder(alive) * orders.of_debtor(alive)
+        return books.order_schedule.due(books.tick, orders) * orders.of_holder(alive) * orders.of_debtor(alive)
 
     def contracted(self, books: Books) -> tuple[Array, Array]:
         """Contracted sales of capacity now (yearly rate) and over the coming year, USD bn, two arrays ``(N, R)``."""
         orders = books.orders
         both = orders.of_holder(books["alive"]) * orders.of_debtor(books["alive"]) * self.is_cloud
-        now = orders.by_holder(np.minimum(books.order_schedule.planned[books.tick], orders.remaining) * both)
-        coming = orders.by_holder(np.minimum(books.order_schedule.next_year(books.tick), orders.remaining) * both)
+        plan = books.order_schedule
+        if plan.is_stretched:
+            both = both * np.minimum(orders.pace, 1.0)
+        now = orders.by_holder(np.minimum(plan.planned[books.tick], orders.remaining) * both)
+        coming = orders.by_holder(np.minimum(plan.next_year(books.tick), orders.remaining) * both)
         return now * books.ticks_per_year, coming
 
     def committed_chips(self, books: Books, planned: Array) -> Array:

@@ -47,7 +47,7 @@ UNITS: dict[str, str] = {
     "loss_lenders": MONEY, "loss_shareholders": MONEY, "loss_suppliers": MONEY, "loss_government": MONEY, "loss_taxpayers": MONEY,
     "loss_workers": MONEY,
     "public_support_lenders": MONEY, "investment_total": MONEY, "investment_above_start": MONEY, "investment_below_start": MONEY,
-    "employment_mean": SHARE, "employment_min": SHARE, "concentration_end": "Herfindahl index",
+    "employment_mean": SHARE, "employment_min": SHARE, "concentration_end": "Herfindahl index", "backlog_lost": MONEY,
     # defaults and losses
     "cause": TEXT, "triggered_by": TEXT, "debt": MONEY, "recovery_share": SHARE, "loss_given_default": MONEY, "cds_before": RATE,
     "from_agent": TEXT, "to_agent": TEXT, "channel": TEXT, "amount": MONEY, "reason": TEXT, "root": TEXT, "chain": TEXT,

@@ -30,6 +30,7 @@ OUTCOME_WORDS = {
     "investment_below_start": ("investment below its opening pace", "money"),
     "employment_mean": ("mean employment", "share"),
     "employment_min": ("lowest employment", "share"),
+    "backlog_lost": ("revenue under contract that sellers lost", "money"),
     "concentration_end": ("concentration of AI market value", "count"),
 }
 
