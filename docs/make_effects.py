@@ -33,7 +33,7 @@ COUNTS = {
     "lender_defaults": "lender_defaults",
     "defaulted_debt": "defaulted_debt", "total_loss": "total_loss", "credit_loss": "credit_loss", "loss_counterparty": "loss_counterparty",
     "loss_margin": "loss_margin", "loss_funding": "loss_funding", "loss_direct": "loss_direct", "fiscal_cost": "fiscal_cost",
-    "unemployment_max": "unemployment_max",
+    "unemployment_max": "unemployment_max", "backlog_lost": "backlog_lost",
 }  # fmt: skip
 """Outcomes that are columns of the table ``replications``: of the whole run."""
 
