@@ -208,6 +208,10 @@ def _run(settings: Settings, shard: tuple[int, int] | None = None, typed: Sequen
         settings = shard_settings(settings)
     else:
         settings = settings.model_copy(update={"output": str(run_folder(settings, datetime.now()))})
+    if settings.execution.kind == "local" and settings.execution.processes() > 1:
+        from simulator.engine.executors import warm_up
+
+        warm_up(("simulator.engine.montecarlo", "simulator.results.blocks", "simulator.results.figures"))
     from simulator.api import run_experiment
 
     result = run_experiment(settings, progress=True, shard=shard)

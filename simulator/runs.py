@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scenarios.changes import Scenario
 from scenarios.economy import Economy
 from simulator.computing_settings import PLACEMENT
-from simulator.engine.executors import Execution
+from simulator.engine.executors import Execution, work_through
 from simulator.engine.montecarlo import Plan, Unit, check_convergence, compute, job_of, quantiles_over_replications, units
 from simulator.errors import InputError
 from simulator.results import storage
@@ -277,7 +277,7 @@ def finish(work: Work, manifest: Manifest) -> Run:
         run.study = work.study(run)
         for name, table in run.study.tables.items() if run.study is not None else ():
             _put(manifest, f"tables/{storage.STUDY}{name}/part-00000.parquet", storage.parquet_bytes(table))
-        for name, content in storage.documents(run).items():
+        for name, content in storage.documents(run, draw_all=partial(_drawn, plan_of(work.settings).where)).items():
             _put(manifest, name, content)
         series = [name for name in manifest.files if name.startswith(f"{SERIES_FOLDER}/")]
         for name in series:
@@ -292,6 +292,13 @@ def finish(work: Work, manifest: Manifest) -> Run:
     for path in [*folder.glob(".*.lock"), *(folder / name for name in shard_names(folder))]:
         path.unlink(missing_ok=True)
     return run
+
+
+def _drawn(where: Execution, run: Run, names: list[str]) -> dict[str, tuple[bytes, bytes]]:
+    """Figures of a run, by as many processes as computed it on this machine."""
+    if where.kind != "local" or where.workers == 1:
+        return storage.draw_here(run, names)
+    return dict(work_through(names, storage.draw, run, replace(where, workers=min(where.workers, len(names)))))
 
 
 def _put(manifest: Manifest, name: str, content: bytes) -> None:

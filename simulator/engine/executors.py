@@ -98,6 +98,13 @@ class Interrupts:
             self._open = False
 
 
+def warm_up(modules: Iterable[str]) -> None:
+    """Start the server of workers, which imports ``modules`` while this program is still busy with something else."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
+    with ignored_interrupts():
+        forkserver.ensure_running()
+
+
 def work_through(
     tasks: Iterable[Task], work: Callable[[Any, Task], Result], shared: Any, execution: Execution, name: Callable[[Task], str] = str
 ) -> Generator[tuple[Task, Result]]:

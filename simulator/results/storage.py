@@ -10,7 +10,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -243,7 +243,24 @@ def summary_markdown(run: Run, told: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def documents(run: Run, figures: bool = True) -> dict[str, bytes]:
+Draw = Callable[["Run", list[str]], dict[str, tuple[bytes, bytes]]]
+"""Draws figures of a run, by name as PNG and SVG."""
+
+
+def draw(run: Run, name: str) -> tuple[bytes, bytes]:
+    """One figure as PNG and SVG."""
+    from simulator.results.figures import render
+
+    drawn = run.figure(name)
+    return render(drawn, "png"), render(drawn, "svg")
+
+
+def draw_here(run: Run, names: list[str]) -> dict[str, tuple[bytes, bytes]]:
+    """Figures one after the other, in this process."""
+    return {name: draw(run, name) for name in names}
+
+
+def documents(run: Run, figures: bool = True, draw_all: Draw = draw_here) -> dict[str, bytes]:
     """The files of a run folder besides its tables: settings, provenance, summary, and figures and report when asked for."""
     told = summary(run)
     files: dict[str, bytes] = {
@@ -254,14 +271,13 @@ def documents(run: Run, figures: bool = True) -> dict[str, bytes]:
     }
     if figures:
         from simulator.results import report
-        from simulator.results.figures import names_of, render
+        from simulator.results.figures import names_of
 
-        drawings: dict[str, bytes] = {}
-        for name in names_of(run):
-            drawn = run.figure(name)
-            files[f"figures/{name}.png"] = render(drawn, "png")
-            drawings[name] = files[f"figures/{name}.svg"] = render(drawn, "svg")
-        files["report.html"] = report.report_html(run, drawings).encode()
+        names = list(names_of(run))
+        drawn = draw_all(run, names)
+        for name in names:
+            files[f"figures/{name}.png"], files[f"figures/{name}.svg"] = drawn[name]
+        files["report.html"] = report.report_html(run, {name: drawn[name][1] for name in names}).encode()
     return files
 
 
