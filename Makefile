@@ -8,10 +8,10 @@ run: .venv
 	$(BIN)/capital-loop
 
 test: lint
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto
 
 test-slow: .venv
-	$(BIN)/pytest -q -m slow
+	$(BIN)/pytest -q -m slow -n auto
 
 lint: .venv
 	$(BIN)/ruff check .
