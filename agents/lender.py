@@ -25,6 +25,8 @@ class Lender(LeveragedHolder):
     capital_ratio_target = Parameter("share", "wanted equity / assets")
     growth_room = Parameter("per year", "largest growth of the loan book")
     funding_spread = Parameter("per year", "funding cost above the policy rate")
+    redemptions_wanted = Flow("USD bn", "money that investors asked back last month")
+    is_redeemable = Parameter("0 or 1", "whether investors can take their money back: bond funds and private credit")
     redemption_sensitivity = Parameter("number", "withdrawals / loss")
     recent_loss = Flow("USD bn", "losses of the month before outside ordinary business")
     deposits = Flow("USD bn", "deposits owed")
@@ -39,13 +41,14 @@ class Lender(LeveragedHolder):
     def lending_room(self) -> Array:
         """New loans that the lender can make this tick, USD bn, (n, R).
 
-        Rule: a share of its book a month, less the nearer capital is to the requirement (with its buffer); nothing at it. Source: [adrian_shin2010].
+        Rule: a share of its book a month, less the nearer capital is to the requirement (with its buffer); nothing at it. Who is asked for money back
+        lends that much less. Source: [adrian_shin2010].
         """
         spread = np.maximum(self.capital_ratio_target - self.capital_ratio_min, 1e-6)
         slack = np.clip((self.capital_ratio - (self.capital_ratio_min + self.capital_buffer)) / spread, 0.0, 1.0)
         room = self.growth_room * self.total_assets * self.years_per_tick * slack * self.alive
         liquid = self.cash + self.other_assets
-        return np.where(self.is_bank > 0.0, room, np.minimum(room, 0.5 * liquid))
+        return np.where(self.is_bank > 0.0, room, np.maximum(np.minimum(room, 0.5 * liquid) - self.redemptions_wanted, 0.0))
 
     @rule("share")
     def new_capital_buffer(self) -> Array:
@@ -104,13 +107,13 @@ class Lender(LeveragedHolder):
         """Money that investors of a fund ask back this tick, USD bn, (n, R).
 
         Rule: the shock's yearly share of assets, and a multiple of the month's loss, the larger the more of the fund can't be sold: who leaves
-        first is paid at the old value, and those who stay bear the cost. Banks and insurers have none of the second.
+        first is paid at the old value, and those who stay bear the cost. Nobody can ask a bank or an insurer.
         Source: [chen_goldstein_jiang2010], flow-performance relation, stronger for illiquid funds.
         """
         called = self.lever("lender.redemptions") * self.years_per_tick * self.total_assets
         illiquid = np.clip(1.0 - (self.cash + self.other_assets) / np.maximum(self.total_assets, 1e-9), 0.0, 1.0)
         flight = self.redemption_sensitivity * self.recent_loss * (1.0 + FLIGHT_FROM_ILLIQUID * illiquid)
-        return np.where(self.is_bank > 0.0, 0.0, np.minimum(called + flight, 0.25 * self.other_liabilities)) * self.alive
+        return np.minimum(called + flight, 0.25 * self.other_liabilities) * self.is_redeemable * self.alive
 
     @rule("USD bn")
     def wanted_investment(self) -> Array:

@@ -164,7 +164,7 @@ def credit_network_accelerator() -> dict[str, Any]:
     left.errorbar(at, [100 * row["firms"] for row in rows], [100 * row["firms_half_width"] for row in rows], color=BLUE, marker="o", label="firms")
     left.plot(at, [100 * row["banks"] for row in rows], color=ORANGE, marker="s", label="banks")
     left.set(xlabel="debt / assets at the start", ylabel="bankrupt within ten years, %", title="Bankruptcies")
-    left.legend(frameon=False)
+    left.legend(frameon=False, loc="upper left")
     for row, color, name in ((rows[2], BLUE, "0.5"), (rows[4], ORANGE, "0.65")):
         scaled = (row["moves"] - row["moves"].mean()) / row["moves"].std()
         density, edges = np.histogram(scaled, bins=np.linspace(-10, 5, 46), density=True)

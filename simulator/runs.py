@@ -296,9 +296,11 @@ def finish(work: Work, manifest: Manifest) -> Run:
 
 def _drawn(where: Execution, run: Run, names: list[str]) -> dict[str, tuple[bytes, bytes]]:
     """Figures of a run, by as many processes as computed it on this machine."""
+    from simulator.results.figures import draw, draw_here
+
     if where.kind != "local" or where.workers == 1:
-        return storage.draw_here(run, names)
-    return dict(work_through(names, storage.draw, run, replace(where, workers=min(where.workers, len(names)))))
+        return draw_here(run, names)
+    return dict(work_through(names, draw, run, replace(where, workers=min(where.workers, len(names)))))
 
 
 def _put(manifest: Manifest, name: str, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,9 @@ SECTORS = {
     "outside": "outside",
 }  # fmt: skip
 PARTIES = ("lender", "borrower", "holder", "issuer", "seller", "buyer", "lessor", "lessee", "guarantor", "beneficiary")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job ignores Ctrl-C, and so would all that the tests start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def make_economy(firms: dict[str, dict[str, Any]], **contracts: list[dict[str, Any]]) -> Economy:

@@ -83,6 +83,7 @@ class Books:
         kinds = np.array(economy.kinds)
         is_bank = np.array([kind == "lender" and sort == "bank" for kind, sort in zip(economy.kinds, economy.lender_types, strict=True)])
         columns.add("is_bank", is_bank.astype(np.float64), "parameter")
+        columns.add("is_redeemable", np.isin(economy.lender_types, ("fund", "private_credit")).astype(np.float64), "parameter")
         columns.add("issues_money", np.isin(np.arange(self.agents), np.flatnonzero(is_bank | (kinds == "central_bank"))).astype(np.float64))
         columns.add("is_issuer", (economy.values["market_value"] > 0).astype(np.float64), "parameter")
         columns.add("is_listed", economy.listed.astype(np.float64), "parameter")

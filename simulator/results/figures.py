@@ -341,3 +341,14 @@ def render(figure: Figure, kind: str, dots_per_inch: int = 120) -> bytes:
     with style.look():
         figure.savefig(buffer, format=kind, dpi=dots_per_inch, metadata={"Date": None} if kind == "svg" else {"Software": None})
     return buffer.getvalue()
+
+
+def draw(run: Run, name: str) -> tuple[bytes, bytes]:
+    """One figure as PNG and SVG."""
+    drawn = figure(run, name)
+    return render(drawn, "png"), render(drawn, "svg")
+
+
+def draw_here(run: Run, names: list[str]) -> dict[str, tuple[bytes, bytes]]:
+    """Figures one after the other, in this process."""
+    return {name: draw(run, name) for name in names}

@@ -247,20 +247,7 @@ Draw = Callable[["Run", list[str]], dict[str, tuple[bytes, bytes]]]
 """Draws figures of a run, by name as PNG and SVG."""
 
 
-def draw(run: Run, name: str) -> tuple[bytes, bytes]:
-    """One figure as PNG and SVG."""
-    from simulator.results.figures import render
-
-    drawn = run.figure(name)
-    return render(drawn, "png"), render(drawn, "svg")
-
-
-def draw_here(run: Run, names: list[str]) -> dict[str, tuple[bytes, bytes]]:
-    """Figures one after the other, in this process."""
-    return {name: draw(run, name) for name in names}
-
-
-def documents(run: Run, figures: bool = True, draw_all: Draw = draw_here) -> dict[str, bytes]:
+def documents(run: Run, figures: bool = True, draw_all: Draw | None = None) -> dict[str, bytes]:
     """The files of a run folder besides its tables: settings, provenance, summary, and figures and report when asked for."""
     told = summary(run)
     files: dict[str, bytes] = {
@@ -271,10 +258,10 @@ def documents(run: Run, figures: bool = True, draw_all: Draw = draw_here) -> dic
     }
     if figures:
         from simulator.results import report
-        from simulator.results.figures import names_of
+        from simulator.results.figures import draw_here, names_of
 
         names = list(names_of(run))
-        drawn = draw_all(run, names)
+        drawn = (draw_all or draw_here)(run, names)
         for name in names:
             files[f"figures/{name}.png"], files[f"figures/{name}.svg"] = drawn[name]
         files["report.html"] = report.report_html(run, {name: drawn[name][1] for name in names}).encode()
