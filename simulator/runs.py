@@ -91,7 +91,7 @@ def compute_into(work: Work, folder: Path) -> Manifest:
         folder.mkdir(parents=True, exist_ok=True)
         with lock(folder, name):
             manifest = _opened(work, folder, name, plan)
-            remove_half_written(folder, _unit_names(_wanted(work, plan)))
+            remove_half_written(folder, name, _unit_names(_wanted(work, plan)))
             _drop_damaged(work, manifest)
             _compute(work, manifest, plan)
         return manifest

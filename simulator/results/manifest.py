@@ -136,17 +136,19 @@ def lock(folder: Path, name: str) -> IO[str]:
     return file
 
 
-def remove_half_written(folder: Path, units: Iterable[str]) -> None:
-    """Delete what an interrupted run has left half-written of these units (another shard may be at work on others)."""
-    mine = set(units)
+def remove_half_written(folder: Path, name: str, units: Iterable[str]) -> None:
+    """Delete what an interrupted run has left half-written: of its manifest, and of these units (another shard may be at work on others)."""
+    mine = {name.split(".")[0], *units}
     for path in folder.rglob(".*.part"):
         if path.name[1:].split(".")[0] in mine:
             path.unlink(missing_ok=True)
 
 
 def remove_unlisted(folder: Path, listed: Iterable[str]) -> None:
-    """Delete tables and series that a complete run does not list: half-written ones, and those computed beyond its end."""
+    """Delete what a complete run does not list: half-written files anywhere, and tables and series computed beyond its end."""
     known = set(listed)
+    for path in folder.rglob(".*.part"):
+        path.unlink(missing_ok=True)
     for top in ("tables", SERIES_FOLDER):
         for path in sorted((folder / top).rglob("*"), reverse=True):
             if path.is_file() and path.relative_to(folder).as_posix() not in known:

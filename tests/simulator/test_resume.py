@@ -22,6 +22,7 @@ from simulator.__main__ import main
 from simulator.api import _work, load, run_experiment
 from simulator.errors import InputError
 from simulator.results.manifest import Manifest, lock, read_manifest
+from simulator.results.storage import MANIFEST
 from simulator.runs import QUANTILES, compute_into, finish
 from simulator.settings import Settings
 from tests.simulator.small_runs import ROOT, computed, local, settings
@@ -89,6 +90,20 @@ def test_only_what_is_missing_is_computed(whole: Manifest, tmp_path: Path, monke
     monkeypatch.setattr(runs, "compute", watched)
     assert computed(tmp_path / "run").files == whole.files
     assert asked == [(0, 2), (1, 4)]
+
+
+def test_half_written_files_of_a_killed_run_are_swept_away(whole: Manifest, tmp_path: Path) -> None:
+    shutil.copytree(whole.folder, tmp_path / "run")
+    table = next(name for name in whole.files if name.startswith("tables/losses/scenario-01-block-00004"))
+    left = [(tmp_path / "run" / name).parent / f".{Path(name).name}.99999.part" for name in (MANIFEST, table)]
+    others = tmp_path / "run" / ".shard-2-of-3.json.99999.part"
+    for path in [*left, others]:
+        path.write_bytes(b"half")
+    manifest = computed(tmp_path / "run")
+    assert [path.exists() for path in left] == [False, False]
+    assert others.exists()  # another process may be writing it
+    finish(_work(settings()), manifest)
+    assert not list(manifest.folder.rglob("*.part"))
 
 
 @pytest.mark.parametrize("damage", ["altered", "cut short", "missing"])
