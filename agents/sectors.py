@@ -21,7 +21,8 @@ TOO_BIG_TO_FAIL = 0.5  # part of an announced bail-out that lenders count on (ra
 BAIL_OUT_DEBT = 20.0  # USD bn of debt from which a firm is large enough to be bailed out (assumption, 10-50)
 RETRAINING_EFFECT = 0.5  # speed of re-employment added by retraining ([card_kluve_weber2018]: effects grow over two years; 0.1-0.8)
 RETRAINING_COST = 0.2  # cost of a year of retraining per yearly wage (assumption, 0.1-0.4)
-CDS_ALARM = 2.0  # multiple of the opening CDS index at which the stress rule cuts
+CDS_ALARM = 2.0  # multiple of the opening CDS index above which the stress rule cuts
+CDS_CALM = 1.25  # multiple of the opening CDS index under which the cut is taken back (assumption, 1-1.75)
 
 
 class CentralBank(EconomicAgent):
@@ -56,8 +57,17 @@ class CentralBank(EconomicAgent):
         own = self.lever("central_bank.path_weight")
         path = path + own * (self.lever("central_bank.path_rate") - path)
         path = path + self.lever("central_bank.rate_shift")
-        alarm = self.series("cds_index") > CDS_ALARM * self.series("cds_index_at_start")
-        return np.maximum(path - np.where(alarm, self.lever("central_bank.stress_cut"), 0.0), 0.0)
+        return np.maximum(path - self.series("rate_alarm") * self.lever("central_bank.stress_cut"), 0.0)
+
+    @rule("0 or 1")
+    def rate_alarm(self) -> Array:
+        """Whether credit markets are in alarm, (1, R).
+
+        Rule: from the month in which the CDS index is above CDS_ALARM times its start until it is under CDS_CALM times: a central bank does not
+        take a cut back the month after.
+        """
+        bound = np.where(self.series("rate_alarm") > 0.0, CDS_CALM, CDS_ALARM)
+        return (self.series("cds_index") > bound * self.series("cds_index_at_start")).astype(float)
 
     def taylor_gap(self) -> Array:
         """Gap between an inertial Taylor rule and the projection, per year, (1, R).

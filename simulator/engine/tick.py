@@ -58,6 +58,7 @@ def announce(model: ContagionModel) -> None:
         programmes.unbundle(model, before["stakes.unbundled"], books.levers["stakes.unbundled"])
     model.levers_of_last_tick = books.levers
     bank = model.actor("central_bank")
+    books.series["rate_alarm"] = bank.rate_alarm()
     projected, rate = bank.projected_rate(), bank.policy_rate()
     gap = books.series["policy_rate"] - books.series["projected_rate"]
     books.series["rate_news"] = (rate - projected) - gap

@@ -172,7 +172,7 @@ class Books:
             "gdp_gap", "inflation", "power_share", "power_queue", "fiscal_cost", "household_demand", "gpu_resale_value", "investment",
             "circular_revenue_share", "backlog_lost", "capital_raised", "displaced", "new_credit", "index_by_contagion", "ai_contagion_year",
             "securities_price", "added_haircut", "compliance_cost", "lending_moved", "disclosed", "bought_share",
-            "audited_part",
+            "audited_part", "rate_alarm",
             "wealth", "investment_at_start", "displaced_at_start", "wealth_at_start",
         ):  # fmt: skip
             self.series[name] = np.full((1, self.replications), start.get(name, 0.0))

@@ -320,9 +320,15 @@ def test_the_fed_shifts_its_rate_cuts_in_stress_and_stops_at_zero(ask: Ask) -> N
     plain = ask("central_bank", "policy_rate")
     np.testing.assert_allclose(ask("central_bank", "policy_rate", levers={"central_bank.rate_shift": 0.02}), plain + 0.02)
     cut = {"levers": {"central_bank.stress_cut": 0.01}}
-    np.testing.assert_allclose(ask("central_bank", "policy_rate", series={"cds_index": 0.0}, **cut), plain)
-    np.testing.assert_allclose(ask("central_bank", "policy_rate", series={"cds_index": 1.0}, **cut), plain - 0.01)
+    np.testing.assert_allclose(ask("central_bank", "policy_rate", series={"rate_alarm": 0.0}, **cut), plain)
+    np.testing.assert_allclose(ask("central_bank", "policy_rate", series={"rate_alarm": 1.0}, **cut), plain - 0.01)
     assert (ask("central_bank", "policy_rate", levers={"central_bank.rate_shift": -0.05}) >= 0.0).all()
+
+
+@pytest.mark.parametrize(("multiple", "before", "after"), [(1.5, 0.0, 0.0), (2.1, 0.0, 1.0), (1.5, 1.0, 1.0), (1.2, 1.0, 0.0)])
+def test_the_fed_takes_a_cut_in_stress_back_only_when_credit_markets_are_calm(multiple: float, before: float, after: float, ask: Ask) -> None:
+    alarm = ask("central_bank", "rate_alarm", series={"cds_index_at_start": 0.02, "cds_index": 0.02 * multiple, "rate_alarm": before})
+    assert (alarm == after).all()
 
 
 def test_the_government_pays_more_benefits_the_more_are_displaced(ask: Ask) -> None:
