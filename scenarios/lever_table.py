@@ -69,7 +69,7 @@ _CENTRAL_BANK = (
     _global("central_bank.hold", "set", 0.0, _SHARE, 0.0, 1.0,
             "share of the projected policy-rate path that is withheld; 1 = the rate stays at its level of the start date"),
     _global("central_bank.rate_shift", "add", 0.0, _RATE, -0.05, 0.10, "added to the policy rate"),
-    _global("central_bank.stress_cut", "add", 0.0, _RATE, 0.0, 0.05, "rate cut made from when the CDS index is above twice its start until it is under 1.25 times"),
+    _global("central_bank.stress_cut", "add", 0.0, _RATE, 0.0, 0.05, "rate cut in alarm: CDS index from twice its start until under 1.25 times"),
     _global("central_bank.taylor_weight", "set", 0.0, _SHARE, 0.0, 1.0,
             "weight of the inertial Taylor rule in the policy rate; the rest follows the projection"),
     _global("central_bank.path_weight", "set", 0.0, _SHARE, 0.0, 1.0,
