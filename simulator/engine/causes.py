@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.ledger.attribution import Loss, parties
+from simulator.ledger.attribution import Loss, parties, rows_borne_by
 from simulator.ledger.postings import Ledger
 
 if TYPE_CHECKING:
@@ -48,19 +48,18 @@ class Cells:
 
 
 def losses_of(books: Books, ledger: Ledger, agent: Rows, column: Rows) -> Cells:
-    """Every loss to date of ``agent (E,)`` in the replications ``column (E,)`` of ``ledger``."""
+    """Every loss to date of ``agent (E,)`` in the replications ``column (E,)`` of ``ledger``; only the contracts of these agents are looked at."""
     accounts = sorted(ledger.losses)  # the order in which a batch first met them must not show
     positions, numbers, causes, amounts = [], [], [], []
     for number, account in enumerate(accounts):
-        bearer, cause = parties(books, account)
-        rows, events = np.nonzero(bearer[:, None] == agent[None, :])
+        rows, events = rows_borne_by(books, account, agent)
         if not len(rows):
             continue
         amount = ledger.losses[account][rows, column[events]]
         some = amount > 0.0
         positions.append(events[some])
         numbers.append(np.full(int(some.sum()), number))
-        causes.append(cause[rows[some]])
+        causes.append(parties(books, account)[1][rows[some]])
         amounts.append(amount[some])
     if not positions:
         empty = np.zeros(0, dtype=np.int64)
@@ -105,13 +104,14 @@ class Genealogy:
         lost in its own business. ``shocked (E,)``: whom the shock itself made fail.
         """
         cells = self._with_earlier_waves(part, events, local, before)
-        totals = _by_cause(books, cells, len(events.agent))
+        totals = _Totals(books, cells, len(events.agent))
+        living: dict[tuple[int, int], int] = {}  # nothing is posted while the tale is told, so one answer holds for all who ask
         event_of = {(int(agent), int(column)): index for index, (agent, column) in enumerate(zip(events.agent, events.column, strict=True))}
 
         def tell_one(index: int, seen: tuple[int, ...]) -> None:
             agent, column, here = int(events.agent[index]), int(events.column[index]), int(local[index])
             path = [agent]
-            cause = SHOCK if shocked[index] else _largest(totals[index], float(own[index]), agent)
+            cause = SHOCK if shocked[index] else totals.largest(index, float(own[index]), agent)
             while cause >= 0:
                 known = self.chain.get(column, {})
                 if cause not in known and (cause, column) in event_of and cause not in (*seen, agent):
@@ -123,7 +123,9 @@ class Genealogy:
                     cause = OWN_BUSINESS
                     break
                 path.append(self.agents + cause)
-                cause = self._cause_of_the_living(part, cause, here, column)
+                if (cause, column) not in living:
+                    living[cause, column] = self._cause_of_the_living(part, cause, here, column)
+                cause = living[cause, column]
             if cause < 0:
                 path.append(cause)
             self.chain.setdefault(column, {})[agent] = tuple(path)
@@ -143,7 +145,7 @@ class Genealogy:
         one, here = np.array([agent]), np.array([local])
         cells = losses_of(part.books, part.ledger, one, here)
         own = own_losses(part.books, part.ledger, part, one, here, np.array([column]))
-        return _largest(_by_cause(part.books, cells, 1)[0], float(own[0]), agent)
+        return _Totals(part.books, cells, 1).largest(0, float(own[0]), agent)
 
     def _with_earlier_waves(self, part: Part, events: DefaultEvents, local: Rows, before: Cells) -> Cells:
         """Add what each lost in this tick's settlement by agents that failed in an earlier wave; its own estate is no cause of its failure."""
@@ -187,26 +189,35 @@ def _summed(cells: Cells, chosen: Iterable[bool]) -> dict[tuple[int, Loss, int],
     return total
 
 
-def _by_cause(books: Books, cells: Cells, count: int) -> Array:
-    """Losses by cause, ``(E, N + 1)``; the last column holds those of the shock. Funding and the rest of the world count for nobody."""
-    agents = books.agents
-    is_shock = np.array([account.reason == "shock" for account in cells.account] or [False])[cells.number]
-    counts = np.array([account.channel != "funding" for account in cells.account] or [False])[cells.number]
-    nobody = np.zeros(agents + 1, dtype=bool)
-    for kind in NO_CAUSES:
-        nobody[books.rows[kind]] = True
-    cause = np.where(is_shock, agents, cells.cause)
-    counts &= ~nobody[cause]
-    cell = cells.position[counts] * (agents + 1) + cause[counts]
-    return np.asarray(np.bincount(cell, weights=cells.amount[counts], minlength=count * (agents + 1)), dtype=np.float64).reshape(count, agents + 1)
+class _Totals:
+    """Losses of ``count`` agents by cause, those of the shock apart. Funding and the rest of the world count for nobody.
 
+    Kept are the causes that are there, in ascending order: few of the many agents.
+    """
 
-def _largest(by_cause: Array, own: float, agent: int) -> int:
-    """The largest cause of one agent's losses: another agent's row, SHOCK or OWN_BUSINESS (which wins ties)."""
-    others = by_cause[:-1].copy()
-    others[agent] = 0.0
-    largest = int(np.argmax(others))
-    shock = float(by_cause[-1])
-    if max(float(others[largest]), shock) <= own:
-        return OWN_BUSINESS
-    return largest if others[largest] > shock else SHOCK
+    def __init__(self, books: Books, cells: Cells, count: int) -> None:
+        agents = books.agents
+        is_shock = np.array([account.reason == "shock" for account in cells.account] or [False])[cells.number]
+        counts = np.array([account.channel != "funding" for account in cells.account] or [False])[cells.number]
+        nobody = np.zeros(agents + 1, dtype=bool)
+        for kind in NO_CAUSES:
+            nobody[books.rows[kind]] = True
+        cause = np.where(is_shock, agents, cells.cause)
+        counts &= ~nobody[cause]
+        cell, where = np.unique(cells.position[counts] * (agents + 1) + cause[counts], return_inverse=True)
+        self.amount = np.bincount(where, weights=cells.amount[counts], minlength=len(cell))
+        position, self.cause = np.divmod(cell, agents + 1)
+        self.edges = np.searchsorted(position, np.arange(count + 1))
+        self.shock = agents
+
+    def largest(self, place: int, own: float, agent: int) -> int:
+        """The largest cause of the losses of the agent at ``place``: another agent's row, SHOCK or OWN_BUSINESS (which wins ties)."""
+        here = slice(self.edges[place], self.edges[place + 1])
+        causes, amounts = self.cause[here], self.amount[here]
+        shock = float(amounts[-1]) if len(causes) and causes[-1] == self.shock else 0.0
+        others = np.where((causes == agent) | (causes == self.shock), 0.0, amounts)
+        most = int(np.argmax(others)) if len(others) else -1
+        by_other = float(others[most]) if len(others) else 0.0
+        if max(by_other, shock) <= own:
+            return OWN_BUSINESS
+        return int(causes[most]) if by_other > shock else SHOCK

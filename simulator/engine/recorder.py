@@ -195,9 +195,10 @@ def _worst_year(defaults: pd.DataFrame, rule: dict[str, float]) -> dict[int, flo
     edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1), len(numbers)] if len(numbers) else [0]
     worst: dict[int, float] = {}
     for first, last in itertools.pairwise(edges):
-        for start in range(first, last):
-            window = [row for row in range(start, last) if ticks[row] < ticks[start] + rule["months"]]
-            if len({kinds[row] for row in window}) >= rule["kinds"]:
+        months, opens = np.unique(ticks[first:last], return_index=True)  # a later default of the same month has no wider window
+        closes = np.searchsorted(ticks[first:last], months + rule["months"])
+        for start, stop in zip(first + opens, first + closes, strict=True):
+            if len(set(kinds[start:stop])) >= rule["kinds"]:
                 number = int(numbers[start])
-                worst[number] = max(worst.get(number, -1.0), sum(float(debt[row]) for row in window))
+                worst[number] = max(worst.get(number, -1.0), float(np.cumsum(debt[start:stop])[-1]))
     return worst

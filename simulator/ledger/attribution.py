@@ -59,15 +59,37 @@ def pairs_of_securities(books: Books) -> tuple[Rows, Rows]:
 
 def parties(books: Books, loss: Loss) -> tuple[Rows, Rows]:
     """Who bears and who causes each row of an account: two arrays of agents ``(K,)``."""
-    if loss.table == SALES:
-        kept, sold = pairs_of_stakes(books.stakes)
-        return books.stakes.holder[kept], books.stakes.holder[sold]
-    if loss.table == SECURITIES:
-        return pairs_of_securities(books)
     return _side(books, loss.table, loss.bearer), _side(books, loss.table, loss.cause)
 
 
+def rows_borne_by(books: Books, loss: Loss, agents: Rows) -> tuple[Rows, Rows]:
+    """The rows of an account that ``agents (E,)`` bear, and which of them bears each: two arrays, by row and then by position among the agents."""
+    side = (loss.table, loss.bearer)
+    if side not in books.sorted_sides:
+        bearer = _side(books, *side)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(bearer, minlength=books.agents))])
+        books.sorted_sides[side] = np.argsort(bearer, kind="stable"), starts
+    order, starts = books.sorted_sides[side]
+    first, count = starts[agents], starts[agents + 1] - starts[agents]
+    position = np.repeat(np.arange(len(agents)), count)
+    place = np.arange(len(position)) - np.repeat(np.cumsum(count) - count, count) + first[position]
+    rows = order[place]
+    by_row = np.lexsort((position, rows))
+    return rows[by_row], position[by_row]
+
+
 def _side(books: Books, table: str, word: str) -> Rows:
+    """The agents on one side of the rows of an account. Found once: they are fixed while a model runs."""
+    if (table, word) not in books.sides:
+        books.sides[table, word] = _found_side(books, table, word)
+    return books.sides[table, word]
+
+
+def _found_side(books: Books, table: str, word: str) -> Rows:
+    if table == SALES:
+        return books.stakes.holder[pairs_of_stakes(books.stakes)[0 if word == "holder" else 1]]
+    if table == SECURITIES:
+        return pairs_of_securities(books)[0 if word == "holder" else 1]
     if table == AGENTS:
         return np.arange(books.agents) if word == "self" else np.full(books.agents, books.rows[word].start)
     contracts: Contracts = getattr(books, table)
@@ -85,9 +107,7 @@ def _reference(books: Books) -> Rows:
     guarantees = books.guarantees
     about = guarantees.holder.copy()
     tables, rows = guarantees.static["reference_table"], np.asarray(guarantees.static["reference_row"], dtype=np.int64)
-    for number in range(guarantees.count):
-        if tables[number] == "agents":
-            about[number] = rows[number]
-        elif tables[number] in ("loans", "orders", "leases"):
-            about[number] = getattr(books, str(tables[number])).debtor[rows[number]]
+    for table in ("agents", "loans", "orders", "leases"):
+        named = tables == table
+        about[named] = rows[named] if table == "agents" else getattr(books, table).debtor[rows[named]]
     return about

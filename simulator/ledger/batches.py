@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
+from simulator.ledger.sums import merged_rows
 
 Array = NDArray[np.float64]
 
@@ -135,6 +136,6 @@ class Part:
         for cut in self._cuts:
             cut.write_back(stocks if cut.whole is whole.columns.arrays else None)
         whole.converged[self.index] = self.books.converged
-        whole.dead_rows = np.union1d(whole.dead_rows, self.books.dead_rows)
+        whole.dead_rows = merged_rows(whole.dead_rows, self.books.dead_rows)
         for name in SINGLES:
             getattr(self.whole_ledger, name)[:, self.index] = getattr(self.ledger, name)

@@ -53,6 +53,8 @@ class Books:
         self.switches = {name: np.asarray((switches or {}).get(name, ones), dtype=np.float64) * ones for name in CHANNELS}
         self.tick = 0
         self.levers: Mapping[str, Array] = {}
+        self.sides: dict[tuple[str, str], NDArray[np.int64]] = {}  # of accounts of losses, and the rows of each agent in them
+        self.sorted_sides: dict[tuple[str, str], tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         self.dead_rows = np.zeros(0, dtype=np.int64)  # agents whose estate has been settled in at least one replication
         self.twin: Books | None = None  # the unshocked world with the same luck, stepped alongside when an amplifier is off
         self.twin_columns: NDArray[np.int64] | None = None  # column of the twin with each column's luck; None: the same column

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 
 SELECTIONS_KEPT = 64
+SELECTED_ROWS_KEPT = 1_000_000
+"""Of selections that are kept: so many, and so many rows together (some 50 MB); the last one whatever its size."""
 
 
 class Ties:
@@ -106,11 +108,12 @@ class Contracts(Ties):
     def some(self, rows: NDArray[np.int64]) -> Selection:
         """The contracts of ``rows``, ascending: amounts of few contracts are summed without going through all. The last ones are kept."""
         key = rows.tobytes()
-        if key not in self._selections:
-            if len(self._selections) >= SELECTIONS_KEPT:
-                self._selections.pop(next(iter(self._selections)))
-            self._selections[key] = Selection(self, rows)
-        return self._selections[key]
+        kept = self._selections
+        if key not in kept:
+            while kept and (len(kept) >= SELECTIONS_KEPT or sum(len(one.rows) for one in kept.values()) + len(rows) > SELECTED_ROWS_KEPT):
+                kept.pop(next(iter(kept)))
+            kept[key] = Selection(self, rows)
+        return kept[key]
 
     def add(self, name: str, values: Any = 0.0) -> Array:
         """Make a state column ``(C, R)`` from a number, ``(C,)`` or ``(C, R)`` values."""

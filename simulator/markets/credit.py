@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Selection, Ties
 from simulator.ledger.postings import Ledger
-from simulator.ledger.sums import row_blocks
+from simulator.ledger.sums import merged_rows, row_blocks
 from simulator.markets import pledges, regulation
 from simulator.markets.funding import Funding
 
@@ -117,7 +117,7 @@ class CreditMarket:
         granted = self._granted(books, asking, rest, appetite * books["alive"], drawn)
         slots, fresh = asking, granted
         if drawn.any():
-            slots = loans.some(np.union1d(asking.rows, self.committed.rows))
+            slots = loans.some(merged_rows(asking.rows, self.committed.rows))
             fresh = np.zeros((len(slots.rows), books.replications))
             fresh[slots.places(asking.rows)] = granted
             fresh[slots.places(self.committed.rows)] += drawn
@@ -168,7 +168,7 @@ class CreditMarket:
     def _reprice(self, books: Books, slots: Selection, fresh: Array, due: Selection, renewed: Array) -> None:
         """A slot's rate is the average of old and new, weighted by principal; ``fresh`` and ``renewed (n, R)`` are new."""
         loans = books.loans
-        rows = np.union1d(slots.rows, due.rows)
+        rows = merged_rows(slots.rows, due.rows)
         if not len(rows):
             return
         every = loans.some(rows)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scenarios.changes import Change
 from simulator.engine.model import ContagionModel
@@ -154,6 +156,14 @@ def test_the_window_of_the_systemic_rule_may_open_at_any_default() -> None:
 def test_replications_do_not_mix_in_the_systemic_rule() -> None:
     table = pd.concat([events((5, "cloud", 4.0), (6, "ai_lab", 4.0), replication=3), events((7, "lender", 4.0))])
     assert _worst_year(table, RULE) == {}
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from(("cloud", "ai_lab", "lender", "utility")), st.floats(0.0, 9.0)), max_size=12))
+def test_the_worst_year_is_the_worst_of_the_windows_that_open_at_each_default(rows: list[tuple[int, str, float]]) -> None:
+    rows = sorted(rows, key=lambda row: row[0])
+    windows = [[row for row in rows[place:] if row[0] < first[0] + RULE["months"]] for place, first in enumerate(rows)]
+    debts = [sum(row[2] for row in window) for window in windows if len({row[1] for row in window}) >= RULE["kinds"]]
+    assert worst(events(*rows)) == (pytest.approx(max(debts), rel=1e-12) if debts else None)
 
 
 def test_the_systemic_columns_are_nested(tables: dict[str, pd.DataFrame]) -> None:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.ledger import contracts
 from simulator.ledger.contracts import Contracts
-from simulator.ledger.sums import row_blocks, total
+from simulator.ledger.sums import merged_rows, row_blocks, total
 
 
 def amounts(rows: int, replications: int, seed: int) -> np.ndarray:
@@ -59,3 +60,23 @@ def test_some_contracts_are_summed_as_the_table_with_nothing_in_the_others(data:
 def test_blocks_of_rows_cover_every_row_once(rows: int, width: int) -> None:
     covered = [row for block in row_blocks(rows, width) for row in range(rows)[block]]
     assert covered == list(range(rows))
+
+
+ROWS = st.lists(st.integers(0, 60), unique=True).map(lambda rows: np.array(sorted(rows), dtype=np.int64))
+
+
+@given(one=ROWS, other=ROWS)
+def test_merged_rows_are_those_of_both_in_order_and_once(one: np.ndarray, other: np.ndarray) -> None:
+    assert merged_rows(one, other).tolist() == sorted({*one.tolist(), *other.tolist()})
+
+
+def test_selections_that_are_kept_hold_a_bounded_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contracts, "SELECTED_ROWS_KEPT", 5)
+    loans = table([0, 1, 2, 0], [1, 2, 0, 2], 3)
+    some = [np.array(rows) for rows in ([0, 1], [1, 2], [2, 3])]
+    first, second, third = (loans.some(rows) for rows in some)
+    assert loans.some(some[2]) is third
+    assert loans.some(some[1]) is second
+    assert loans.some(some[0]) is not first
+    every = loans.some(np.arange(4))
+    assert loans.some(np.arange(4)) is every
