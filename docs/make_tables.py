@@ -16,7 +16,8 @@ FOLDERS = ("agents", "simulator/engine", "simulator/markets", "simulator/ledger"
 # Bounds of loops, tolerances and codes: they steer the computation and say nothing about the world.
 TECHNICAL = {"UNLIMITED", "NEVER", "ROUNDS_MAX", "TOLERANCE", "OWN_BUSINESS", "SHOCK", "OPERATING", "SECURED", "UNSECURED", "SUBORDINATED",
              "UNCONVERGED_MAX", "QUANTILES", "DUST", "CENT", "USED_UP", "SLIGHT", "POLL_SECONDS", "STRIKES_MAX",
-             "BARREN_MAX", "BLOCK_MIN", "BLOCKS_MAX", "PANEL_BYTES", "QUANTILE_BYTES", "WIDE"}  # fmt: skip
+             "BARREN_MAX", "BLOCK_MIN", "BLOCKS_MAX", "PANEL_BYTES", "QUANTILE_BYTES", "WIDE", "SELECTIONS_KEPT",
+             "SELECTED_ROWS_KEPT"}  # fmt: skip
 
 
 UNREAD = "**no rule reads it yet**"
