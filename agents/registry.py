@@ -6,6 +6,7 @@ from agents.ai_lab import AILab
 from agents.base import EconomicAgent
 from agents.chipmaker import Chipmaker
 from agents.cloud_provider import CloudProvider
+from agents.entrant import Entrant
 from agents.hyperscaler import Hyperscaler
 from agents.investor import Investor
 from agents.lender import Lender
@@ -17,7 +18,7 @@ AGENT_CLASSES: dict[str, type[EconomicAgent]] = {
     cls.kind: cls
     for cls in (
         Chipmaker, Hyperscaler, CloudProvider, ProjectCompany, AILab, Investor, Lender, ShortSeller, Utility, Household, Government,
-        CentralBank, Outside,
+        CentralBank, Outside, Entrant,
     )
 }  # fmt: skip
 """Class of each kind, in the order of the tables."""

@@ -33,7 +33,7 @@ COUNTS = {
     "lender_defaults": "lender_defaults",
     "defaulted_debt": "defaulted_debt", "total_loss": "total_loss", "credit_loss": "credit_loss", "loss_counterparty": "loss_counterparty",
     "loss_margin": "loss_margin", "loss_funding": "loss_funding", "loss_direct": "loss_direct", "fiscal_cost": "fiscal_cost",
-    "unemployment_max": "unemployment_max", "backlog_lost": "backlog_lost",
+    "unemployment_max": "unemployment_max", "backlog_lost": "backlog_lost", "entrant_defaults": "entrant_defaults",
 }  # fmt: skip
 """Outcomes that are columns of the table ``replications``: of the whole run."""
 
@@ -45,7 +45,7 @@ SERIES = {
 }  # fmt: skip
 """Outcomes that are averages of a system series over the run."""
 
-AT_THE_END = {"compliance_cost": "compliance_cost", "lending_moved": "lending_moved"}
+AT_THE_END = {name: name for name in ("compliance_cost", "lending_moved", "lab_concentration", "entrants")}
 """Outcomes that are a system series in the last month: sums over the run."""
 
 OUTCOMES = (*COUNTS, *SERIES, *AT_THE_END, "chipmaker_sales")

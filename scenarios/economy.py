@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import InputError, nearest
-from simulator.ledger.names import KINDS
+from simulator.ledger.names import ENTRANT, KINDS
 
 NO_DATE = 10**6
 """Months after the start of a date that is not given: never."""
@@ -103,10 +103,11 @@ class Economy:
 
     @cached_property
     def _slice_by_kind(self) -> dict[str, slice]:
-        rank = {kind: position for position, kind in enumerate(KINDS)}
+        kinds = (*KINDS, ENTRANT)
+        rank = {kind: position for position, kind in enumerate(kinds)}
         ranks = np.array([rank[kind] for kind in self.kinds], dtype=np.int64)
-        edges = np.searchsorted(ranks, np.arange(len(KINDS) + 1))
-        return {kind: slice(int(edges[k]), int(edges[k + 1])) for k, kind in enumerate(KINDS)}
+        edges = np.searchsorted(ranks, np.arange(len(kinds) + 1))
+        return {kind: slice(int(edges[k]), int(edges[k + 1])) for k, kind in enumerate(kinds)}
 
     def index(self, agent_id: str) -> int:
         """Row of an agent. Raises InputError, with the nearest name, when there is no such agent."""

@@ -169,13 +169,18 @@ _GOVERNMENT = (
     _global("government.retraining_share", "set", 0.0, _SHARE, 0.0, 1.0,
             "share of displaced workers in retraining, which brings them back to work sooner"),
 )  # fmt: skip
+_ENTRY = (
+    _global("entry.barrier", "multiply", 1.0, _FACTOR, 0.1, 1.0,
+            "cost of entering the market of AI labs: open weights, data and shared compute lower it"),
+    _global("government.entry_funding", "set", 0.0, _SHARE, 0.0, 1.0, "share of an entrant's cost of entry that the government pays"),
+)  # fmt: skip
 _SINGLE_FIRMS = (
     Lever("agent.failure", "agents", "set", 0.0, "flag", 0.0, 1.0, "1: the agent fails at the start of the change (agents: [...])"),
 )
 
 _TABLE = (
     *_CENTRAL_BANK, *_LENDERS, *_RULES_FOR_LENDING, *_COLLATERAL, *_DEPTH_OF_MARKETS, *_CAPITAL_AND_EXPECTATIONS,
-    *_POWER_AND_LABOUR, *_GOVERNMENT, *_SINGLE_FIRMS,
+    *_POWER_AND_LABOUR, *_GOVERNMENT, *_ENTRY, *_SINGLE_FIRMS,
 )  # fmt: skip
 
 LEVERS: dict[str, Lever] = {lever.name: lever for lever in _TABLE}

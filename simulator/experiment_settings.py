@@ -20,6 +20,7 @@ OUTCOMES = (
     "systemic", "defaults", "cascade_size", "total_loss", "credit_loss", "fiscal_cost", "defaulted_debt_share", "market_value_min_share",
     "gdp_gap_min", "unemployment_max", "loss_lenders", "loss_shareholders", "loss_suppliers", "loss_taxpayers", "loss_workers",
     "investment_total", "investment_above_start", "investment_below_start", "employment_mean", "employment_min", "concentration_end",
+    "lab_concentration_end", "entrant_defaults", "entrants_end",
     "backlog_lost",
     *(f"{kind}_defaults" for kind in KINDS[:7]),
 )  # fmt: skip

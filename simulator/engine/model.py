@@ -16,6 +16,7 @@ from agents.issuer import Issuer
 from agents.registry import AGENT_CLASSES, FIRM_KINDS
 from scenarios.changes import Change
 from scenarios.levers import LeverSchedule
+from simulator.engine.entry import with_entrants
 from simulator.engine.facility import with_facility
 from simulator.engine.opening import open_memory
 from simulator.engine.purchases import with_purchases
@@ -69,14 +70,17 @@ class ContagionModel(mesa.Model):
         self.replications = tuple(int(number) for number in replications)
         self.horizon_months, self.stepping = horizon_months, stepping
         self.changes = (*changes, *named_changes(self.economy, shock, policy, horizon_months))
-        plain_economy = self.economy
-        self.economy = with_purchases(with_facility(self.economy, self.changes), self.changes)
+        plain_economy, settled = self.economy, with_entrants(self.economy, self.changes)
+        newcomers = settled.ids[len(plain_economy.ids) :]
+        self.economy = with_purchases(with_facility(settled, self.changes), self.changes)
         width = len(self.replications)
         switches = {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (1, width)) for name, value in (channels or {}).items()}
         self.books = Books(self.economy, width, horizon_months, switches)
         luck = partial(uniforms, rng, draws.columns if isinstance(draws, Draws) else self.replications)
         self.schedule = LeverSchedule(self.changes, self.economy, horizon_months, luck)
-        self.draws = draws if draws is not None else Draws(rng, self.replications, horizon_months, self.books.agents)
+        self.draws = draws if draws is not None else Draws(rng, self.replications, horizon_months, len(plain_economy.ids))
+        if newcomers:
+            self.draws = self.draws.with_more(rng, newcomers, horizon_months)
         self.books.levers = self.schedule.neutral
         self.books.draws = self.draws.at(0)
         self._cohorts = {
@@ -100,6 +104,8 @@ class ContagionModel(mesa.Model):
         self.sales_by_tick: list[Array] = []
         self.investment = np.zeros((self.books.agents, width))
         self.foreseen = foreseen if foreseen is not None else foreseen_sales(plain_economy, horizon_months, isinstance(draws, Quiet))
+        if newcomers and self.foreseen is not None:  # nobody foresees them, so their sales are no surprise either
+            self.foreseen = np.concatenate([self.foreseen, np.zeros((len(self.foreseen), len(newcomers), 1))], axis=1)
         if any(change.lever == "central_bank.taylor_weight" for change in self.changes):
             self.books.foreseen = foreseen_series(plain_economy, horizon_months)
         self.is_disclosing = False
@@ -120,7 +126,7 @@ class ContagionModel(mesa.Model):
                 single, numbers = self.draws.without_repeats(), self.draws.numbers
                 self.books.twin_columns = self.draws.places
             self.twin = ContagionModel(
-                plain_economy, rng=rng, replications=numbers, horizon_months=horizon_months, mesa_agents=False, draws=single,
+                settled, rng=rng, replications=numbers, horizon_months=horizon_months, mesa_agents=False, draws=single,
                 channels=dict.fromkeys(CHANNELS, 1.0), foreseen=self.foreseen,
             )  # fmt: skip
             self.books.twin = self.twin.books

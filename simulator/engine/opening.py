@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agents.issuer import DEBT_VOLATILITY, LEVERAGE_FLOOR
+from simulator.engine.entry import open_slots
 from simulator.markets import accounts, credit
 from simulator.markets.regulation import NORMAL_VOLATILITY
 
@@ -63,6 +64,7 @@ def open_memory(model: ContagionModel) -> None:
     books.lease_weight = np.where(by_lessor > 0.0, rent / np.maximum(by_lessor, 1e-12), 0.0)
     _open_orders(model)
     _open_scores(model, kinds)
+    open_slots(books)
     _open_spreads(model)
     model.credit.calibrate(books)
     capacity = c["capacity"][:, :1] * model.owns_accelerators

@@ -67,7 +67,8 @@ def boom_and_bust(model: ContagionModel) -> dict[str, Array]:
 
     ``investment_total``: investment over the run, USD bn. ``investment_above_start``, ``investment_below_start``: its parts above and below
     the pace of the first month, summed over months, USD bn: the boom and the bust. ``employment_mean``, ``employment_min``: share of the
-    labour force in work. ``concentration_end``: Herfindahl index of AI market value in the last month.
+    labour force in work. ``concentration_end``: Herfindahl index of AI market value in the last month, ``lab_concentration_end``: of the labs'
+    sales to outside customers, entrants among them. ``entrants_end``: entrants that are alive then.
     ``backlog_lost``: revenue under contract that sellers lost to cuts of price, cancellations and failures of buyers, USD bn.
     """
     series = model.recorder.series
@@ -81,6 +82,8 @@ def boom_and_bust(model: ContagionModel) -> dict[str, Array]:
         "employment_mean": _over_time(employment) / len(employment),
         "employment_min": np.minimum.reduce(employment, axis=0),
         "concentration_end": series["concentration"][-1].copy(),
+        "lab_concentration_end": series["lab_concentration"][-1].copy(),
+        "entrants_end": series["entrants"][-1].copy(),
         "backlog_lost": series["backlog_lost"][-1].copy(),
     }
 

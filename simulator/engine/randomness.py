@@ -69,6 +69,18 @@ class Draws:
             return {purpose: block[tick] for purpose, block in self._blocks.items()}
         return {purpose: np.take(block[tick], self.places, axis=1) for purpose, block in self._blocks.items()}
 
+    def with_more(self, seed: int, ids: Sequence[str], ticks: int) -> Draws:
+        """The same draws with a slot more for each of ``ids``, from streams named after it: nobody else's luck moves."""
+        wider = copy.copy(self)
+        wider._blocks = dict(self._blocks)
+        for purpose in OWN:
+            own = np.empty((ticks, len(ids), len(self.numbers)))
+            for slot, name in enumerate(ids):
+                for column, replication in enumerate(self.numbers):
+                    own[:, slot, column] = stream(seed, replication, f"{purpose}/{name}").standard_normal(ticks)
+            wider._blocks[purpose] = np.concatenate([self._blocks[purpose], own], axis=1)
+        return wider
+
     @property
     def columns(self) -> tuple[int, ...]:
         """The number of each column."""
@@ -94,8 +106,13 @@ class Quiet:
     """Draws of the quiet world: no luck at all. Its sales are what the agents foresee at the start."""
 
     def __init__(self, agents: int) -> None:
+        self.agents = agents
         self._draws = {purpose: np.zeros((1 if purpose in COMMON else agents, 1)) for purpose in (*COMMON, *OWN)}
 
     def at(self, tick: int) -> Mapping[str, Array]:
         """Zero for every purpose, ``(N, 1)`` or ``(1, 1)``."""
         return self._draws
+
+    def with_more(self, seed: int, ids: Sequence[str], ticks: int) -> Quiet:
+        """No luck for ``ids`` either."""
+        return Quiet(self.agents + len(ids))

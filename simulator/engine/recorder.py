@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simulator.engine import default_tables
+from simulator.engine import default_tables, entry
 from simulator.engine.causes import Genealogy, Story
 from simulator.engine.default_tables import month_name
 from simulator.engine.loss_tables import LossTables
 from simulator.engine.outcomes import boom_and_bust, who_pays
-from simulator.ledger.names import LOSS_CHANNELS
+from simulator.ledger.names import ENTRANT, LOSS_CHANNELS
 from simulator.ledger.postings import NATURES
 from simulator.ledger.resolution import DefaultEvents
 from simulator.markets.accounts import concentration
@@ -28,7 +28,7 @@ SERIES = (
     "policy_rate", "ai_market_value", "total_market_value", "cds_index", "investment", "credit", "unemployment", "gdp", "gdp_gap", "inflation",
     "power_queue", "power_online", "circular_revenue_share", "capital_raised", "lab_cash_runway", "defaults_to_date", "loss_to_date",
     "concentration", "fiscal_cost", "gpu_resale_value", "ai_market_value_net", "securities_price", "backlog_lost",
-    "central_bank_assets", "compliance_cost", "lending_moved",
+    "central_bank_assets", "compliance_cost", "lending_moved", "lab_concentration", "entrants",
 )  # fmt: skip
 """System series of the table ``ticks``, one column each."""
 
@@ -52,6 +52,7 @@ class Recorder:
         self.accounts = LossTables(model)
         self._panel: list[pd.DataFrame] = []
         self._lab_floor = 1e-6
+        self._incumbents = books.agents - (books.rows[ENTRANT].stop - books.rows[ENTRANT].start)
         self._central_bank_loans = np.flatnonzero(books.loans.holder == books.central_bank)
 
     def note_defaults(self, tick: int, events: DefaultEvents, story: Story) -> None:
@@ -68,6 +69,7 @@ class Recorder:
         books.series["power_online"] = ledger.sum(books["power_online"])
         books.series["concentration"] = concentration(books, ledger)
         books.series["central_bank_assets"] = books["other_assets"][[books.central_bank]] + self._lent_by_central_bank()
+        books.series["lab_concentration"], books.series["entrants"] = entry.lab_concentration(model), entry.entered(books)
         labs = books.rows["ai_lab"]
         burn = ledger.sum(books["last_burn"][labs] * books["alive"][labs])
         cash = ledger.sum(books["cash"][labs])
@@ -76,7 +78,7 @@ class Recorder:
             if name in series:
                 self.series[name][tick] = series[name][0]
         self.series["lab_cash_runway"][tick] = runway[0]
-        self.series["defaults_to_date"][tick] = ledger.sum(1.0 - books["alive"])[0]
+        self.series["defaults_to_date"][tick] = ledger.sum(1.0 - books["alive"][: self._incumbents])[0]
         loss = np.zeros((1, books.replications))
         for amount in ledger.loss_by_tag.values():
             loss += amount
@@ -131,7 +133,9 @@ class Recorder:
         return self.replications_table(default_tables.defaults(self), {**SYSTEMIC, **(systemic or {})})
 
     def replications_table(self, defaults: pd.DataFrame, rule: dict[str, float]) -> pd.DataFrame:
-        """One row a replication: counts, losses by channel, and the worst of the series."""
+        """One row a replication: counts, losses by channel, and the worst of the series. Defaults are those of the economy's own agents."""
+        of_entrants = defaults["kind"] == ENTRANT
+        newcomers, defaults = defaults[of_entrants], defaults[~of_entrants]
         model = self.model
         books, ledger = model.books, model.ledger
         width = books.replications
@@ -166,6 +170,7 @@ class Recorder:
             frame[f"{kind}_defaults"] = where.map(count).fillna(0).astype(np.int64)
             size = books.rows[kind].stop - books.rows[kind].start
             frame[f"{kind}_alive_share"] = 1.0 - frame[f"{kind}_defaults"] / size if size else 1.0
+        frame["entrant_defaults"] = where.map(newcomers.groupby("replication").size()).fillna(0).astype(np.int64)
         frame["defaulted_debt"] = where.map(by["debt"].sum()).fillna(0.0)
         frame["defaulted_debt_share"] = frame["defaulted_debt"] / max(modelled_debt, 1e-9)
         frame["first_default_tick"] = where.map(by["tick"].min()).fillna(-1).astype(np.int64)

@@ -16,7 +16,7 @@ from agents.borrower import DRAW_SPEED, PAYBACK
 from agents.issuer import MARKET_VOLATILITY, RATE_DURATION, Issuer
 from agents.leverage import LeveragedHolder
 from agents.registry import FIRM_KINDS
-from simulator.engine import defaults, facility, news, programmes, purchases
+from simulator.engine import defaults, entry, facility, news, programmes, purchases
 from simulator.errors import InputError, nearest
 from simulator.ledger import identities, renegotiation
 from simulator.ledger.batches import Part
@@ -125,6 +125,7 @@ def plan(model: ContagionModel) -> None:
     c = books.columns
     decide(model, "delivered_share", "delivery", ("hyperscaler", "cloud"))
     decide(model, "sales_to_outside", "outside_sales", EARNERS)
+    entry.compete(model)
     model.ledger.set_column("outside_sales", c["outside_sales"] * c["alive"])
     decide(model, "power_wanted", "power_spending")
     decide(model, "purchases_of_parts", "parts_spending")
@@ -181,6 +182,7 @@ def trade(model: ContagionModel) -> None:
     sales = c["outside_sales"]
     ledger.pay(model.from_outside(sales))
     programmes.spend(model)
+    entry.enter(model)
     compute.note_sales(books, ledger, model.invoices)
     decide(model, "payout", "payout_flow", EARNERS)
     payout = np.minimum(c["payout_flow"], 0.5 * c["cash"])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from simulator.ledger.columns import Columns
 from simulator.ledger.contracts import Contracts, Ties
-from simulator.ledger.names import AMPLIFIER_CHANNELS, CHANNELS, KINDS
+from simulator.ledger.names import AMPLIFIER_CHANNELS, CHANNELS, ENTRANT, KINDS
 from simulator.ledger.schedules import DeliverySchedule, RepaymentSchedule
 from simulator.ledger.sums import incidence, total
 
@@ -48,7 +48,7 @@ class Books:
         self.agents, self.replications, self.ticks = len(economy.ids), replications, ticks
         self.ticks_per_year, self.years_per_tick = 12, 1.0 / 12.0
         self.macro: dict[str, float] = dict(economy.macro)
-        self.rows: dict[str, slice] = {kind: economy.rows(kind) for kind in KINDS}
+        self.rows: dict[str, slice] = {kind: economy.rows(kind) for kind in (*KINDS, ENTRANT)}
         ones = np.ones((1, replications))
         self.switches = {name: np.asarray((switches or {}).get(name, ones), dtype=np.float64) * ones for name in CHANNELS}
         self.tick = 0
@@ -174,7 +174,7 @@ class Books:
             "gdp_gap", "inflation", "power_share", "power_queue", "fiscal_cost", "household_demand", "gpu_resale_value", "investment",
             "circular_revenue_share", "backlog_lost", "capital_raised", "displaced", "new_credit", "index_by_contagion", "ai_contagion_year",
             "securities_price", "added_haircut", "compliance_cost", "lending_moved", "disclosed", "bought_share",
-            "audited_part", "rate_alarm",
+            "audited_part", "rate_alarm", "lab_sales", "lab_funding",
             "wealth", "investment_at_start", "displaced_at_start", "wealth_at_start",
         ):  # fmt: skip
             self.series[name] = np.full((1, self.replications), start.get(name, 0.0))

@@ -19,6 +19,9 @@ KINDS: tuple[str, ...] = (
 )
 """Kinds of agents, in the order in which the agents of every economy are sorted: each kind is one contiguous slice of rows."""
 
+ENTRANT = "entrant"
+"""Kind of the empty slots that a policy of entry adds behind all agents of an economy; no table names it."""
+
 LENDER_TYPES: tuple[str, ...] = ("bank", "private_credit", "fund", "insurer")
 """Types of lenders. Banks create deposits; the other three hand on cash."""
 

@@ -32,6 +32,7 @@ KIND_WORDS = {
     "household": ("the household sector", "households"),
     "government": ("the government", "government"),
     "central_bank": ("the central bank", "central bank"),
+    "entrant": ("an entrant", "entrants"),
     "outside": ("the rest of the world", "rest of the world"),
 }
 CHANNEL_WORDS = {

@@ -47,7 +47,8 @@ UNITS: dict[str, str] = {
     "loss_lenders": MONEY, "loss_shareholders": MONEY, "loss_suppliers": MONEY, "loss_government": MONEY, "loss_taxpayers": MONEY,
     "loss_workers": MONEY,
     "public_support_lenders": MONEY, "investment_total": MONEY, "investment_above_start": MONEY, "investment_below_start": MONEY,
-    "employment_mean": SHARE, "employment_min": SHARE, "concentration_end": "Herfindahl index", "backlog_lost": MONEY,
+    "employment_mean": SHARE, "employment_min": SHARE, "concentration_end": "Herfindahl index",
+    "lab_concentration_end": "Herfindahl index", "entrants_end": "entrants", "backlog_lost": MONEY,
     # defaults and losses
     "cause": TEXT, "triggered_by": TEXT, "debt": MONEY, "recovery_share": SHARE, "loss_given_default": MONEY, "cds_before": RATE,
     "from_agent": TEXT, "to_agent": TEXT, "channel": TEXT, "amount": MONEY, "reason": TEXT, "root": TEXT, "chain": TEXT,
@@ -56,7 +57,8 @@ UNITS: dict[str, str] = {
     "credit": MONEY, "unemployment": SHARE, "gdp": MONEY_RATE, "inflation": RATE, "power_queue": "GW", "power_online": "GW",
     "circular_revenue_share": SHARE,
     "capital_raised": "USD bn per month", "lab_cash_runway": MONTHS, "defaults_to_date": COUNT, "loss_to_date": MONEY,
-    "concentration": "Herfindahl index", "gpu_resale_value": "share of the opening value",
+    "concentration": "Herfindahl index", "lab_concentration": "Herfindahl index", "entrants": "entrants",
+    "gpu_resale_value": "share of the opening value",
     "ai_market_value_net": "USD bn", "securities_price": "1 at the start",
     "central_bank_assets": MONEY, "compliance_cost": MONEY, "lending_moved": MONEY,
     # network
