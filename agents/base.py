@@ -76,8 +76,8 @@ class EconomicAgent(mesa.Agent):
         """A column of these agents as an amplifier channel lets others see it, ``(n, R)``."""
         return self.books.through(channel, name)[self.rows]
 
-    def macro(self, name: str) -> float:
-        """A number of ``macro.csv``."""
+    def macro(self, name: str) -> Any:
+        """A number of ``macro.csv``; ``(1, R)`` where it is uncertain."""
         return self.books.macro[name]
 
     def __repr__(self) -> str:

@@ -104,7 +104,7 @@ class Firm(Issuer):
     @rule("USD bn")
     def power_wanted(self) -> Array:
         """Power bought this tick at the utility's price, USD bn, (n, R). Rule: capacity in service draws power all the time."""
-        price = self.books.power_price * self.lever("power.price")
+        price = self.macro("power_price_at_start") * self.lever("power.price")
         return self.capacity * self.power_needed_per_capacity * price * self.years_per_tick
 
     @rule("USD bn")

@@ -39,7 +39,7 @@ class CentralBank(EconomicAgent):
         month = self.books.tick + 1
         after_cut = self.macro("policy_rate") - self.macro("policy_rate_cut_2026") * min(month / 12.0, 1.0)
         weight = min(max((month - 12.0) / 24.0, 0.0), 1.0)
-        return np.full((1, 1), after_cut + (self.macro("long_run_policy_rate") - after_cut) * weight)
+        return np.ones((1, 1)) * (after_cut + (self.macro("long_run_policy_rate") - after_cut) * weight)
 
     @rule("per year")
     def policy_rate(self) -> Array:

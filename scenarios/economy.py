@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import InputError, nearest
 from simulator.ledger.names import ENTRANT, KINDS
+
+if TYPE_CHECKING:
+    from scenarios.variation import Varied
 
 NO_DATE = 10**6
 """Months after the start of a date that is not given: never."""
@@ -67,7 +70,7 @@ class Economy:
 
     ``values`` has one array ``(N,)`` for every item of ``scenarios.items.AGENT_ITEMS``; ``macro`` one number for every item of
     ``MACRO_ITEMS``. ``stages``: the stages of the tick that act; none named, all do. Money in USD bn, rates as decimals per year.
-    All arrays are read-only.
+    ``varied``: numbers that differ by replication (`scenarios.variation`). All arrays are read-only.
     """
 
     name: str
@@ -91,6 +94,7 @@ class Economy:
     facts: tuple[Fact, ...]
     sources: Mapping[str, dict[str, str]]
     stages: tuple[str, ...] = ()
+    varied: Varied | None = None
 
     @property
     def size(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -76,7 +77,7 @@ class ContagionModel(mesa.Model):
         width = len(self.replications)
         switches = {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (1, width)) for name, value in (channels or {}).items()}
         self.books = Books(self.economy, width, horizon_months, switches)
-        luck = partial(uniforms, rng, draws.columns if isinstance(draws, Draws) else self.replications)
+        luck = partial(_luck, self.economy.varied, rng, draws.columns if isinstance(draws, Draws) else self.replications)
         self.schedule = LeverSchedule(self.changes, self.economy, horizon_months, luck)
         self.draws = draws if draws is not None else Draws(rng, self.replications, horizon_months, len(plain_economy.ids))
         if newcomers:
@@ -111,8 +112,8 @@ class ContagionModel(mesa.Model):
         self.is_disclosing = False
         self.circles: Any = None  # ties of orders through a third firm, found when disclosure first asks for them
         self.ledger = Ledger(self.books)
-        self.debt_at_start = self.books["debt"][self.books.can_default, 0].copy()
-        self.ai_value_at_start = float(self.books.series["ai_market_value"][0, 0])
+        self.debt_at_start = np.cumsum(self.books["debt"][self.books.can_default], axis=0)[-1]  # of all who may default, (R,)
+        self.ai_value_at_start = self.books.series["ai_market_value"][0].copy()
         self.settlement = Settlement(self.books)
         self.resolution = Resolution(self.books)
         self.recorder = Recorder(self, record)
@@ -122,7 +123,7 @@ class ContagionModel(mesa.Model):
         if any(not np.all(self.books.switches[name]) for name in AMPLIFIER_CHANNELS):
             # Columns with the same luck have the same unshocked world: the twin steps each number once.
             single, numbers = self.draws, self.replications
-            if isinstance(self.draws, Draws) and self.draws.places is not None:
+            if isinstance(self.draws, Draws) and self.draws.places is not None and self.economy.varied is None:
                 single, numbers = self.draws.without_repeats(), self.draws.numbers
                 self.books.twin_columns = self.draws.places
             self.twin = ContagionModel(
@@ -199,7 +200,7 @@ class ContagionModel(mesa.Model):
         books = self.books
         leases = books.leases
         now, coming = self.compute.contracted(books)
-        rent = leases.static["rent"][:, None] * leases.in_force
+        rent = leases.rent * leases.in_force
         start, end = leases.static["start"][:, None], leases.static["end"][:, None]
         running = ((start <= month) & (end > month)) * rent
         months_next = np.clip(np.minimum(end, month + 13) - np.maximum(start, month + 1), 0, 12) / 12.0
@@ -271,10 +272,29 @@ def _foreseen(economy: Any, horizon_months: int) -> tuple[Array, dict[str, Array
     """Sales and macroeconomic series of the quiet world, without luck or shock; kept per economy and horizon."""
     known = _FORESEEN.setdefault(economy, {})
     if horizon_months not in known:
-        quiet = ContagionModel(economy, horizon_months=horizon_months, mesa_agents=False, draws=Quiet(len(economy.ids))).run()
-        series = {name: quiet.recorder.series[name][:, 0].copy() for name in ("inflation", "unemployment")}
-        known[horizon_months] = np.stack(quiet.sales_by_tick or [quiet.investment]), series
+        known[horizon_months] = _quiet_world(economy, horizon_months)
     return known[horizon_months]
+
+
+def _quiet_world(economy: Any, horizon_months: int) -> tuple[Array, dict[str, Array]]:
+    """What is foreseen: sales ``(T, N, 1)`` and series ``(T, 1)``; of an economy with uncertain numbers by replication, stepped once a point."""
+    varied = economy.varied
+    points = economy if varied is None else dataclasses.replace(economy, varied=varied.each_point())
+    quiet = ContagionModel(
+        points, replications=range(1 if varied is None else varied.points), horizon_months=horizon_months, mesa_agents=False,
+        draws=Quiet(len(economy.ids)),
+    ).run()  # fmt: skip
+    sales = np.stack(quiet.sales_by_tick or [quiet.investment])
+    series = {name: quiet.recorder.series[name].copy() for name in ("inflation", "unemployment")}
+    if varied is None or varied.places is None:
+        return sales, series
+    return np.take(sales, varied.places, axis=2), {name: np.take(values, varied.places, axis=1) for name, values in series.items()}
+
+
+def _luck(varied: Any, seed: int, replications: Sequence[int], purpose: str) -> Array:
+    """The uniform number of a named draw by replication, ``(R,)``: what a design says, where it does, else luck's."""
+    given: Array | None = None if varied is None else varied.share(purpose)
+    return uniforms(seed, replications, purpose) if given is None else given
 
 
 def foreseen_sales(economy: Any, horizon_months: int, is_quiet: bool = False) -> Array | None:
@@ -286,5 +306,5 @@ def foreseen_sales(economy: Any, horizon_months: int, is_quiet: bool = False) ->
 
 
 def foreseen_series(economy: Any, horizon_months: int) -> dict[str, Array]:
-    """Inflation and unemployment of the quiet world by tick, ``(T,)`` each."""
+    """Inflation and unemployment of the quiet world by tick, ``(T, 1)`` each; ``(T, R)`` where numbers are uncertain."""
     return _foreseen(economy, horizon_months)[1]

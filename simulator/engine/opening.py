@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.issuer import DEBT_VOLATILITY, LEVERAGE_FLOOR
 from simulator.engine.entry import open_slots
@@ -14,6 +15,7 @@ from simulator.markets.regulation import NORMAL_VOLATILITY
 if TYPE_CHECKING:
     from simulator.engine.model import ContagionModel
 
+Array = NDArray[np.float64]
 SPARE_POWER = 0.05  # part of the power online that is free at the start (assumption, 0-0.1)
 
 FLOWS = (
@@ -41,7 +43,7 @@ def open_memory(model: ContagionModel) -> None:
         c[name][...] = 1.0
     for name in ("earnings", "cover_at_start", "neighbour_loss"):
         c.add(name, 0.0)
-    c.add("return_variance", c["equity_volatility"][:, 0] ** 2 / 12.0)
+    c.add("return_variance", c["equity_volatility"] ** 2 / 12.0)
     for name in ("other_market_value", "total_market_value", "ai_market_value", "rate_news", "power_spare", "deployment", "household_demand_now"):
         books.series[name] = np.zeros((1, books.replications))
     books.series["ai_variance"] = np.full((1, books.replications), NORMAL_VOLATILITY**2)
@@ -52,14 +54,15 @@ def open_memory(model: ContagionModel) -> None:
     c["opening_cash"][...] = c["cash"]
     c["debt"][...] = books.debt()
     c["book_net_worth"][...] = books.net_worth()
-    books.money_at_start = float(np.cumsum(c["cash"][:, 0])[-1] - np.cumsum(c["deposits"][:, 0])[-1])
+    books.money_at_start = _sum(c["cash"])[0] - _sum(c["deposits"])[0]
     kinds = np.array(books.economy.kinds)
     has_cds = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "investor"))
-    c.add("cds_weight", has_cds * (c["debt"][:, 0] > 0) * np.sqrt(c["debt"][:, 0]), "parameter")
+    debt = books.narrow(c["debt"])
+    c.add("cds_weight", has_cds[:, None] * (debt > 0) * np.sqrt(debt), "parameter")
     model.owns_accelerators = np.isin(kinds, ("hyperscaler", "cloud"))[:, None].astype(np.float64)
     is_bank = c["is_bank"][:, 0] > 0
     books.sells_securities = (np.isin(kinds, ("lender", "investor")) & ~is_bank)[:, None].astype(np.float64)
-    rent = books.leases.static["rent"][:, None]
+    rent = books.leases.rent
     by_lessor = books.leases.of_holder(books.leases.by_holder(rent))
     books.lease_weight = np.where(by_lessor > 0.0, rent / np.maximum(by_lessor, 1e-12), 0.0)
     _open_orders(model)
@@ -67,15 +70,13 @@ def open_memory(model: ContagionModel) -> None:
     open_slots(books)
     _open_spreads(model)
     model.credit.calibrate(books)
-    capacity = c["capacity"][:, :1] * model.owns_accelerators
-    books.series["capacity_at_start"] = np.full((1, books.replications), float(np.cumsum(capacity[:, 0])[-1]))
-    online = float(np.cumsum(c["power_online_at_start"][:, 0])[-1])
-    books.series["power_spare"][...] = SPARE_POWER * online  # what the firms of the model do not draw, other data centres do
-    market = c["market_value_at_start"][:, 0]
-    ai = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "ai_lab"))
-    ai_value = float(np.cumsum(market * ai)[-1])
+    books.series["capacity_at_start"] = _sum(c["capacity"] * model.owns_accelerators)
+    # What the firms of the model do not draw, other data centres do.
+    books.series["power_spare"][...] = SPARE_POWER * _sum(c["power_online_at_start"])
+    ai = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "ai_lab"))[:, None]
+    ai_value = _sum(c["market_value_at_start"] * ai)
     books.series["ai_market_value"][...] = ai_value
-    books.series["total_market_value"][...] = max(books.macro["total_market_value"], ai_value)
+    books.series["total_market_value"][...] = np.maximum(books.macro["total_market_value"], ai_value)
     books.series["other_market_value"] = books.series["total_market_value"] - ai_value
     books.series["wealth_at_start"] = books.series["total_market_value"].copy()
     books.series["wealth"] = books.series["total_market_value"].copy()
@@ -84,22 +85,27 @@ def open_memory(model: ContagionModel) -> None:
     model.contagion_history = [np.zeros((1, books.replications))]
 
 
+def _sum(values: Array) -> Array:
+    """Sum over agents of opening values ``(N, w)``, ``(1, w)``: the same bits for any number of replications."""
+    return np.cumsum(values, axis=0)[-1:]
+
+
 def _open_spreads(model: ContagionModel) -> None:
     """CDS premia at their sourced level, and the constants that keep them there until something changes."""
     books = model.books
     c = books.columns
-    c.add("cds_constant", 0.0, "parameter")
-    debt, equity = c["debt"][:, :1], c["market_value_at_start"]
+    c.add("cds_constant", np.zeros_like(books.narrow(c["debt"])), "parameter")
+    debt, equity = books.narrow(c["debt"]), c["market_value_at_start"]
     leverage = np.clip(debt / np.maximum(debt + equity, 1e-6), LEVERAGE_FLOOR, 0.999)
-    c.add("asset_volatility", (c["equity_volatility"] * (1.0 - leverage) + DEBT_VOLATILITY * leverage)[:, 0], "parameter")
+    c.add("asset_volatility", (c["equity_volatility"] * (1.0 - leverage) + DEBT_VOLATILITY * leverage), "parameter")
     for actor in model.cohorts_on(books):
         c["leverage"][actor.rows] = actor.market_leverage()
-        c["cds_constant"][actor.rows] = c["cds_at_start"][actor.rows] - actor.structural_spread()[:, :1]
+        c["cds_constant"][actor.rows] = c["cds_at_start"][actor.rows] - books.narrow(actor.structural_spread())
     credit.look_through_projects(books)
     for actor in model.cohorts_on(books):
         c["finance_premium"][actor.rows] = actor.external_finance_premium()
     weight = c["cds_weight"]
-    start = float(np.cumsum(c["cds_at_start"][:, 0] * weight[:, 0])[-1] / max(float(np.cumsum(weight[:, 0])[-1]), 1e-9))
+    start = _sum(c["cds_at_start"] * weight) / np.maximum(_sum(weight), 1e-9)
     books.series["cds_index"][...] = start
     books.series["cds_index_at_start"][...] = start
 
@@ -111,12 +117,13 @@ def _open_orders(model: ContagionModel) -> None:
     orders = books.orders
     now, coming = model.contracted_sales(1)
     c["contracted_now"][...], c["contracted_next"][...] = now, coming
-    c.add("contracted_at_start", now[:, 0], "parameter")
+    now, coming = books.narrow(now), books.narrow(coming)
+    c.add("contracted_at_start", now, "parameter")
     ties = orders.by_debtor(compute.is_power_tie * compute.supply_share)
     model.power_bought = np.minimum(ties, 1.0)
     parts = orders.by_debtor(compute.is_chip_tie * compute.buyer_makes_chips * compute.supply_share)
     model.parts_bought = np.minimum(parts, 1.0)
-    books.power_price = _utility_price(model)
+    books.macro["power_price_at_start"] = _utility_price(model)
     outside = c["outside_revenue_at_start"]
     investment = c["capex_at_start"] / 12.0
     committed = orders.static["amount"][:, None] > 0
@@ -125,16 +132,16 @@ def _open_orders(model: ContagionModel) -> None:
     chips = orders.of_debtor(free) * (1.0 - compute.buyer_makes_chips) * compute.is_chip_tie
     sales = orders.by_holder(chips * compute.supply_share + first_plan) * 12.0
     for _ in range(4):  # suppliers of suppliers: a chain of four is longer than any in the tables
-        spending = c["cost_share"] * (outside + now[:, :1] + sales)
+        spending = c["cost_share"] * (outside + now + sales)
         parts_sales = orders.by_holder(orders.of_debtor(spending) * compute.buyer_makes_chips * compute.is_chip_tie * compute.supply_share)
         sales = orders.by_holder(chips * compute.supply_share + first_plan) * 12.0 + parts_sales
-    power = c["capacity_at_start"] * c["power_needed_per_capacity"] * books.power_price
+    power = c["capacity_at_start"] * c["power_needed_per_capacity"] * books.macro["power_price_at_start"]
     sales = sales + orders.by_holder(orders.of_debtor(power) * compute.is_power_tie * compute.supply_share)
     c["chip_sales"][...] = sales
-    growth = (outside * c["outside_growth"] + coming[:, :1] - now[:, :1]) / np.maximum(outside + now[:, :1], 1e-9)
+    growth = (outside * c["outside_growth"] + coming - now) / np.maximum(outside + now, 1e-9)
     capacity = c["capacity_at_start"]
     plan = c["capex_at_start"] / np.maximum(capacity, 1e-9) - c["depreciation_rate"] - np.clip(growth, -0.5, 1.0)
-    c.add("plan_at_start", np.where(capacity > 0.0, plan, 0.0)[:, 0], "parameter")
+    c.add("plan_at_start", np.where(capacity > 0.0, plan, 0.0), "parameter")
     stakes = books.stakes
     end = np.asarray(stakes.static["tranche_end"], dtype=np.float64)
     model.tranche_end = np.where(end >= 10**6, 24.0, np.maximum(end, 1.0))[:, None]
@@ -150,10 +157,12 @@ def _open_orders(model: ContagionModel) -> None:
     books.is_circular = np.array([[1.0 if pair in funded else 0.0] for pair in pairs]).reshape(-1, 1)
 
 
-def _utility_price(model: ContagionModel) -> float:
-    rows = model.books.rows["utility"]
-    prices = model.books["power_price"][rows, 0]
-    return float(prices[0]) if len(prices) else 0.6
+def _utility_price(model: ContagionModel) -> float | Array:
+    """Price of power at the start, USD bn per GW-year: that of the first utility; ``(1, R)`` where it is uncertain."""
+    prices = model.books["power_price"][model.books.rows["utility"]]
+    if not len(prices):
+        return 0.6
+    return prices[:1] if prices.shape[1] > 1 else float(prices[0, 0])
 
 
 def _open_scores(model: ContagionModel, kinds: np.ndarray) -> None:

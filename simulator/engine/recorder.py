@@ -145,7 +145,7 @@ class Recorder:
         frame["defaults"] = where.map(by.size()).fillna(0).astype(np.int64)
         frame["cascade_size"] = where.map((defaults["wave"] > 0).groupby(defaults["replication"]).sum()).fillna(0).astype(np.int64)
         frame["waves"] = where.map(by["wave"].max()).fillna(0).astype(np.int64)
-        modelled_debt = float(np.cumsum(model.debt_at_start)[-1])
+        modelled_debt = model.debt_at_start
         worst = _worst_year(defaults, rule)
         largest = np.array([worst.get(number, -1.0) for number in model.replications])
         for name, factor in (("systemic", 1.0), ("systemic_at_half", 0.5), ("systemic_at_double", 2.0)):
@@ -162,7 +162,7 @@ class Recorder:
         frame["converged"] = books.converged
         frame["fiscal_cost"] = books.series["fiscal_cost"][0]
         start = model.ai_value_at_start
-        frame["market_value_min_share"] = np.minimum.reduce(self.series["ai_market_value"], axis=0) / max(start, 1e-9)
+        frame["market_value_min_share"] = np.minimum.reduce(self.series["ai_market_value"], axis=0) / np.maximum(start, 1e-9)
         frame["gdp_gap_min"] = np.minimum.reduce(self.series["gdp_gap"], axis=0)
         frame["unemployment_max"] = np.maximum.reduce(self.series["unemployment"], axis=0)
         for kind in COUNTED_KINDS:
@@ -172,7 +172,7 @@ class Recorder:
             frame[f"{kind}_alive_share"] = 1.0 - frame[f"{kind}_defaults"] / size if size else 1.0
         frame["entrant_defaults"] = where.map(newcomers.groupby("replication").size()).fillna(0).astype(np.int64)
         frame["defaulted_debt"] = where.map(by["debt"].sum()).fillna(0.0)
-        frame["defaulted_debt_share"] = frame["defaulted_debt"] / max(modelled_debt, 1e-9)
+        frame["defaulted_debt_share"] = frame["defaulted_debt"] / np.maximum(modelled_debt, 1e-9)
         frame["first_default_tick"] = where.map(by["tick"].min()).fillna(-1).astype(np.int64)
         for name, values in (who_pays(model) | boom_and_bust(model)).items():
             frame[name] = values

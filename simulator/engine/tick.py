@@ -87,7 +87,7 @@ def refresh(model: ContagionModel) -> None:
     leases = books.leases
     month = books.tick + 1
     in_term = ((leases.static["start"] <= month) & (leases.static["end"] > month))[:, None]
-    model.rents = leases.static["rent"][:, None] * in_term * leases.in_force * leases.of_debtor(c["alive"]) * books.years_per_tick
+    model.rents = leases.rent * in_term * leases.in_force * leases.of_debtor(c["alive"]) * books.years_per_tick
     c["interest_due"][...] = loans.by_debtor(model.interest)
     c["principal_due"][...] = model.due.by_debtor(model.principal_due)
     c["rent_bills"][...] = leases.by_debtor(model.rents)

@@ -51,7 +51,7 @@ def pairs_of_stakes(stakes: Contracts) -> tuple[Rows, Rows]:
 
 def pairs_of_securities(books: Books) -> tuple[Rows, Rows]:
     """Every pair of holders of securities: two arrays of agents, who keeps and who sells."""
-    holders = np.flatnonzero(books["marketable_share"][:, 0] > 0.0)
+    holders = np.flatnonzero((books["marketable_share"] > 0.0).any(axis=1))
     if len(holders) > PAIRED_MAX:
         return holders, np.full(len(holders), books.rows["outside"].start)
     return np.repeat(holders, len(holders)), np.tile(holders, len(holders))

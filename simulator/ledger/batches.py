@@ -116,6 +116,7 @@ class Part:
             setattr(books, table, contracts)
         books.repayments = whole.repayments.part(books.loans, self.index)
         books.series = self._cut(whole.series)
+        books.macro = {name: np.take(value, self.index, axis=1) if isinstance(value, np.ndarray) else value for name, value in whole.macro.items()}
         books.switches = self._cut(whole.switches)
         width = whole.replications
         books.levers = {  # one column where no random change moves a lever

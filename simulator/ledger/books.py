@@ -33,8 +33,7 @@ class Books:
     """
 
     # Constants of the opening, set by simulator.engine.opening and the markets.
-    money_at_start: float  # cash less deposits over all agents, USD bn
-    power_price: float  # USD bn per GW-year
+    money_at_start: Array  # cash less deposits over all agents, USD bn, (R,)
     sells_securities: Array  # (N, 1): 1 for lenders and investors, who sell liquid assets when dues exceed cash
     lease_weight: Array  # (L, 1): each lease's part of its lessor's rents
     is_circular: Array  # (O, 1): 1 where the seller holds shares or loans of the buyer
@@ -47,7 +46,7 @@ class Books:
         self.ids: tuple[str, ...] = economy.ids
         self.agents, self.replications, self.ticks = len(economy.ids), replications, ticks
         self.ticks_per_year, self.years_per_tick = 12, 1.0 / 12.0
-        self.macro: dict[str, float] = dict(economy.macro)
+        self.macro: dict[str, Any] = {name: self._varied("macro", name, value) for name, value in economy.macro.items()}  # floats, or (1, R)
         self.rows: dict[str, slice] = {kind: economy.rows(kind) for kind in (*KINDS, ENTRANT)}
         ones = np.ones((1, replications))
         self.switches = {name: np.asarray((switches or {}).get(name, ones), dtype=np.float64) * ones for name in CHANNELS}
@@ -61,7 +60,7 @@ class Books:
         self.held_channels = frozenset(name for name in AMPLIFIER_CHANNELS if not self.switches[name].all())
         self.converged = np.ones(replications, dtype=bool)
         self.draws: Mapping[str, Array] = {}
-        self.foreseen: Mapping[str, Array] = {}  # series of the quiet world, (T,), for rules that answer to departures from it
+        self.foreseen: Mapping[str, Array] = {}  # series of the quiet world, (T, 1), for rules that answer to departures from it
         self.outside = self.rows["outside"].start
         self.household = self.rows["household"].start
         self.government = self.rows["government"].start
@@ -72,9 +71,22 @@ class Books:
 
     # ------------------------------------------------------------------ opening
 
+    def _varied(self, table: str, column: str, values: Any) -> Any:
+        """A number or column ``(n,)`` of the economy; ``(1, R)`` or ``(n, R)`` where it is uncertain."""
+        varied = getattr(self.economy, "varied", None)
+        return values if varied is None else varied.of(table, column, values)
+
+    def narrow(self, values: Array) -> Array:
+        """Opening values ``(n, R)`` as one column where they are the same in all replications, ``(n, 1)``: where nothing is uncertain."""
+        return values if getattr(self.economy, "varied", None) is not None else values[:, :1]
+
+    def _terms(self, table: str, column: str) -> Any:
+        return self._varied(table, column, getattr(self.economy, table).columns[column])
+
     def _open_columns(self, economy: Any) -> None:
         columns = Columns(self.agents, self.replications)
-        for item, values in economy.values.items():
+        opening = {item: self._varied("values", item, values) for item, values in economy.values.items()}
+        for item, values in opening.items():
             if item in STOCKS:
                 columns.add(item, values, "stock")
                 columns.add(f"{item}_at_start", values, "parameter")
@@ -87,12 +99,12 @@ class Books:
         columns.add("is_bank", is_bank.astype(np.float64), "parameter")
         columns.add("is_redeemable", np.isin(economy.lender_types, ("fund", "private_credit")).astype(np.float64), "parameter")
         columns.add("issues_money", np.isin(np.arange(self.agents), np.flatnonzero(is_bank | (kinds == "central_bank"))).astype(np.float64))
-        columns.add("is_issuer", (economy.values["market_value"] > 0).astype(np.float64), "parameter")
+        columns.add("is_issuer", (opening["market_value"] > 0).astype(np.float64), "parameter")
         columns.add("is_listed", economy.listed.astype(np.float64), "parameter")
         self.money_issuers = np.flatnonzero(is_bank | (kinds == "central_bank"))
         self.can_default = ~np.isin(kinds, ("short_seller", "household", "government", "central_bank", "outside"))
         columns.add("alive", 1.0)
-        columns.add("shares", economy.values["market_value"])
+        columns.add("shares", opening["market_value"])
         columns.add("share_price", 1.0)
         columns.add("fair_price", 1.0)
         columns.add("mispricing", 0.0)
@@ -106,10 +118,10 @@ class Books:
         columns.add("past_grace", 0.0)
         columns.add("resale_value", 1.0)
         columns.add("demand", 1.0)
-        columns.add("power_online", economy.values["power_online"])
-        columns.add("power_queue", economy.values["power_queue"])
-        columns.add("cds", economy.values["cds"])
-        columns.add("expected_growth", economy.values["outside_growth"])
+        columns.add("power_online", opening["power_online"])
+        columns.add("power_queue", opening["power_queue"])
+        columns.add("cds", opening["cds"])
+        columns.add("expected_growth", opening["outside_growth"])
         columns.add("price_trend", 0.0)
         columns.add("margin_breached", 0.0)
         columns.add("capital_buffer", 0.0)
@@ -122,12 +134,15 @@ class Books:
     def _open_contracts(self, economy: Any) -> None:
         size, width = self.agents, self.replications
         self.loans = Contracts(economy.loans, "lender", "borrower", size, width)
-        self.loans.add("principal", self.loans.static.pop("principal"))
-        self.loans.add("undrawn", self.loans.static.pop("undrawn"))
+        for name in ("principal", "undrawn"):
+            del self.loans.static[name]
+            self.loans.add(name, self._terms("loans", name))
         floating = self.loans.static["rate_type"] == "floating"
         self.loans.static["is_floating"] = floating.astype(np.float64)[:, None]
-        self.loans.add("rate", self.loans.static.pop("rate"))  # fixed: the coupon; floating: the spread over the policy rate
-        self.loans.static["rate_at_start"] = self.loans.rate[:, :1].copy()
+        del self.loans.static["rate"]
+        rates = self._terms("loans", "rate")  # fixed: the coupon; floating: the spread over the policy rate
+        self.loans.add("rate", rates)
+        self.loans.static["rate_at_start"] = np.array(rates[:, None] if rates.ndim == 1 else rates, dtype=np.float64)
         self.loans.static["has_opening_rate"] = (self.loans.rate_at_start != 0.0).astype(np.float64)
         self.loans.add("arrears")
         rows = np.flatnonzero(np.isin(self.loans.static["collateral"], ("accelerators", "data_centre")))
@@ -135,20 +150,27 @@ class Books:
         self.capacity_debtor_matrix = incidence(self.loans.debtor[rows], size)
         self.repayments = RepaymentSchedule(self.loans, self.ticks)
         self.stakes = Contracts(economy.stakes, "holder", "issuer", size, width)
-        self.stakes.add("shares", self.stakes.static["value"])
-        self.stakes.add("tranche_remaining", self.stakes.static.pop("tranche_remaining"))
-        self.stakes.static["unvested_at_start"] = self.stakes.static.pop("unvested")
-        self.stakes.add("unvested", self.stakes.static["unvested_at_start"])
+        self.stakes.add("shares", self._terms("stakes", "value"))
+        del self.stakes.static["tranche_remaining"], self.stakes.static["unvested"]
+        self.stakes.add("tranche_remaining", self._terms("stakes", "tranche_remaining"))
+        self.stakes.add_terms("unvested_at_start", self._terms("stakes", "unvested"))
+        self.stakes.add("unvested", self._terms("stakes", "unvested"))
+        self.stakes.add_terms("round_share", self._terms("stakes", "round_share"))
         self._open_pledges()
         self.orders = Contracts(economy.orders, "seller", "buyer", size, width)
-        self.orders.add("remaining", self.orders.static["amount"])
+        self.orders.add("remaining", self._terms("orders", "amount"))
+        self.orders.add_terms("amount_at_start", self._terms("orders", "amount"))
+        for name in ("take_or_pay", "supply_share"):
+            self.orders.add_terms(name, self._terms("orders", name))
         self.orders.add("arrears")
-        self.order_schedule = DeliverySchedule(self.orders, self.ticks)
+        self.order_schedule = DeliverySchedule(self.orders, self.ticks, self._terms("orders", "ramp_months"))
         self.leases = Contracts(economy.leases, "lessor", "lessee", size, width)
         self.leases.add("arrears")
         self.leases.add("in_force", 1.0)
+        self.leases.add_terms("rent", self._terms("leases", "rent"))
         self.guarantees = Contracts(economy.guarantees, "beneficiary", "guarantor", size, width)
-        self.guarantees.add("notional", self.guarantees.static.pop("notional"))
+        del self.guarantees.static["notional"]
+        self.guarantees.add("notional", self._terms("guarantees", "notional"))
         self.guarantees.add("arrears")  # called and not yet paid
         for table in (self.loans, self.orders, self.leases, self.guarantees):
             table.add("months_overdue")

@@ -62,7 +62,10 @@ class Parameter(Column):
 
 
 class Columns(Mapping[str, Array]):
-    """All columns of a batch by name; stocks and flows ``(N, R)``, parameters ``(N, 1)``, C-contiguous."""
+    """All columns of a batch by name; stocks and flows ``(N, R)``, parameters ``(N, 1)``, C-contiguous.
+
+    A parameter that is uncertain (`scenarios.variation`) differs by replication: ``(N, R)``.
+    """
 
     def __init__(self, agents: int, replications: int) -> None:
         self.agents, self.replications = agents, replications
@@ -71,10 +74,10 @@ class Columns(Mapping[str, Array]):
 
     def add(self, name: str, values: Any = 0.0, role: str = "stock") -> Array:
         """Make a column from a number, ``(N,)`` or ``(N, R)`` values; returns the array that stands from now on."""
-        width = 1 if role == "parameter" else self.replications
         values = np.asarray(values, dtype=np.float64)
         if values.ndim == 1:
             values = values[:, None]
+        width = self.replications if role != "parameter" else values.shape[-1] if values.ndim == 2 else 1
         array = np.empty((self.agents, width))
         array[...] = values
         self._arrays[name] = array

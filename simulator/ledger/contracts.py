@@ -125,6 +125,12 @@ class Contracts(Ties):
         self.state[name] = array
         return array
 
+    def add_terms(self, name: str, values: Any) -> Array:
+        """Make a column of terms that stay fixed, ``(C, 1)``, or ``(C, R)`` where they are uncertain, from ``(C,)`` or ``(C, R)`` values."""
+        values = np.asarray(values, dtype=np.float64)
+        self.state[name] = np.array(values[:, None] if values.ndim == 1 else values, order="C")  # a copy: state is written in place
+        return self.state[name]
+
     def __getattr__(self, name: str) -> Any:
         for columns in (self.__dict__.get("state", {}), self.__dict__.get("static", {})):
             if name in columns:

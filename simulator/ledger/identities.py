@@ -49,7 +49,8 @@ def _check_money(books: Books, ledger: Ledger) -> None:
     error = np.abs(money - books.money_at_start)
     if (error > TOLERANCE * scale).any():
         column = int(np.argmax(error - TOLERANCE * scale))
-        raise IdentityError(f"tick {books.tick}, column {column}: cash less deposits changed by {money[0, column] - books.money_at_start:.6g} USD bn")
+        change = money[0, column] - books.money_at_start[column]
+        raise IdentityError(f"tick {books.tick}, column {column}: cash less deposits changed by {change:.6g} USD bn")
 
 
 def _check_flow_of_funds(books: Books, ledger: Ledger) -> None:

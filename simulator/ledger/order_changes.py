@@ -70,6 +70,6 @@ class OrderChanges:
         if not stops.any():
             return None
         fees: Array = np.zeros_like(orders.remaining)
-        fees[rows] = np.where(stops, orders.static["take_or_pay"][rows][:, None] * orders.remaining[rows] * (1.0 - settled_share), 0.0)
+        fees[rows] = np.where(stops, orders.take_or_pay[rows] * orders.remaining[rows] * (1.0 - settled_share), 0.0)
         orders.remaining[rows] = np.where(stops, 0.0, orders.remaining[rows])
         return fees

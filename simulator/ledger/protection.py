@@ -38,11 +38,11 @@ class Protection:
         self.premium = np.asarray(guarantees.static["premium"], dtype=np.float64)[:, None]
         self.paying = np.flatnonzero(self.premium[:, 0] > 0.0)
         self._buyer_matrix = incidence(guarantees.holder[self.paying], books.agents)
-        recovery = np.full(self.count, books.macro["recovery_unsecured"])
+        secured = np.zeros((self.count, 1), dtype=bool)
         loans = self.rows["loans"]
-        secured = books.loans.static["seniority"][row[loans]] == "secured"
-        recovery[loans] = np.where(secured, books.macro["recovery_secured"], books.macro["recovery_unsecured"])
-        self.expected_loss = (1.0 - recovery)[:, None]
+        secured[loans, 0] = books.loans.static["seniority"][row[loans]] == "secured"
+        recovery = np.where(secured, books.macro["recovery_secured"], books.macro["recovery_unsecured"])
+        guarantees.add_terms("expected_loss", 1.0 - recovery)
 
     # ------------------------------------------------------------------ premia
 
@@ -87,9 +87,9 @@ class Protection:
 
     def expected(self, books: Books, failing: Array) -> Array:
         """What buyers must expect to call when ``failing (N, R)`` fail, at the reference recoveries, USD bn, ``(G, R)``."""
-        notional = books.guarantees.notional
-        loss = np.where(self.is_swap, notional, np.minimum(self.owed(books) * self.expected_loss, notional))
-        loss = np.where(self.is_swap, loss * self.expected_loss, loss)
+        notional, expected_loss = books.guarantees.notional, books.guarantees.expected_loss
+        loss = np.where(self.is_swap, notional, np.minimum(self.owed(books) * expected_loss, notional))
+        loss = np.where(self.is_swap, loss * expected_loss, loss)
         return np.asarray(loss * failing[self.reference_agent] * self._honoured(books))
 
     def recognise_estimates(self, books: Books, ledger: Ledger, failed: Array) -> None:
@@ -116,7 +116,7 @@ class Protection:
         rows = self.rows["agents"]
         if len(rows):
             loss[rows] = books.loans.by_debtor(lost["loans"])[self.reference[rows]]
-        share = np.where(owed > 1e-9, np.minimum(loss / np.maximum(owed, 1e-9), 1.0), self.expected_loss)
+        share = np.where(owed > 1e-9, np.minimum(loss / np.maximum(owed, 1e-9), 1.0), guarantees.expected_loss)
         claim = np.where(self.is_swap, guarantees.notional * share, np.minimum(loss, guarantees.notional))
         party_fails = np.maximum(guarantees.of_debtor(failed), guarantees.of_holder(failed))
         alive = guarantees.of_debtor(books["alive"]) * guarantees.of_holder(books["alive"])

@@ -155,8 +155,8 @@ class Resolution:
         orders, leases = books.orders, books.leases
         buyer_fails = orders.of_debtor(failed)
         self.order_changes.take_over(books, failed)
-        damages = buyer_fails * orders.static["take_or_pay"][:, None] * orders.remaining * (1.0 - MITIGATION) * orders.of_holder(books["alive"])
-        rent = leases.of_debtor(failed) * leases.static["rent"][:, None] * LEASE_CLAIM_YEARS * leases.in_force
+        damages = buyer_fails * orders.take_or_pay * orders.remaining * (1.0 - MITIGATION) * orders.of_holder(books["alive"])
+        rent = leases.of_debtor(failed) * leases.rent * LEASE_CLAIM_YEARS * leases.in_force
         orders.arrears[...] += damages
         leases.arrears[...] += rent
         ledger.post("ordinary", books.net(orders, damages) + books.net(leases, rent))

@@ -163,26 +163,28 @@ class RepaymentSchedule:
 class DeliverySchedule:
     """Deliveries planned by month for orders with a commitment: a linear ramp, then a level rate, adding to the amount.
 
-    ``planned[t]`` is ``(C, 1)``, USD bn in tick ``t``. Orders with amount zero (supply ties) have no plan.
+    ``planned[t]`` is ``(C, 1)``, USD bn in tick ``t`` (``(C, R)`` where amounts or ramps are uncertain).
+    Orders with amount zero (supply ties) have no plan.
     """
 
-    def __init__(self, orders: Contracts, ticks: int) -> None:
-        start = np.asarray(orders.static["start"], dtype=np.float64)
+    def __init__(self, orders: Contracts, ticks: int, ramp_months: Any) -> None:
+        start = np.asarray(orders.static["start"], dtype=np.float64)[:, None]
         start = np.where(start >= NEVER, 1.0, start)
         first = np.maximum(start, 1.0)  # the first month still to come
-        end = np.asarray(orders.static["end"], dtype=np.float64)
+        end = np.asarray(orders.static["end"], dtype=np.float64)[:, None]
         end = np.where(end >= NEVER, first + 59.0, np.maximum(end, first))
-        ramp = np.maximum(np.asarray(orders.static["ramp_months"], dtype=np.float64), 1.0)
-        amount = np.asarray(orders.static["amount"], dtype=np.float64)
+        ramp = np.maximum(np.asarray(ramp_months, dtype=np.float64), 1.0)
+        ramp = ramp[:, None] if ramp.ndim == 1 else ramp
+        amount = orders.amount_at_start
         weight_sum = _ramp_sum(end - start + 1.0, ramp) - _ramp_sum(first - start, ramp)
-        month = np.arange(1, ticks + 14, dtype=np.float64)[:, None]
+        month = np.arange(1, ticks + 14, dtype=np.float64)[:, None, None]
         weight = np.minimum((month - start + 1.0) / ramp, 1.0) * (month >= first) * (month <= end)
         planned = weight * (amount / weight_sum)
-        self.planned: Array = np.ascontiguousarray(planned[:, :, None])
+        self.planned: Array = np.ascontiguousarray(planned)
         level = amount / weight_sum * np.minimum((end - start + 1.0) / ramp, 1.0)
-        self.last_month: Array = np.ascontiguousarray(level[:, None])
+        self.last_month: Array = np.ascontiguousarray(level)
         after = amount - np.cumsum(planned, axis=0) + planned  # what the plan leaves for a month and all later ones
-        self.left_by_plan: Array = np.ascontiguousarray(np.maximum(after, 0.0)[:, :, None])
+        self.left_by_plan: Array = np.ascontiguousarray(np.maximum(after, 0.0))
 
     is_stretched = False
     """Whether some order has been renegotiated (:mod:`simulator.ledger.renegotiation`): its pace is then under 1."""

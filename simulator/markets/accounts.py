@@ -42,8 +42,7 @@ def market_values(books: Books, ledger: Ledger, history: list[Array], contagion:
     value = ledger.sum(np.take(books.market_value(), rows, axis=0))
     books.series["ai_market_value"] = value
     books.series["ai_market_value_net"] = value - held_within(books, rows)
-    opening = float(ledger.sum(books["market_value_at_start"][rows])[0, 0])
-    others = max(books.macro["total_market_value"] - opening, 0.0)
+    others = np.maximum(books.macro["total_market_value"] - ledger.sum(books["market_value_at_start"][rows]), 0.0)
     books.series["other_market_value"] = others * books.series["market_index"]
     books.series["total_market_value"] = value + books.series["other_market_value"]
     history.append(np.log(share_index(books)))

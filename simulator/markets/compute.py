@@ -30,7 +30,7 @@ class ComputeMarket:
         self.is_chips = is_chips[:, None].astype(np.float64)
         self.is_cloud = (good == "cloud")[:, None].astype(np.float64)
         self.buyer_makes_chips = (buyer_kind == "chipmaker")[:, None].astype(np.float64)
-        self.supply_share = orders.static["supply_share"][:, None]
+        self.supply_share = orders.supply_share
         self.of_labs, self.of_clouds = (orders.some(np.flatnonzero(mask)) for mask in (buyer_kind == "ai_lab", good == "cloud"))
         of_chips, makes_chips = is_chips & ~committed, buyer_kind == "chipmaker"
         self.ties = [  # supply ties on spending on chips, on parts and on power

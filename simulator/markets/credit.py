@@ -31,20 +31,20 @@ class CreditMarket:
     def __init__(self, books: Books) -> None:
         loans = books.loans
         open_slot = loans.static["new_lending"].astype(bool)
-        weight = np.where(open_slot, loans.principal[:, 0] + 0.05 * np.maximum(loans.undrawn[:, 0], 0.0) + 1e-3, 0.0)[:, None]
+        weight = np.where(open_slot[:, None], books.narrow(loans.principal) + 0.05 * np.maximum(books.narrow(loans.undrawn), 0.0) + 1e-3, 0.0)
         by_borrower = loans.of_debtor(loans.by_debtor(weight))
         self.slot_share = np.where(by_borrower > 0.0, weight / np.maximum(by_borrower, 1e-12), 0.0)
         self.open_rows = np.flatnonzero(open_slot)
         kind = loans.static["kind"]
         self.is_line = np.isin(kind, ("credit_line", "facility"))[:, None].astype(np.float64)
-        self.committed = loans.some(np.flatnonzero((loans.undrawn[:, 0] > 0.0) & (self.is_line[:, 0] == 0.0)))
+        self.committed = loans.some(np.flatnonzero((loans.undrawn > 0.0).any(axis=1) & (self.is_line[:, 0] == 0.0)))
         self.is_facility = (kind == "facility")[:, None].astype(np.float64)
         self.is_bond = np.isin(kind, BONDS)[:, None]
         collateral = loans.static["collateral"]
         self.is_asset_backed = np.isin(collateral, ("accelerators", "data_centre"))[:, None].astype(np.float64)
         seniority = loans.static["seniority"]
-        loss = np.where(seniority == "secured", 1.0 - books.macro["recovery_secured"], 1.0 - books.macro["recovery_unsecured"])
-        self.loss_weight = (loss / max(1.0 - books.macro["recovery_unsecured"], 1e-6))[:, None]
+        loss = np.where((seniority == "secured")[:, None], 1.0 - books.macro["recovery_secured"], 1.0 - books.macro["recovery_unsecured"])
+        self.loss_weight = loss / np.maximum(1.0 - books.macro["recovery_unsecured"], 1e-6)
         self.offset: Array | None = None
         self.funding = Funding(books)
         self.is_repriced = np.zeros(loans.count, dtype=bool)  # slots whose rate has moved in some replication
@@ -59,7 +59,7 @@ class CreditMarket:
             np.maximum(part, 0.0, out=part)
             part *= owed[rows]
             part *= books.years_per_tick
-        dear = loans.some(np.flatnonzero(self.is_repriced & (loans.has_opening_rate[:, 0] > 0.0)))
+        dear = loans.some(np.flatnonzero(self.is_repriced & (loans.has_opening_rate > 0.0).any(axis=1)))
         dearer = loans.rate[dear.rows]
         dearer -= loans.rate_at_start[dear.rows]
         np.maximum(dearer, 0.0, out=dearer)
@@ -88,7 +88,7 @@ class CreditMarket:
         """Keep the difference between the sourced opening rates and the rule, so that the first offers equal the sourced rates."""
         start = np.where(books.loans.is_floating > 0.0, books.loans.rate_at_start, books.loans.rate_at_start - books.macro["policy_rate"])
         given = books.loans.rate_at_start != 0.0
-        self.offset = np.where(given, start - self.offered_spread(books)[:, :1], 0.0)
+        self.offset = np.where(given, start - books.narrow(self.offered_spread(books)), 0.0)
 
     def lend(self, books: Books, ledger: Ledger, due: Selection, principal_due: Array) -> Array:
         """Grant draws, renewals and new loans; returns the part of ``principal_due (n, R)`` of the loans ``due`` that is renewed, ``(n, R)``.

@@ -163,7 +163,7 @@ def _repay_outside(books: Books, ledger: Ledger, paid: Array) -> None:
 def is_over_leveraged(books: Books, ledger: Ledger) -> NDArray[np.bool_]:
     """Replications in which some holder's assets are above its leverage limit, ``(R,)``."""
     limit = books["leverage_max"]
-    rows = np.flatnonzero(limit[:, 0] > 0.0)
+    rows = np.flatnonzero((limit > 0.0).any(axis=1))
     if not len(rows):
         return np.zeros(books.replications, dtype=bool)
     equity = ledger.worth_so_far()[rows]

@@ -43,7 +43,7 @@ class MarginDesk:
         self.borrower_matrix = incidence(loans.debtor[self.rows], books.agents)
         self.stake_matrix = incidence(self.stake, books.stakes.count)
         self.on_capacity = np.isin(loans.static["collateral"], ("accelerators", "data_centre"))[:, None].astype(np.float64)
-        self.pledged_at_start = loans.pledged[self.rows][:, :1].copy()
+        loans.add_terms("pledged_at_start", books.narrow(loans.pledged))
 
     @staticmethod
     def _terms(books: Books, rows: NDArray[np.int64]) -> tuple[Array, Array, Array, Array, Array]:
@@ -147,7 +147,7 @@ class MarginDesk:
         """What a used-up pledge leaves is due at once, or lost where there is no recourse; months of open calls; who is in breach."""
         loans, rows = books.loans, self.rows
         borrower = loans.debtor[rows]
-        used_up = (loans.pledged[rows] <= USED_UP * np.maximum(self.pledged_at_start, 1e-12)) & (books["alive"][borrower] > 0.0)
+        used_up = (loans.pledged[rows] <= USED_UP * np.maximum(loans.pledged_at_start[rows], 1e-12)) & (books["alive"][borrower] > 0.0)
         due = np.where(used_up & (self.recourse > 0.0), loans.principal[rows], 0.0)
         self._accelerate(books, due, rows)
         lost = np.where(used_up & (self.recourse <= 0.0), loans.principal[rows] + loans.arrears[rows], 0.0)

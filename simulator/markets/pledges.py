@@ -28,7 +28,8 @@ def resale_fraction(books: Books) -> Array:
 
 def haircut(books: Books, kind: str) -> Array:
     """Haircut on collateral of a kind (accelerators, data_centre, receivables, listed, unlisted), in [0, 0.95], ``(1, R)``."""
-    return np.clip(books.macro[f"haircut_{kind}"] + books.series["added_haircut"], 0.0, 0.95)
+    least: Array = np.clip(books.macro[f"haircut_{kind}"] + books.series["added_haircut"], 0.0, 0.95)
+    return least
 
 
 def recognised(books: Books, unaudited: Array) -> Array:

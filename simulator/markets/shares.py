@@ -34,7 +34,7 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     """
     stakes = books.stakes
     offered = wanted_round * books["equity_supply"]
-    share = stakes.static["round_share"][:, None]
+    share = stakes.round_share
     asked = tranches_due + stakes.of_debtor(offered) * share * stakes.of_holder(books["alive"])
     by_holder = stakes.by_holder(asked)
     buffer = books["cash_floor_months"] * (books["operating_bill"] + books["interest_due"] + books["rent_bills"])
@@ -82,8 +82,8 @@ def vest_warrants(books: Books, ledger: Ledger, invoices: Array) -> None:
     if not len(rows):
         return
     order = stakes.static["vests_with"][rows]
-    progress = invoices[order] / np.maximum(books.orders.static["amount"][order][:, None], 1e-9)
-    vested = np.minimum(stakes.static["unvested_at_start"][rows][:, None] * progress, stakes.unvested[rows])
+    progress = invoices[order] / np.maximum(books.orders.amount_at_start[order], 1e-9)
+    vested = np.minimum(stakes.unvested_at_start[rows] * progress, stakes.unvested[rows])
     stakes.unvested[rows] -= vested
     gained = np.zeros_like(stakes.shares)
     gained[rows] = vested
@@ -205,7 +205,8 @@ def impact_of_issuers(books: Books) -> Array:
     unlisted = np.where(turnover > 0.0, np.maximum(by_turnover, books.macro["price_impact_unlisted"]), books.macro["price_impact_unlisted"])
     levers = books.levers
     impact = np.where(books["is_listed"] > 0.0, listed / levers["listed_shares.depth"], unlisted / levers["unlisted_shares.depth"])
-    return impact * (1.0 + THINNER * levers["short_seller.limit"])
+    impact = impact * (1.0 + THINNER * levers["short_seller.limit"])
+    return np.asarray(impact)
 
 
 def price_factor(part: Array, impact: Array, linear: Array | float) -> Array:
