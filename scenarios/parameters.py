@@ -8,9 +8,12 @@ A name is one of::
     shock.rate_hold.cuts_priced_out                 # the size of a change of the chosen shock (or policy.FILE.CHANGE)
     lever.lender.risk_appetite                      # a lever, moved from the first month on
 
-A group's number reaches those of the group who have none of their own, a factor on it all of them. Without more words it is uniform over the
-``low`` and ``high`` of its row; a mapping says otherwise: ``{name: all.tax_rate, low: 0.1, high: 0.2}``, ``{name: openai.cash, triangular: [20, 30, 50]}`` (a family of
-`scenarios.distributions`), ``{name: hyperscaler.capex, multiply_by: {uniform: [0.8, 1.2]}}``.
+A group's number reaches those of the group who have none of their own, a factor on it all of them. Without more words a number is uniform over the
+``low`` and ``high`` of its row; a mapping says otherwise::
+
+    {name: all.tax_rate, low: 0.1, high: 0.2}
+    {name: openai.cash, triangular: [20, 30, 50]}           # a family of scenarios.distributions
+    {name: hyperscaler.capex, multiply_by: {uniform: [0.8, 1.2]}}
 """
 
 from __future__ import annotations

@@ -32,11 +32,12 @@ Array = NDArray[np.float64]
 class ColumnSet:
     """What each column is: ``numbers (W,)`` the replication whose luck it has, ``switches`` a channel's 0 or 1 by column, ``(W,)`` each.
 
-    Channels that are not named stand as in the scenario.
+    Channels that are not named stand as in the scenario. ``mirrored``: odd numbers have the luck of the even number before them, mirrored.
     """
 
     numbers: NDArray[np.int64]
     switches: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         for name, values in self.switches.items():
@@ -47,12 +48,12 @@ class ColumnSet:
 
     def part(self, rows: NDArray[np.int64]) -> ColumnSet:
         """Some of the columns."""
-        return ColumnSet(self.numbers[rows], {name: values[rows] for name, values in self.switches.items()})
+        return ColumnSet(self.numbers[rows], {name: values[rows] for name, values in self.switches.items()}, self.mirrored)
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One economy under one scenario, in the columns given."""
+    """One economy under one scenario, in the columns given; an economy with uncertain numbers has a replication for each of them."""
 
     economy: Economy
     scenario: Scenario
@@ -81,6 +82,8 @@ def run_variants(variants: Sequence[Variant], plan: Plan, on_progress: Callable[
     pieces: list[Piece] = []
     for place, variant in enumerate(variants):
         order = np.argsort(variant.columns.numbers, kind="stable")
+        if variant.economy.varied is not None:  # as given, point by point: what is foreseen at a point is found once in a chunk
+            order = np.arange(len(order))
         pieces += [(place, order[first : first + plan.chunk]) for first in range(0, len(order), plan.chunk)]
     frames: list[list[pd.DataFrame]] = [[] for _ in variants]
     where = replace(plan.where, workers=max(1, min(plan.where.workers, len(pieces))))
@@ -104,9 +107,11 @@ def _run_piece(shared: tuple[Sequence[Variant], Plan], piece: Piece) -> pd.DataF
     variants, plan = shared
     variant, rows = variants[piece[0]], piece[1]
     economy, scenario, columns = variant.economy, variant.scenario, variant.columns.part(rows)
+    if economy.varied is not None:
+        economy = replace(economy, varied=economy.varied.part(rows))
     channels: dict[str, Any] = dict(scenario.channels) | {name: values.astype(np.float64) for name, values in columns.switches.items()}
     with threadpool_limits(limits=1):
-        draws = Draws(plan.seed, columns.numbers.tolist(), plan.horizon_months, len(economy.ids))
+        draws = Draws(plan.seed, columns.numbers.tolist(), plan.horizon_months, len(economy.ids), columns.mirrored)
         model = ContagionModel(
             economy, rng=plan.seed, replications=range(len(rows)), horizon_months=plan.horizon_months, changes=scenario.changes,
             channels=channels, mesa_agents=False, draws=draws, foreseen=foreseen_sales(economy, plan.horizon_months),

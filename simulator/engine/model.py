@@ -77,7 +77,8 @@ class ContagionModel(mesa.Model):
         width = len(self.replications)
         switches = {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (1, width)) for name, value in (channels or {}).items()}
         self.books = Books(self.economy, width, horizon_months, switches)
-        luck = partial(_luck, self.economy.varied, rng, draws.columns if isinstance(draws, Draws) else self.replications)
+        drawn = (draws.columns, draws.mirrored) if isinstance(draws, Draws) else (self.replications, False)
+        luck = partial(_luck, self.economy.varied, rng, *drawn)
         self.schedule = LeverSchedule(self.changes, self.economy, horizon_months, luck)
         self.draws = draws if draws is not None else Draws(rng, self.replications, horizon_months, len(plain_economy.ids))
         if newcomers:
@@ -291,10 +292,10 @@ def _quiet_world(economy: Any, horizon_months: int) -> tuple[Array, dict[str, Ar
     return np.take(sales, varied.places, axis=2), {name: np.take(values, varied.places, axis=1) for name, values in series.items()}
 
 
-def _luck(varied: Any, seed: int, replications: Sequence[int], purpose: str) -> Array:
+def _luck(varied: Any, seed: int, replications: Sequence[int], mirrored: bool, purpose: str) -> Array:
     """The uniform number of a named draw by replication, ``(R,)``: what a design says, where it does, else luck's."""
     given: Array | None = None if varied is None else varied.share(purpose)
-    return uniforms(seed, replications, purpose) if given is None else given
+    return uniforms(seed, replications, purpose, mirrored) if given is None else given
 
 
 def foreseen_sales(economy: Any, horizon_months: int, is_quiet: bool = False) -> Array | None:

@@ -32,10 +32,20 @@ def stream(seed: int, replication: int, purpose: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=np.array([_key(seed, purpose), replication], dtype=np.uint64)))
 
 
-def uniforms(seed: int, replications: Sequence[int], purpose: str) -> Array:
-    """One uniform draw in [0, 1) a replication, ``(R,)``; the same number has the same draw wherever it stands."""
-    drawn = {number: float(stream(seed, number, purpose).random()) for number in set(replications)}
+def uniforms(seed: int, replications: Sequence[int], purpose: str, mirrored: bool = False) -> Array:
+    """One uniform draw in [0, 1) a replication, ``(R,)``; the same number has the same draw wherever it stands.
+
+    ``mirrored``: as in :class:`Draws`; an odd number has 1 - u for the u of the even number before it.
+    """
+    drawn = {}
+    for number in set(replications):
+        is_mirror = mirrored and number % 2 == 1
+        share = float(stream(seed, number - 1 if is_mirror else number, purpose).random())
+        drawn[number] = min(1.0 - share, BELOW_ONE) if is_mirror else share
     return np.array([drawn[number] for number in replications])
+
+
+BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 class Draws:
@@ -43,9 +53,13 @@ class Draws:
 
     A number may stand in several columns, which then share their luck (coalitions of channels do); it is drawn once. ``numbers``: the
     different ones in ascending order; ``places``: where each column's number stands among them, ``(R,)``, or None when none repeats.
+
+    ``mirrored``: antithetic pairs. An even number has the luck that it always has, the odd number after it the opposite: every normal draw z
+    becomes -z, every uniform one u becomes 1 - u.
     """
 
-    def __init__(self, seed: int, replications: Sequence[int], ticks: int, agents: int) -> None:
+    def __init__(self, seed: int, replications: Sequence[int], ticks: int, agents: int, mirrored: bool = False) -> None:
+        self.mirrored = mirrored
         self.numbers: tuple[int, ...] = tuple(int(number) for number in replications)
         self.places: NDArray[np.int64] | None = None
         if len(set(self.numbers)) < len(self.numbers):
@@ -58,9 +72,12 @@ class Draws:
             fresh = generator.bit_generator.state  # with another key it is another stream at its start: cheaper than a new generator
             drawn = np.empty((len(self.numbers), ticks * slots))
             for row, replication in zip(drawn, self.numbers, strict=True):
-                fresh["state"]["key"][1] = replication
+                is_mirror = mirrored and replication % 2 == 1
+                fresh["state"]["key"][1] = replication - 1 if is_mirror else replication
                 generator.bit_generator.state = fresh
                 generator.standard_normal(out=row)
+                if is_mirror:
+                    np.negative(row, out=row)
             self._blocks[purpose] = np.ascontiguousarray(drawn.T).reshape(ticks, slots, len(self.numbers))
 
     def at(self, tick: int) -> Mapping[str, Array]:

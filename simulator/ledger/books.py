@@ -163,7 +163,7 @@ class Books:
         for name in ("take_or_pay", "supply_share"):
             self.orders.add_terms(name, self._terms("orders", name))
         self.orders.add("arrears")
-        self.order_schedule = DeliverySchedule(self.orders, self.ticks, self._terms("orders", "ramp_months"))
+        self.order_schedule = DeliverySchedule(self.orders, self.ticks, self.orders.amount_at_start, self._terms("orders", "ramp_months"))
         self.leases = Contracts(economy.leases, "lessor", "lessee", size, width)
         self.leases.add("arrears")
         self.leases.add("in_force", 1.0)

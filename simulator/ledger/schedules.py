@@ -167,15 +167,15 @@ class DeliverySchedule:
     Orders with amount zero (supply ties) have no plan.
     """
 
-    def __init__(self, orders: Contracts, ticks: int, ramp_months: Any) -> None:
+    def __init__(self, orders: Contracts, ticks: int, amount: Any = None, ramp_months: Any = None) -> None:
+        """amount, ramp_months: in place of those of the table, ``(C,)`` or, where they are uncertain, ``(C, R)``."""
         start = np.asarray(orders.static["start"], dtype=np.float64)[:, None]
         start = np.where(start >= NEVER, 1.0, start)
         first = np.maximum(start, 1.0)  # the first month still to come
         end = np.asarray(orders.static["end"], dtype=np.float64)[:, None]
         end = np.where(end >= NEVER, first + 59.0, np.maximum(end, first))
-        ramp = np.maximum(np.asarray(ramp_months, dtype=np.float64), 1.0)
-        ramp = ramp[:, None] if ramp.ndim == 1 else ramp
-        amount = orders.amount_at_start
+        ramp = np.maximum(_by_row(orders.static["ramp_months"] if ramp_months is None else ramp_months), 1.0)
+        amount = _by_row(orders.static["amount"] if amount is None else amount)
         weight_sum = _ramp_sum(end - start + 1.0, ramp) - _ramp_sum(first - start, ramp)
         month = np.arange(1, ticks + 14, dtype=np.float64)[:, None, None]
         weight = np.minimum((month - start + 1.0) / ramp, 1.0) * (month >= first) * (month <= end)
@@ -210,6 +210,11 @@ class DeliverySchedule:
         """Deliveries planned for the twelve months after ``tick``, USD bn, ``(C, 1)``."""
         ahead = self.planned[tick + 1 : tick + 13]
         return np.add.reduceat(ahead, [0], axis=0)[0] if len(ahead) else np.zeros_like(self.planned[0])
+
+
+def _by_row(values: Any) -> Array:
+    array: Array = np.asarray(values, dtype=np.float64)
+    return array[:, None] if array.ndim == 1 else array
 
 
 def _ramp_sum(months: Array, ramp: Array) -> Array:

@@ -7,8 +7,6 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from scenarios.economy import Economy
 from scenarios.loading import load_economy
@@ -16,7 +14,6 @@ from scenarios.parameters import resolve, with_uncertain
 from scenarios.variation import economy_at, varied
 from simulator.engine.inputs import named_changes
 from simulator.engine.model import ContagionModel
-from simulator.errors import InputError
 
 SOME = [
     "macro.recovery_unsecured", "macro.recovery_secured", "macro.securities_depth", "macro.price_impact_unlisted", "macro.policy_rate",
