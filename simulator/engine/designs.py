@@ -16,7 +16,7 @@ from simulator.errors import InputError
 
 Array = NDArray[np.float64]
 
-LEVELS = 4
+LEVELS: int = 4
 """Levels of the grid of Morris' method; a step is two thirds of a parameter's range."""
 
 

@@ -107,7 +107,7 @@ class ContagionModel(mesa.Model):
         self.investment = np.zeros((self.books.agents, width))
         self.foreseen = foreseen if foreseen is not None else foreseen_sales(plain_economy, horizon_months, isinstance(draws, Quiet))
         if newcomers and self.foreseen is not None:  # nobody foresees them, so their sales are no surprise either
-            self.foreseen = np.concatenate([self.foreseen, np.zeros((len(self.foreseen), len(newcomers), 1))], axis=1)
+            self.foreseen = np.concatenate([self.foreseen, np.zeros((len(self.foreseen), len(newcomers), self.foreseen.shape[2]))], axis=1)
         if any(change.lever == "central_bank.taylor_weight" for change in self.changes):
             self.books.foreseen = foreseen_series(plain_economy, horizon_months)
         self.is_disclosing = False

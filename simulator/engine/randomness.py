@@ -94,7 +94,9 @@ class Draws:
             own = np.empty((ticks, len(ids), len(self.numbers)))
             for slot, name in enumerate(ids):
                 for column, replication in enumerate(self.numbers):
-                    own[:, slot, column] = stream(seed, replication, f"{purpose}/{name}").standard_normal(ticks)
+                    is_mirror = self.mirrored and replication % 2 == 1
+                    drawn = stream(seed, replication - 1 if is_mirror else replication, f"{purpose}/{name}").standard_normal(ticks)
+                    own[:, slot, column] = -drawn if is_mirror else drawn
             wider._blocks[purpose] = np.concatenate([self._blocks[purpose], own], axis=1)
         return wider
 
