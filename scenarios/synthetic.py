@@ -32,6 +32,7 @@ from scenarios.synthetic_rules import (
 from scenarios.tables import months_of
 from simulator.errors import InputError, nearest
 from simulator.ledger.names import KINDS, LENDER_TYPES
+from simulator.streams import stream_of_seed
 
 Numbers = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -84,7 +85,7 @@ class Draft:
     """An economy in the making: sizes, numbers and contract columns, with the random stream that all draws come from."""
 
     def __init__(self, agents: int, seed: int, by_size: bool, tail: float, largest: float) -> None:
-        self.random = np.random.Generator(np.random.Philox(seed))
+        self.random = stream_of_seed(seed)
         self.by_size = by_size
         self.agents = agents
         counts = dict.fromkeys(KINDS, 1) | {kind: max(1, int(share * (agents - 5))) for kind, share in KIND_SHARES.items()}

@@ -1,7 +1,7 @@
 """No code of the machine uses a way of adding up whose bits depend on how many replications stand side by side.
 
 The right column of the table in the house's rules: ``sum``, ``mean`` and ``std`` over axis 0, ``einsum``, dense ``@``, ``math.exp`` and
-``math.log``, boolean choice of columns, and random numbers outside the rooms for them.
+``math.log``, boolean choice of columns, and random generators made outside their room. The last holds for results, too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SPARSE_NAMES = ("_matrix", "matrix")
 """Elsewhere ``@`` is allowed with a left side whose name says that it is a sparse matrix."""
 SPARSE_CALLS = ("incidence", "rows_of_holders")
 """Or that is the answer of one of these."""
-RANDOM_ROOMS = ("simulator/engine/randomness.py", "simulator/networks/random_networks.py", "scenarios/synthetic.py", "scenarios/classics/drafting.py")
+RANDOM_ROOM = "simulator/streams.py"
 REDUCTIONS = ("sum", "mean", "std", "var", "nansum", "nanmean", "nanstd", "average")
 PLAIN_MATHS = ("exp", "log", "log1p", "log2", "log10", "expm1", "pow", "sqrt")
 
@@ -42,7 +42,7 @@ def complaints(source: str, where: str = "simulator/markets/example.py") -> list
         elif isinstance(node, ast.ImportFrom) and node.module == "math":
             bad = [alias.name for alias in node.names if alias.name in PLAIN_MATHS]
             problem = f"from math import {', '.join(bad)}" if bad else None
-        elif isinstance(node, ast.Import | ast.ImportFrom) and where not in RANDOM_ROOMS:
+        elif isinstance(node, ast.Import | ast.ImportFrom) and where != RANDOM_ROOM:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
             problem = "import random" if "random" in names else None
         if problem:
@@ -61,7 +61,7 @@ def _axis(node: ast.Call, position: int) -> object:
 def _call(node: ast.Call, where: str) -> str | None:
     function = node.func
     if isinstance(function, ast.Name) and function.id in ("einsum", "default_rng"):
-        return function.id if function.id == "einsum" or where not in RANDOM_ROOMS else None
+        return function.id if function.id == "einsum" or where != RANDOM_ROOM else None
     if not isinstance(function, ast.Attribute):
         return None
     owner = function.value.id if isinstance(function.value, ast.Name) else ""
@@ -124,7 +124,7 @@ def _columns(node: ast.Subscript, masks: set[str], where: str) -> str | None:
 
 
 def _random(node: ast.Attribute, where: str) -> str | None:
-    if where in RANDOM_ROOMS:
+    if where == RANDOM_ROOM:
         return None
     if node.attr == "default_rng":
         return "default_rng"
@@ -133,10 +133,13 @@ def _random(node: ast.Attribute, where: str) -> str | None:
     return None
 
 
-def modules() -> list[str]:
+def all_modules() -> list[str]:
     paths = [path for room in ("simulator", "agents", "scenarios") for path in sorted((ROOT / room).rglob("*.py"))]
-    names = [path.relative_to(ROOT).as_posix() for path in paths]
-    return [name for name in names if not name.startswith(OUTSIDE_THE_MACHINE)]
+    return [path.relative_to(ROOT).as_posix() for path in paths]
+
+
+def modules() -> list[str]:
+    return [name for name in all_modules() if not name.startswith(OUTSIDE_THE_MACHINE)]
 
 
 def test_there_is_something_to_look_at() -> None:
@@ -224,8 +227,17 @@ def test_a_good_line_passes(good: str) -> None:
     assert complaints(good) == []
 
 
-def test_random_numbers_are_drawn_in_their_rooms_only() -> None:
+def test_random_generators_are_made_in_one_room_only() -> None:
     source = "rng = np.random.Generator(np.random.Philox(1))"
-    for room in RANDOM_ROOMS:
-        assert complaints(source, room) == []
+    assert complaints(source, RANDOM_ROOM) == []
     assert complaints(source, "simulator/engine/model.py")
+    assert complaints(source, "simulator/results/measures.py")
+
+
+def test_results_and_the_api_make_no_random_generator_either() -> None:
+    found = []
+    for name in sorted(set(all_modules()) - set(modules())):
+        source = (ROOT / name).read_text(encoding="utf-8")
+        random = [line for line in complaints(source, name) if line.endswith((": np.random", ": default_rng", ": import random"))]
+        found += [line for line in random if not _is_hint(source, line, {"type hint": "np.random.Generator"})]
+    assert found == []

@@ -15,6 +15,7 @@ from scenarios.schema import CONTRACTS
 from scenarios.synthetic_parts import contract_table
 from simulator.errors import InputError
 from simulator.ledger.names import KINDS, SINGLE_KINDS
+from simulator.streams import stream_of_seed
 
 Numbers = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -24,7 +25,7 @@ def generator(seed: int) -> np.random.Generator:
     """The random stream of one drawn economy. Raises InputError for a seed that is not a whole number of at least 0."""
     if seed != int(seed) or seed < 0:
         raise InputError(f"seed: {seed} is not a whole number of at least 0")
-    return np.random.Generator(np.random.Philox(int(seed)))
+    return stream_of_seed(int(seed))
 
 
 def whole(name: str, value: float, low: int, high: int) -> int:

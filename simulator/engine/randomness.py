@@ -7,11 +7,14 @@ shorter horizon is a prefix of a longer one. So replication 7 is the same alone,
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from simulator.streams import stream
+
+__all__ = ["BELOW_ONE", "COMMON", "OWN", "Draws", "Quiet", "permutations", "stream", "uniforms"]
 
 Array = NDArray[np.float64]
 
@@ -20,16 +23,6 @@ COMMON = ("market", "ai", "common_demand")
 
 OWN = ("own_return", "own_demand")
 """Purposes with one draw a tick for each agent."""
-
-
-def _key(seed: int, purpose: str) -> int:
-    digest = hashlib.blake2b(f"capital-loop/{seed}/{purpose}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
-
-
-def stream(seed: int, replication: int, purpose: str) -> np.random.Generator:
-    """The named Philox stream; the key is a hash of seed and purpose, and the replication."""
-    return np.random.Generator(np.random.Philox(key=np.array([_key(seed, purpose), replication], dtype=np.uint64)))
 
 
 def uniforms(seed: int, replications: Sequence[int], purpose: str, mirrored: bool = False) -> Array:

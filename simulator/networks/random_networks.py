@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from simulator.networks._checks import FloatArray, NetworkInputError, NotConverged, numbers, share
+from simulator.streams import stream_of_seed
 
 ENTROPY_ROUNDS = 100_000
 
@@ -46,9 +47,14 @@ def random_interbank(
     share("interbank_share", interbank_share)
     if not np.isfinite(capital) or capital < 0:
         raise NetworkInputError(f"capital = {capital:g} must be finite and not negative")
-    draw = rng if isinstance(rng, np.random.Generator) else np.random.Generator(np.random.Philox(rng))
+    if isinstance(rng, int | np.integer):
+        if rng < 0:
+            raise NetworkInputError(f"rng = {rng}: a seed is a whole number of at least 0")
+        rng = stream_of_seed(int(rng))
+    elif not hasattr(rng, "binomial"):
+        raise NetworkInputError(f"rng = {rng!r} must be a numpy Generator or a whole number of at least 0")
     pairs = n * (n - 1)
-    links = np.sort(draw.choice(pairs, size=int(draw.binomial(pairs, degree / (n - 1))), replace=False, shuffle=False))
+    links = np.sort(rng.choice(pairs, size=int(rng.binomial(pairs, degree / (n - 1))), replace=False, shuffle=False))
     lender, borrower = links // (n - 1), links % (n - 1)
     borrower = borrower + (borrower >= lender)  # skips the lender itself
     borrowers = np.bincount(lender, minlength=n)

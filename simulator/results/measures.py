@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import stats
 
 from simulator.errors import InputError, nearest
+from simulator.streams import stream_of_seed
 
 FIRM_KINDS = ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "investor", "lender")
 LOSS_CHANNELS = ("direct", "counterparty", "orders", "equity", "margin", "fire_sale", "funding", "guarantee")
@@ -113,7 +114,7 @@ def bootstrap(values: np.ndarray, tail: float, average: bool, level: float = 0.9
     value = float(ordered[first:].mean() if average else ordered[first])
     if n == 1:
         return Estimate(value, np.nan, np.nan, 1, name, level)
-    generator = np.random.Generator(np.random.Philox(BOOTSTRAP_SEED))
+    generator = stream_of_seed(BOOTSTRAP_SEED)
     resampled = np.empty(draws)
     block = max(1, 2_000_000 // n)  # bounds memory: 16 MB of positions at a time
     for start in range(0, draws, block):

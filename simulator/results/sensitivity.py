@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from simulator.results.measures import BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Estimate
+from simulator.streams import stream_of_seed
 
 Array = NDArray[np.float64]
 
@@ -61,7 +62,7 @@ def variance_split(values: Array, level: float = 0.95, draws: int = BOOTSTRAP_DR
     means, spreads = values.mean(axis=1), values.var(axis=1, ddof=1)
     within = float(spreads.mean())
     between = float(means.var(ddof=1)) - within / luck
-    generator = np.random.Generator(np.random.Philox(BOOTSTRAP_SEED))
+    generator = stream_of_seed(BOOTSTRAP_SEED)
     chosen = generator.integers(points, size=(draws, points))
     inner = spreads[chosen].mean(axis=1)
     outer = means[chosen].var(axis=1, ddof=1) * points / (points - 1.0) - inner / luck  # a resample of points shrinks their variance
@@ -101,7 +102,7 @@ def sobol_indices(values: Array, parameters: int, level: float = 0.95, draws: in
     blocks = values.reshape(parameters + 2, -1, values.shape[1])
     mean = blocks.mean(axis=2)
     first, total = _indices(mean)
-    generator = np.random.Generator(np.random.Philox(BOOTSTRAP_SEED))
+    generator = stream_of_seed(BOOTSTRAP_SEED)
     n = mean.shape[1]
     drawn = [_indices(mean[:, generator.integers(n, size=n)]) for _ in range(draws)]
     luck = blocks.shape[2]
@@ -155,7 +156,7 @@ def morris_effects(points: Array, values: Array, level: float = 0.95, draws: int
     effects = np.empty_like(size)
     np.put_along_axis(effects, column, np.diff(np.asarray(values, dtype=float), axis=1) / size, axis=1)
     sizes, count = np.abs(effects), len(effects)
-    generator = np.random.Generator(np.random.Philox(BOOTSTRAP_SEED))
+    generator = stream_of_seed(BOOTSTRAP_SEED)
     drawn = sizes[generator.integers(count, size=(draws, count))].mean(axis=1)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     sigma = effects.std(axis=0, ddof=1) if count > 1 else np.full(effects.shape[1], np.nan)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from simulator.results.measures import BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Estimate
+from simulator.streams import stream_of_seed
 
 Array = NDArray[np.float64]
 Sample = NDArray[Any]
@@ -113,7 +114,7 @@ def tail_difference(first: Sample, second: Sample, tail: float = 0.95, level: fl
     value = float(shortfall(first) - shortfall(second))
     if n < 2:
         return Estimate(value, np.nan, np.nan, n, "paired bootstrap", level)
-    generator = np.random.Generator(np.random.Philox(BOOTSTRAP_SEED))
+    generator = stream_of_seed(BOOTSTRAP_SEED)
     resampled = []
     for _ in range(0, draws, 100):
         places = generator.integers(n, size=(100, n))
@@ -129,7 +130,7 @@ def ratio_of_means(over: Sample, under: Sample, level: float = 0.95, draws: int 
     value = float(np.mean(over)) / base if base else float("nan")
     if n < 2 or not base:
         return Estimate(value, np.nan, np.nan, n, "paired bootstrap", level)
-    generator = np.random.Generator(np.random.Philox(BOOTSTRAP_SEED))
+    generator = stream_of_seed(BOOTSTRAP_SEED)
     found = []
     for _ in range(0, draws, 100):
         places = generator.integers(n, size=(100, n))
