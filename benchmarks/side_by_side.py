@@ -99,12 +99,14 @@ class _Actor:
 
 
 class _ListeningModel(ContagionModel):
-    """A model whose hyperscalers and cloud providers are asked through :meth:`ask`."""
+    """A model whose hyperscalers and cloud providers are asked through :meth:`ask`, which answers as they do."""
 
     def ask(self, actor: Any, rule: str) -> Any:
-        raise NotImplementedError
+        """The answer of a cohort or agent to a rule, of the rule's shape."""
+        return getattr(actor, rule)()
 
     def actors(self, *arguments: Any, **options: Any) -> Iterable[Any]:
+        """Those of the model, the two kinds in their stead."""
         actors = super().actors(*arguments, **options)
         return [_Actor(actor, self.ask) if actor.kind in PORTS else actor for actor in actors]
 
@@ -123,6 +125,7 @@ class RecordedModel(_ListeningModel):
         self.asked: list[Asked] = []
 
     def ask(self, actor: Any, rule: str) -> Any:
+        """The answer; what the rule read of the books is kept with it."""
         books = _WatchedBooks(actor.books)
         cohort = type(actor).cohort_of(books, actor.rows)
         answer = getattr(cohort, rule)()
@@ -138,6 +141,7 @@ class TimedModel(_ListeningModel):
     rule_seconds = 0.0
 
     def ask(self, actor: Any, rule: str) -> Any:
+        """The answer, its time added up."""
         method = getattr(actor, rule)
         start = time.perf_counter()
         answer = method()

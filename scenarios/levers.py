@@ -28,16 +28,27 @@ class Population(Protocol):
     """What the schedule needs of an economy: who there is, in the order of the rows."""
 
     @property
-    def ids(self) -> tuple[str, ...]: ...
+    def ids(self) -> tuple[str, ...]:
+        """Ids of the agents, (agent,)."""
+
     @property
-    def kinds(self) -> tuple[str, ...]: ...
+    def kinds(self) -> tuple[str, ...]:
+        """Kind of each agent, a word of ``KINDS``, (agent,)."""
+
     @property
-    def lender_types(self) -> tuple[str, ...]: ...
+    def lender_types(self) -> tuple[str, ...]:
+        """Type of each lender, a word of ``LENDER_TYPES``; empty for who is none, (agent,)."""
+
     @property
-    def values(self) -> Mapping[str, FloatArray]: ...
-    def balance_sheet(self) -> Mapping[str, FloatArray]: ...
+    def values(self) -> Mapping[str, FloatArray]:
+        """The numbers of the agents by item (`scenarios.items`), (agent,) each, in the item's unit."""
+
+    def balance_sheet(self) -> Mapping[str, FloatArray]:
+        """The opening books by line, USD bn, (agent,) each."""
+
     @property
-    def jurisdictions(self) -> tuple[str, ...]: ...
+    def jurisdictions(self) -> tuple[str, ...]:
+        """Where each agent is regulated, (agent,)."""
 
 
 def strength(change: Change, ticks: int, starts: npt.NDArray[np.int64] | None = None) -> FloatArray:

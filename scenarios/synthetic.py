@@ -8,7 +8,6 @@ here and in `scenarios.synthetic_parts` and `scenarios.synthetic_rules`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,8 @@ from numpy.typing import NDArray
 
 from scenarios.economy import Economy
 from scenarios.items import AGENT_ITEMS, MACRO_ITEMS
-from scenarios.loading import check_cash
 from scenarios.schema import CONTRACTS
-from scenarios.synthetic_parts import KIND_ITEMS, KIND_SHARES, LENDER_ITEMS, SMALLEST, contract_table
+from scenarios.synthetic_parts import KIND_ITEMS, KIND_SHARES, LENDER_ITEMS, SMALLEST, drafted_economy
 from scenarios.synthetic_rules import (
     firms,
     guarantees,
@@ -153,38 +151,23 @@ def _economy(draft: Draft, name: str, start: str) -> Economy:
         for row in members:
             types[row] = lender_type
     ids = [f"{kind}_{number}" if kind in KIND_SHARES else kind for kind in KINDS for number in range(1, len(draft.rows[kind]) + 1)]
-    values: Mapping[str, Numbers] = draft.values
     macro = {key: item.default for key, item in MACRO_ITEMS.items()}
-    macro["gdp"] = 12.0 * float(np.cumsum(values["outside_revenue"])[-1])
-    macro["ai_chain_value"] = float(np.cumsum(values["market_value"])[-1])
+    macro["gdp"] = 12.0 * float(np.cumsum(draft.values["outside_revenue"])[-1])
+    macro["ai_chain_value"] = float(np.cumsum(draft.values["market_value"])[-1])
     macro["total_market_value"] = 3.0 * macro["ai_chain_value"]
     listed = np.isin(np.array(kinds), ("chipmaker", "hyperscaler", "cloud", "investor", "lender", "utility"))
-    tables = {table: contract_table(table, draft.contracts[table]) for table in CONTRACTS}
     places = draft.random.choice(["us", "us", "us", "eu", "asia", "gulf", "offshore"], draft.agents)
-    economy = Economy(
+    return drafted_economy(
+        draft.contracts,
+        draft.values,
+        tuple(ids),
         name=name,
         title=f"Synthetic economy of {draft.agents} agents",
         start=start,
         description="Random sizes and links; every number is an assumption.",
-        ids=tuple(ids),
-        names=tuple(agent.replace("_", " ").capitalize() for agent in ids),
         kinds=tuple(kinds),
         lender_types=tuple(types),
         jurisdictions=tuple(str(place) for place in places),
-        ratings=("",) * draft.agents,
         listed=listed,
-        values=values,
         macro=macro,
-        loans=tables["loans"],
-        stakes=tables["stakes"],
-        orders=tables["orders"],
-        leases=tables["leases"],
-        guarantees=tables["guarantees"],
-        facts=(),
-        sources={},
     )
-    draft.values["equity_book"] = economy.net_worth()
-    check_cash(economy)
-    for array in draft.values.values():
-        array.flags.writeable = False
-    return economy

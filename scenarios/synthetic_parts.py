@@ -1,14 +1,16 @@
-"""The assumptions behind random economies, and contract tables made of blocks of columns."""
+"""The assumptions behind random economies, and economies made of arrays: contract tables from blocks of columns, books that close."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.economy import NO_DATE, ContractTable
-from scenarios.schema import TABLES
+from scenarios.economy import NO_DATE, ContractTable, Economy
+from scenarios.loading import check_cash
+from scenarios.schema import CONTRACTS, TABLES
 
 KIND_SHARES = {
     "chipmaker": 0.08,
@@ -86,3 +88,29 @@ def contract_table(name: str, blocks: list[dict[str, Any]]) -> ContractTable:
             array.flags.writeable = False
             columns[part] = array
     return ContractTable(tuple(f"{name[:-1]}_{number}" for number in range(1, sum(lengths) + 1)), columns)
+
+
+def drafted_economy(
+    contracts: Mapping[str, list[dict[str, Any]]], values: dict[str, NDArray[np.float64]], ids: tuple[str, ...], **about: Any
+) -> Economy:
+    """The economy of blocks of contracts by table and of values by item, ``(N,)`` each, which become read-only.
+
+    Names are made from ids, the published net worth is the computed one, and there are no facts. ``about``: the other fields of ``Economy``.
+    Raises InputError when cash and deposits differ.
+    """
+    tables: dict[str, Any] = {table: contract_table(table, contracts[table] or [{"": np.zeros(0)}]) for table in CONTRACTS}
+    economy = Economy(
+        ids=ids,
+        names=tuple(agent.replace("_", " ").capitalize() for agent in ids),
+        ratings=("",) * len(ids),
+        values=values,
+        facts=(),
+        sources={},
+        **tables,
+        **about,
+    )
+    values["equity_book"] = economy.net_worth()
+    check_cash(economy)
+    for array in values.values():
+        array.flags.writeable = False
+    return economy

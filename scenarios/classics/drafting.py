@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from scenarios.economy import Economy
 from scenarios.items import AGENT_ITEMS, MACRO_ITEMS
-from scenarios.loading import check_cash
 from scenarios.schema import CONTRACTS
-from scenarios.synthetic_parts import contract_table
+from scenarios.synthetic_parts import drafted_economy
 from simulator.errors import InputError
 from simulator.ledger.names import KINDS, SINGLE_KINDS
 from simulator.streams import stream_of_seed
@@ -69,32 +68,18 @@ class Sheet:
         """The finished economy: all lenders are banks, deposits are the household's, and only ``stages`` of the tick act."""
         deposits = float(np.cumsum(self.values["deposits"])[-1])
         self.values["cash"][self.rows["household"]] = deposits - float(np.cumsum(self.values["cash"])[-1])
-        tables = {table: contract_table(table, self.contracts[table] or [{"": np.zeros(0)}]) for table in CONTRACTS}
-        economy = Economy(
+        return drafted_economy(
+            self.contracts,
+            self.values,
+            self.ids,
             name=name,
             title=title,
             start="2025-12",
             description=description,
-            ids=self.ids,
-            names=tuple(agent.replace("_", " ").capitalize() for agent in self.ids),
             kinds=self.kinds,
             lender_types=tuple("bank" if kind == "lender" else "" for kind in self.kinds),
             jurisdictions=("us",) * len(self.ids),
-            ratings=("",) * len(self.ids),
             listed=np.isin(np.array(self.kinds), tuple(listed)),
-            values=self.values,
             macro=self.macro,
-            loans=tables["loans"],
-            stakes=tables["stakes"],
-            orders=tables["orders"],
-            leases=tables["leases"],
-            guarantees=tables["guarantees"],
-            facts=(),
-            sources={},
             stages=tuple(stages),
         )
-        self.values["equity_book"] = economy.net_worth()
-        check_cash(economy)
-        for array in self.values.values():
-            array.flags.writeable = False
-        return economy

@@ -20,7 +20,8 @@ class EdgeStructure(Protocol):
     incoming: Csr
 
     @property
-    def pairs(self) -> Csr: ...
+    def pairs(self) -> Csr:
+        """Adds amounts of edges (E, R) up by payee and payer: (n * n, E), row payee * n + payer."""
 
 
 class EdgeFlow:
@@ -38,18 +39,22 @@ class EdgeFlow:
         return paid
 
     def received(self, pay: FloatArray) -> FloatArray:
+        """What each agent gets (n, R) when `pay` (classes * n, R) is paid."""
         return times(self.network.incoming, self.paid(pay))
 
     def compress(self, keep: BoolArray) -> EdgeFlow:
+        """The same for the scenarios marked in `keep` (R,)."""
         return EdgeFlow(self.network, np.compress(keep, self.dues, axis=1), np.compress(keep, self.owed, axis=1))
 
     def dense_links(self, marginal: FloatArray) -> FloatArray:
+        """(R, n, n), [r, j, i] = part of what agent i pays on the class marked in `marginal` (classes * n, R) that goes to j."""
         n = self.agents
         weights = self.dues * np.take(self.per_due * marginal, self.network.row, axis=0)
         pairs = times(self.network.pairs, weights)
         return np.ascontiguousarray(pairs.T).reshape(-1, n, n)
 
     def sparse_links(self, rows: IntArray, column: int) -> Csr:
+        """The same in one scenario for the payer-classes `rows` (m,) only: (n, m)."""
         place = np.full(self.classes * self.agents, -1, dtype=np.int64)
         place[rows] = np.arange(rows.size)
         at = place[self.network.row]
@@ -65,12 +70,15 @@ class MatrixFlow:
         self.links, self.classes, self.agents = links, classes, int(links.shape[0])
 
     def received(self, pay: FloatArray) -> FloatArray:
+        """What each agent gets (n, R) when `pay` (classes * n, R) is paid."""
         return times(self.links, pay)
 
     def compress(self, keep: BoolArray) -> MatrixFlow:
+        """Itself: the proportions hold in every scenario."""
         return self
 
     def dense_links(self, marginal: FloatArray) -> FloatArray:
+        """(R, n, n), [r, j, i] = part of what agent i pays on the class marked in `marginal` (classes * n, R) that goes to j."""
         n, dense = self.agents, np.asarray(self.links.toarray())
         result = np.zeros((marginal.shape[1], n, n))
         for start in range(0, self.classes * n, n):
@@ -78,4 +86,5 @@ class MatrixFlow:
         return result
 
     def sparse_links(self, rows: IntArray, column: int) -> Csr:
+        """The columns `rows` (m,) of the proportions, in any scenario: (n, m)."""
         return sparse.csr_matrix(self.links.tocsc()[:, rows])

@@ -35,13 +35,17 @@ class Flow(Protocol):
     classes: int
     agents: int
 
-    def received(self, pay: FloatArray) -> FloatArray: ...
+    def received(self, pay: FloatArray) -> FloatArray:
+        """What each agent gets (n, R) when `pay` (classes * n, R) is paid."""
 
-    def compress(self, keep: BoolArray) -> Flow: ...
+    def compress(self, keep: BoolArray) -> Flow:
+        """The same for the scenarios marked in `keep` (R,)."""
 
-    def dense_links(self, marginal: FloatArray) -> FloatArray: ...
+    def dense_links(self, marginal: FloatArray) -> FloatArray:
+        """(R, n, n), [r, j, i] = part of what agent i pays on the class marked in `marginal` (classes * n, R) that goes to j."""
 
-    def sparse_links(self, rows: IntArray, column: int) -> Csr: ...
+    def sparse_links(self, rows: IntArray, column: int) -> Csr:
+        """The same in one scenario for the payer-classes `rows` (m,) only: (n, m)."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Resources:
     failed: BoolArray | None = None
 
     def compress(self, keep: BoolArray) -> Resources:
+        """Those of the scenarios marked in `keep` (R,)."""
         return self.take(np.flatnonzero(keep))
 
     def take(self, at: IntArray) -> Resources:

@@ -53,6 +53,7 @@ class _Valuer:
             raise NetworkInputError("holdings contain a group that wholly owns itself: its values have no ground") from None
 
     def values(self, assets: FloatArray) -> FloatArray:
+        """Market values (n, R) of organisations whose own assets are worth `assets` (n, R), nobody failing."""
         if self.given is not None:
             return np.asarray(self.given @ assets)
         book = np.empty(assets.shape)

@@ -10,8 +10,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from simulator.results import figure_style as style
-from simulator.results.findings import interval, number
-from simulator.results.studies.words import change, clear, factor, outcome_words, plain, sentence_case, unit
+from simulator.results.studies.words import (
+    Told,
+    against_the_sum,
+    change,
+    factor,
+    outcome_words,
+    plain,
+    sentence_case,
+    signed,
+    tables_by_outcome,
+    unit,
+)
 from simulator.results.study import ShownTable, Study, Teller
 
 
@@ -21,9 +31,7 @@ def _rows(study: Study, outcome: str) -> Any:
 
 
 def _verdict(excess: Any) -> str:
-    if not clear(excess["low"], excess["high"]):
-        return "about as much as the sum of their parts"
-    return "more than the sum of their parts" if excess["value"] > 0.0 else "less than the sum of their parts"
+    return against_the_sum(excess["value"], excess["low"], excess["high"])
 
 
 def headline(study: Study) -> str:
@@ -54,18 +62,15 @@ def findings(study: Study) -> list[str]:
 
 def shown(study: Study) -> list[ShownTable]:
     """A table an outcome."""
-    tables = []
-    for name in study.facts["outcomes"]:
-        words, kind = outcome_words(name)
-        rows, flags = [], []
-        for part, row in _rows(study, name).iterrows():
-            limits = interval(row["low"], row["high"], kind, signed=True)
-            rows.append([sentence_case(plain(str(part))), number(row["value"], kind, signed=True, bare=True), limits])
-            flags.append(clear(row["low"], row["high"]))
-        head = [("", False), (f"change, {unit(kind, True)}".rstrip(", "), True), ("95 % interval", True)]
+
+    def tell(words: str, kind: str) -> Told:
+        def cells(row: Any) -> list[str]:
+            return [sentence_case(plain(str(row.name))), *signed(row["value"], row["low"], row["high"], kind)]
+
         caption = f"{sentence_case(words)}: each shock alone, their sum, all together, and the excess of the last two"
-        tables.append(ShownTable(caption, head, rows, flags))
-    return tables
+        return caption, ["", f"change, {unit(kind, True)}".rstrip(", "), "95 % interval"], cells
+
+    return tables_by_outcome(study, lambda name: _rows(study, name), tell)
 
 
 def bars(study: Study, outcome: str) -> Figure:

@@ -12,7 +12,22 @@ from matplotlib.figure import Figure
 
 from simulator.results import figure_style as style
 from simulator.results.findings import interval, number
-from simulator.results.studies.words import axis_label, bounded, change, clear, factor, level, outcome_words, plain, sentence_case, unit
+from simulator.results.studies.words import (
+    Told,
+    against_the_sum,
+    axis_label,
+    bounded,
+    change,
+    clear,
+    factor,
+    level,
+    outcome_words,
+    plain,
+    sentence_case,
+    signed,
+    tables_by_outcome,
+    unit,
+)
 from simulator.results.study import ShownTable, Study, Teller
 
 Figures = Mapping[str, tuple[Callable[[Study], Figure], str]]
@@ -79,19 +94,16 @@ def dose_findings(study: Study) -> list[str]:
 
 def dose_tables(study: Study) -> list[ShownTable]:
     """A table an outcome."""
-    tables = []
-    for name in study.facts["outcomes"]:
-        words, kind = outcome_words(name)
-        rows, flags = [], []
-        for _, row in _rows(study, "doses", name).sort_values("dose").iterrows():
-            rows.append([f"{row['dose']:g}", number(row["value"], kind), interval(row["low"], row["high"], kind),
-                         number(row["difference"], kind, signed=True, bare=True),
-                         interval(row["difference_low"], row["difference_high"], kind, signed=True)])  # fmt: skip
-            flags.append(clear(row["difference_low"], row["difference_high"]))
-        head = [("dose", True), (words, True), ("95 % interval", True), ("difference", True), ("95 % interval, paired", True)]
+
+    def tell(words: str, kind: str) -> Told:
+        def cells(row: Any) -> list[str]:
+            of_level = [number(row["value"], kind), interval(row["low"], row["high"], kind)]
+            return [f"{row['dose']:g}", *of_level, *signed(row["difference"], row["difference_low"], row["difference_high"], kind)]
+
         caption = f"{sentence_case(words)} by {plain(study.facts['name'])} ({study.facts['unit']}); difference from {study.facts['neutral']:g}"
-        tables.append(ShownTable(caption, head, rows, flags))
-    return tables
+        return caption, ["dose", words, "95 % interval", "difference", "95 % interval, paired"], cells
+
+    return tables_by_outcome(study, lambda name: _rows(study, "doses", name).sort_values("dose"), tell, "difference_")
 
 
 def curves(study: Study) -> Figure:
@@ -134,9 +146,7 @@ def _corner(study: Study, outcome: str) -> Any:
 
 
 def _verdict(row: Any) -> str:
-    if not clear(row["excess_low"], row["excess_high"]):
-        return "as much as the sum of their parts, as far as luck lets see"
-    return "more than the sum of their parts" if row["excess"] > 0 else "less than the sum of their parts"
+    return against_the_sum(row["excess"], row["excess_low"], row["excess_high"])
 
 
 def cells_headline(study: Study) -> str:
@@ -168,20 +178,19 @@ def cells_findings(study: Study) -> list[str]:
 
 def cells_tables(study: Study) -> list[ShownTable]:
     """A row a combination."""
-    tables = []
-    for name in study.facts["outcomes"]:
-        words, kind = outcome_words(name)
-        rows, flags = [], []
-        for _, row in _rows(study, "cells", name).iterrows():
-            rows.append([f"{row['first']:g}", f"{row['second']:g}", number(row["value"], kind), interval(row["low"], row["high"], kind),
-                         number(row["difference"], kind, signed=True, bare=True), number(row["excess"], kind, signed=True, bare=True),
-                         interval(row["excess_low"], row["excess_high"], kind, signed=True)])  # fmt: skip
-            flags.append(clear(row["excess_low"], row["excess_high"]))
-        head = [(plain(study.facts["first"]), True), (plain(study.facts["second"]), True), (words, True), ("95 % interval", True),
-                ("difference", True),                 ("more than the sum", True), ("95 % interval", True)]  # fmt: skip
-        caption = f"{sentence_case(words)} by both doses; the excess is both together less the sum of each alone, draw by draw"
-        tables.append(ShownTable(caption, head, rows, flags))
-    return tables
+
+    def tell(words: str, kind: str) -> Told:
+        def cells(row: Any) -> list[str]:
+            of_level = [number(row["value"], kind), interval(row["low"], row["high"], kind)]
+            change_by_both = number(row["difference"], kind, signed=True, bare=True)
+            excess = signed(row["excess"], row["excess_low"], row["excess_high"], kind)
+            return [f"{row['first']:g}", f"{row['second']:g}", *of_level, change_by_both, *excess]
+
+        doses = [plain(study.facts["first"]), plain(study.facts["second"])]
+        heads = [*doses, words, "95 % interval", "difference", "more than the sum", "95 % interval"]
+        return f"{sentence_case(words)} by both doses; the excess is both together less the sum of each alone, draw by draw", heads, cells
+
+    return tables_by_outcome(study, lambda name: _rows(study, "cells", name), tell, "excess_")
 
 
 def heat_map(study: Study, outcome: str) -> Figure:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from simulator.results.findings import KIND_WORDS, interval, number
+from simulator.results.study import ShownTable, Study
 
 OUTCOME_WORDS = {
     "systemic": ("probability of a systemic cascade", "share"),
@@ -98,6 +99,40 @@ def bounded(saturated: Mapping[str, float]) -> list[str]:
     return [f"At the bound of its lever, and no larger with the dose: {', '.join(parts)}."]
 
 
+ROUNDING = 1e-9
+"""A bound nearer to zero than this is rounding of a sum of floats, in any unit used here."""
+
+
 def clear(low: Any, high: Any) -> bool:
-    """Whether an interval leaves out zero."""
-    return bool(np.isfinite(low) and np.isfinite(high) and (low > 0.0 or high < 0.0))
+    """Whether an interval leaves out zero, by more than rounding."""
+    return bool(np.isfinite(low) and np.isfinite(high) and (low > ROUNDING or high < -ROUNDING))
+
+
+def against_the_sum(excess: float, low: float, high: float) -> str:
+    """How the effect of several together stands to the sum of their single ones, by the difference of the two and its interval."""
+    if not clear(low, high):
+        return "about as much as the sum of their parts"
+    return "more than the sum of their parts" if excess > 0.0 else "less than the sum of their parts"
+
+
+def signed(value: float, low: float, high: float, style: str) -> list[str]:
+    """Two cells: a difference, and its interval."""
+    return [number(value, style, signed=True, bare=True), interval(low, high, style, signed=True)]
+
+
+Told = tuple[str, Sequence[str], Callable[[Any], Sequence[str]]]
+
+
+def tables_by_outcome(study: Study, rows_of: Callable[[str], Any], tell: Callable[[str, str], Told], apart: str = "") -> list[ShownTable]:
+    """A table an outcome of the study.
+
+    ``rows_of`` gives the rows of an outcome; ``tell``, of its words and style, the caption, the heads and the cells of a row. A row is set
+    apart when the interval in its columns ``low`` and ``high``, the word ``apart`` before them, leaves out zero.
+    """
+    tables = []
+    for name in study.facts["outcomes"]:
+        rows = [row for _, row in rows_of(name).iterrows()]
+        caption, heads, cells = tell(*outcome_words(name))
+        flags = [clear(row[f"{apart}low"], row[f"{apart}high"]) for row in rows]
+        tables.append(ShownTable(caption, [(head, head != "") for head in heads], [cells(row) for row in rows], flags))
+    return tables
