@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from simulator.errors import InputError
+from simulator.errors import InputError, as_path, shown
 from simulator.experiment_settings import PolicyComparison, overrides
 from simulator.menu import assemble, load_file, policy_names, shock_names
 from simulator.networks.clearing import clearing_payments
@@ -95,31 +95,35 @@ def simulate(
     than one needs the usual
     ``if __name__ == "__main__":``. Raises InputError, one line, for anything that is not on the menu or out of range.
     """
-    from scenarios.economy import Economy as EconomyClass
-
-    given = economy if isinstance(economy, EconomyClass) else None
     choices: dict[str, str | Sequence[str]] = {"shock": shock, "policy": policy, "experiment": "single", "record": record}
-    choices["execution"] = "serial" if workers == 1 else "local"
     values: dict[str, Any] = {
         "montecarlo.replications": replications, "montecarlo.seed": seed, "montecarlo.chunk": chunk, "horizon_months": horizon_months,
         "record.contributions": contributions, "record.amplification": amplification,
     }  # fmt: skip
-    if workers != 1:
-        values["execution.workers"] = workers
-    if given is None:
-        if Path(str(economy)).is_dir():
-            choices["economy"] = "folder"
-            values["economy.path"] = str(economy)
-        else:
-            choices["economy"] = str(economy)
     if channels is not None and not isinstance(channels, Mapping):
         raise InputError(f"channels: {channels!r} is not a mapping of switches, such as {{'margin': False}}")
     for name, value in (channels or {}).items():
         if not isinstance(value, bool):
             raise InputError(f"channels.{name}: {value!r} is not a switch (allowed: True, False)")
         values[f"channels.{name}"] = value
-    settings = assemble(choices, values, Path(config_dir) if config_dir is not None else None)
-    return run_settings(settings, given)
+    return _run_chosen(economy, workers, config_dir, choices, values)
+
+
+def _run_chosen(economy: Any, workers: object, config_dir: str | Path | None, choices: dict[str, Any], values: dict[str, Any]) -> Run:
+    """The run of an economy by name, by folder or as it is, with the choices and values of the menu."""
+    from scenarios.economy import Economy as EconomyClass
+
+    given = economy if isinstance(economy, EconomyClass) else None
+    in_one = isinstance(workers, int) and workers == 1
+    choices["execution"] = "serial" if in_one else "local"
+    if not in_one:
+        values["execution.workers"] = workers
+    if given is None:
+        path = as_path("economy", economy)
+        is_folder = path.is_dir()
+        choices["economy"] = "folder" if is_folder else str(economy)
+        values |= {"economy.path": str(path)} if is_folder else {}
+    return run_settings(assemble(choices, values, None if config_dir is None else as_path("config_dir", config_dir)), given)
 
 
 def experiment(
@@ -132,20 +136,11 @@ def experiment(
     :func:`simulate`, the menu's defaults where not given. ``keys``: those of the experiment, as in its file
     (``vary="lab_shares.value", grid=[0.4, 0.7, 1.0]``). Raises InputError as :func:`simulate`.
     """
-    from scenarios.economy import Economy as EconomyClass
-
-    given = economy if isinstance(economy, EconomyClass) else None
-    choices: dict[str, str | Sequence[str]] = {"experiment": name, "execution": "serial" if workers == 1 else "local"}
+    choices: dict[str, str | Sequence[str]] = {"experiment": name}
     choices |= {group: chosen for group, chosen in (("shock", shock), ("policy", policy)) if chosen is not None}
     values: dict[str, Any] = {"montecarlo.replications": replications, "montecarlo.seed": seed, "horizon_months": horizon_months}
     values |= {f"experiment.{key}": list(value) if isinstance(value, tuple) else value for key, value in keys.items()}
-    if workers != 1:
-        values["execution.workers"] = workers
-    if given is None and Path(str(economy)).is_dir():
-        choices["economy"], values["economy.path"] = "folder", str(economy)
-    elif given is None:
-        choices["economy"] = str(economy)
-    return run_settings(assemble(choices, values, Path(config_dir) if config_dir is not None else None), given)
+    return _run_chosen(economy, workers, config_dir, choices, values)
 
 
 def run_settings(settings: Settings, economy: Economy | None = None, progress: bool = False) -> Run:
@@ -241,6 +236,8 @@ def run_experiment(settings: Settings, progress: bool = True, shard: tuple[int, 
     from simulator.results.manifest import is_complete
     from simulator.runs import compute_into, finish
 
+    if not isinstance(settings, Settings):
+        raise InputError(f"run_experiment: {shown(settings)} is not Settings, such as simulator.menu.compose([...]) gives")
     folder = Path(settings.resume or settings.output or "runs/run")
     place, made = folder, [parent for parent in (folder, *folder.parents) if not parent.exists()]
     if settings.resume is None and is_complete(folder):
@@ -324,6 +321,7 @@ def resume(folder: str | Path, *, workers: int | None = None, anyway: bool = Fal
     """Go on with an interrupted run: compute what its folder lacks, finish it, and return it. InputError as `run_experiment`."""
     from simulator.runs import stored_settings
 
+    folder = as_path("resume", folder)
     values: dict[str, Any] = {"resume": str(folder), "resume_anyway": anyway}
     if workers is not None:
         values["execution"] = {"kind": "serial" if workers == 1 else "local", "workers": workers}
@@ -336,8 +334,11 @@ def merge_shards(folders: Sequence[str | Path], output: str | Path | None = None
     """Make one run of shards: ``--shard 1/3``, ``2/3``, ``3/3`` in one folder or in several. InputError says how many blocks are missing."""
     from simulator.runs import finish, merge, missing_blocks, stored_settings
 
-    where = [Path(folder) for folder in folders]
-    target = Path(output) if output is not None else where[0]
+    given: object = folders
+    if not isinstance(given, list | tuple) or not given:
+        raise InputError(f"merge: {shown(folders)} is not a list of folders, such as ['runs/a', 'runs/b']")
+    where = [as_path("merge", folder) for folder in given]
+    target = as_path("output", output) if output is not None else where[0]
     manifest = merge(where, target, lambda line: print(f"capital-loop: {line}", file=sys.stderr))
     if missing := missing_blocks(manifest):
         raise InputError(f"merge: {blocks_words(missing)} missing in {str(target)!r}; capital-loop resume={target} computes what is missing")
@@ -348,12 +349,11 @@ def merge_shards(folders: Sequence[str | Path], output: str | Path | None = None
 
 def report_again(folder: str | Path, other: str | Path | None = None) -> Path:
     """Write the report of a saved run again, beside a second run when ``other`` is given; returns the report's path."""
-    run = load(folder)
+    run, place = load(folder), as_path("report", folder)
     if other is None:
-        run.report(Path(folder) / "report.html")
-        return Path(folder) / "report.html"
+        return run.report(place / "report.html")
     second = load(other)
-    target = Path(folder) / f"comparison_with_{Path(other).name}.txt"
+    target = place / f"comparison_with_{Path(other).name}.txt"
     blocks = [
         f"{run.title(label)}  less  {second.title(against)}\n{compare(run, second, label, against)}\n"
         for label, against in zip(_told_of(run), _told_of(second), strict=False)

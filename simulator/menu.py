@@ -297,12 +297,16 @@ def _fill_files(experiment: dict[str, Any], config_dir: Path | None) -> None:
             for name in _names(f"experiment.{key}", experiment[key], together=True):
                 wanted[group] += _names(f"experiment.{key}", name.split("+"))
     for axis in (experiment, experiment.get("first"), experiment.get("second")):
-        group, dot, name = str(axis.get("vary") or "").partition(".") if isinstance(axis, dict) else ("", "", "")
+        group, dot, name = _text(axis.get("vary")).partition(".") if isinstance(axis, dict) else ("", "", "")
         if dot and group in LISTS:
             wanted[group] += _names("experiment.vary", name)
     for group, key in (("policy", "policies"), ("shock", "shock_files")):
         if wanted[group] and key in fields:
             experiment[key] = {name: load_file(group, name, config_dir) for name in dict.fromkeys(wanted[group])}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _defaults() -> dict[str, str | list[str]]:

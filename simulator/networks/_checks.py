@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
+
+from simulator.errors import InputError, shown
 
 FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
@@ -18,8 +21,11 @@ Csr: TypeAlias = Any  # a scipy.sparse.csr_matrix
 # Two amounts nearer than this (relative) count as equal: 0.2 / 5 against 0.04 must not be decided by the last bit.
 TIE = 1e-12
 
+LARGEST = 1e100
+"""Finite numbers above this are mistakes; their products would run out of the range of a float."""
 
-class NetworkInputError(ValueError):
+
+class NetworkInputError(InputError):
     """A network, or a vector on it, that no kernel can work with; the message names the array and the index."""
 
 
@@ -36,33 +42,49 @@ def _first(where: BoolArray) -> str:
 
 def numbers(name: str, values: ArrayLike, negative: bool = False, infinite: bool = False) -> FloatArray:
     """`values` as floats of any shape; raises on NaN, on infinity unless `infinite`, on negatives unless `negative`."""
+    given: Any = values
+    if sparse.issparse(given) or isinstance(given, complex) or getattr(given, "dtype", np.dtype(float)).kind == "c":
+        raise NetworkInputError(f"{name} must be real numbers in a dense array, not {shown(values)}")
     try:
         array = np.ascontiguousarray(np.asarray(values, dtype=np.float64))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise NetworkInputError(f"{name} must be numbers: {error}") from None
     if np.asarray(values).ndim == 0:
         array = array.reshape(())
     bad = np.isnan(array) if infinite else ~np.isfinite(array)
     if bad.any():
         raise NetworkInputError(f"{name}{_first(bad)} is not finite" if not infinite else f"{name}{_first(bad)} is not a number")
+    large = (np.abs(array) > LARGEST) & np.isfinite(array)
+    if large.any():
+        raise NetworkInputError(f"{name}{_first(large)} = {array[large][0]:g} is beyond {LARGEST:g}")
     if not negative and (array < 0).any():
         below = array < 0
         raise NetworkInputError(f"{name}{_first(below)} = {array[below][0]:g} is negative")
     return array
 
 
-def columns(name: str, values: ArrayLike, agents: int, negative: bool = False, infinite: bool = False) -> tuple[FloatArray, bool]:
-    """`values` of shape (n,) or (n, scenarios) as a matrix (n, scenarios), and whether it was a vector."""
+def columns(
+    name: str, values: ArrayLike, agents: int, negative: bool = False, infinite: bool = False, scenarios: int | None = None
+) -> tuple[FloatArray, bool]:
+    """`values` of shape (n,) or (n, scenarios) as a matrix (n, scenarios), and whether it was a vector.
+
+    With `scenarios` given it has one column or as many.
+    """
     array = numbers(name, values, negative=negative, infinite=infinite)
     if array.ndim == 0:
         array = np.full(agents, float(array))
+    wanted = "scenarios" if scenarios is None else scenarios
     if array.ndim not in (1, 2) or array.shape[0] != agents:
-        raise NetworkInputError(f"{name} has shape {array.shape}; expected ({agents},) or ({agents}, scenarios)")
+        raise NetworkInputError(f"{name} has shape {array.shape}; expected ({agents},) or ({agents}, {wanted})")
+    if scenarios is not None and array.ndim == 2 and array.shape[1] not in (1, scenarios):
+        raise NetworkInputError(f"{name} has shape {array.shape}; expected ({agents},) or ({agents}, {wanted})")
     return (array[:, None], True) if array.ndim == 1 else (array, False)
 
 
 def square(name: str, matrix: Matrix, negative: bool = False) -> Csr:
     """`matrix` (n, n), dense or sparse, as CSR with sorted indices and no duplicates."""
+    if matrix is None:
+        raise NetworkInputError(f"{name} is missing")
     if sparse.issparse(matrix):
         result: Csr = sparse.csr_matrix(matrix, dtype=np.float64, copy=True)  # type: ignore[call-overload]
         result.sum_duplicates()
@@ -100,11 +122,40 @@ def share(name: str, value: float, low: float = 0.0, high: float = 1.0) -> float
     """`value` as a float within [low, high]."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
-        raise NetworkInputError(f"{name} = {value!r} is not a number") from None
+    except (TypeError, ValueError, OverflowError):
+        raise NetworkInputError(f"{name} = {shown(value)} is not a number") from None
     if not low <= number <= high:
         raise NetworkInputError(f"{name} = {number:g} is outside [{low:g}, {high:g}]")
     return number
+
+
+def whole(name: str, value: Any, low: int, high: int = 10**9) -> int:
+    """`value` as a whole number within [low, high]."""
+    number = share(name, value, low, high)
+    if number != int(number):
+        raise NetworkInputError(f"{name} = {number:g} must be a whole number")
+    return int(number)
+
+
+def word(name: str, value: Any, allowed: Sequence[str]) -> None:
+    """Raises when `value` is none of the words allowed."""
+    if not isinstance(value, str) or value not in allowed:
+        raise NetworkInputError(f"{name} = {shown(value)}; allowed are {', '.join(allowed)}")
+
+
+def switch(name: str, value: Any) -> None:
+    """Raises when `value` is neither true nor false."""
+    if not isinstance(value, bool | np.bool_):
+        raise NetworkInputError(f"{name} = {shown(value)}; allowed are True, False")
+
+
+def together(**arrays: Any) -> None:
+    """Raises when arrays that are worked on element by element differ in shape (a number goes with any)."""
+    try:
+        np.broadcast_shapes(*(np.shape(array) for array in arrays.values()))
+    except ValueError:
+        told = ", ".join(f"{name} {np.shape(array)}" for name, array in arrays.items() if np.ndim(array))
+        raise NetworkInputError(f"shapes that don't go together: {told}") from None
 
 
 def rectangle(name: str, matrix: Matrix, columns_are: str) -> FloatArray:
@@ -119,7 +170,10 @@ def rectangle(name: str, matrix: Matrix, columns_are: str) -> FloatArray:
 
 def flags(name: str, values: ArrayLike, agents: int) -> BoolArray:
     """`values` as booleans, (n,) or (n, scenarios); 0 and 1 will do, indices will not."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise NetworkInputError(f"{name} = {shown(values)} is no mask") from None
     if array.ndim not in (1, 2) or array.shape[0] != agents:
         raise NetworkInputError(f"{name} has shape {array.shape}; expected a mask ({agents},) or ({agents}, scenarios)")
     if array.dtype != np.bool_:

@@ -31,6 +31,7 @@ from simulator.networks._checks import (
     numbers,
     share,
     square,
+    switch,
     times,
 )
 from simulator.networks._flows import EdgeFlow, MatrixFlow
@@ -275,10 +276,10 @@ def clearing_payments(
     Money in, money out, one unit. Raises NetworkInputError on negative or non-finite input, wrong shapes, debts to oneself;
     NotConverged when payments do not settle to 1e-12.
     """
+    switch("outside_senior", outside_senior)
     layers = _layers(obligations, priority)
     agents = int(layers[0].shape[0])
     cash, single = columns("assets", assets, agents)
-    cash = np.ascontiguousarray(cash)
     owed_outside = numbers("outside", outside)
     if owed_outside.ndim > 1 or owed_outside.size not in (1, agents):
         raise NetworkInputError(f"outside has shape {owed_outside.shape}; expected a number or ({agents},)")
@@ -332,13 +333,12 @@ def clearing_payments(
 def _layers(obligations: Matrix | None, priority: Matrix | None) -> list[Csr]:
     """Obligations by seniority, most senior first, checked."""
     if priority is None:
-        if obligations is None:
-            raise NetworkInputError("obligations are missing")
         layers = [square("obligations", obligations)]
     else:
-        if len(priority) == 0:
-            raise NetworkInputError("priority must have at least one class")
-        layers = [square(f"priority[{number}]", layer) for number, layer in enumerate(priority)]
+        given = priority if isinstance(priority, list | tuple) or getattr(priority, "ndim", 0) > 2 else ()
+        layers = [square(f"priority[{number}]", layer) for number, layer in enumerate(given)]
+        if not layers:
+            raise NetworkInputError("priority must be a list of matrices with at least one class")
         if len({layer.shape for layer in layers}) > 1:
             raise NetworkInputError("the classes of priority differ in size")
         if obligations is not None:

@@ -17,7 +17,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from simulator.networks._checks import FloatArray, NetworkInputError, NotConverged, at_most, numbers
+from simulator.networks._checks import FloatArray, NetworkInputError, NotConverged, at_most, numbers, share, switch, together, word
+
+LONGEST = 100_000.0
+"""Years; a longer maturity is a mistake."""
+
+MOST_GROWTH = 600.0
+"""The largest -rate times maturity: exp of more is beyond the range of a float."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +69,18 @@ def distance_to_default(
 def _merton_inputs(
     assets: ArrayLike, debt: ArrayLike, volatility: ArrayLike, rate: ArrayLike, maturity: ArrayLike
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    return (
-        numbers("assets", assets),
-        numbers("debt", debt),
-        numbers("volatility", volatility),
-        numbers("rate", rate, negative=True),
-        numbers("maturity", maturity),
-    )
+    given = (numbers("assets", assets), numbers("debt", debt), numbers("volatility", volatility))
+    return (*given, *_rate_and_years(rate, maturity))
+
+
+def _rate_and_years(rate: ArrayLike, maturity: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    rates, years = numbers("rate", rate, negative=True), numbers("maturity", maturity)
+    together(rate=rates, maturity=years)
+    at_most("maturity", LONGEST, years)
+    at_most("-rate", 1.0, -rates)
+    if np.any(-rates * years > MOST_GROWTH):
+        raise NetworkInputError(f"-rate times maturity is above {MOST_GROWTH:g}: a discount factor beyond all numbers")
+    return rates, years
 
 
 def _distance(assets: FloatArray, debt: FloatArray, volatility: FloatArray, rate: FloatArray, maturity: FloatArray) -> FloatArray:
@@ -89,6 +100,7 @@ def merton(assets: ArrayLike, debt: ArrayLike, volatility: ArrayLike, rate: Arra
     Raises NetworkInputError on negative input.
     """
     value, face, sigma, drift, years = _merton_inputs(assets, debt, volatility, rate, maturity)
+    together(assets=value, debt=face, volatility=sigma, rate=drift, maturity=years)
     d2 = _distance(value, face, sigma, drift, years)
     d1 = d2 + sigma * np.sqrt(years)
     discounted = face * np.exp(-drift * years)
@@ -113,6 +125,7 @@ def implied_assets(
     for name, array in (("equity", value), ("equity_volatility", sigma_equity), ("maturity", years)):
         if (array <= 0).any():
             raise NetworkInputError(f"{name}{list(map(int, np.argwhere(array <= 0)[0]))} must be above 0")
+    together(equity=value, debt=face, equity_volatility=sigma_equity, rate=drift, maturity=years)
     value, face, sigma_equity, drift, years = (np.array(array) for array in np.broadcast_arrays(value, face, sigma_equity, drift, years))
     root_years, discounted = np.sqrt(years), face * np.exp(-drift * years)
 
@@ -173,15 +186,15 @@ def cds_legs(
     Raises NetworkInputError on negative hazard, recovery outside [0, 1], maturity or frequency not above 0.
     """
     intensity, recovered = numbers("hazard", hazard), numbers("recovery", recovery)
-    discount = numbers("rate", rate, negative=True)
+    discount, years = _rate_and_years(rate, maturity)
+    together(hazard=intensity, recovery=recovered, rate=discount, maturity=years)
     at_most("recovery", 1.0, recovered)
-    if default_timing not in ("continuous", "midpoint"):
-        raise NetworkInputError(f"default_timing = {default_timing!r}; allowed are 'continuous' and 'midpoint'")
-    years = numbers("maturity", maturity)
+    word("default_timing", default_timing, ("continuous", "midpoint"))
+    switch("accrued", accrued)
     if (years <= 0).any():
         raise NetworkInputError("maturity must be above 0")
-    if not frequency > 0:
-        raise NetworkInputError(f"frequency = {frequency} must be above 0")
+    if not share("frequency", frequency, 0.0, 1000.0) > 0:
+        raise NetworkInputError("frequency = 0 must be above 0")
     total = intensity + discount
     shape = np.broadcast_shapes(total.shape, years.shape)
     annuity, defaults = np.zeros(shape), np.zeros(shape)
@@ -257,7 +270,9 @@ def hazard_from_spread(
     wanted, recovered = numbers("spread", spread), numbers("recovery", recovery)
     if (recovered >= 1).any():
         raise NetworkInputError("recovery must be below 1: with full recovery any hazard gives a spread of 0")
-    shape = np.broadcast_shapes(wanted.shape, recovered.shape, np.shape(maturity), np.shape(rate))
+    rates, years = _rate_and_years(rate, maturity)
+    together(spread=wanted, recovery=recovered, rate=rates, maturity=years)
+    shape = np.broadcast_shapes(wanted.shape, recovered.shape, years.shape, rates.shape)
     wanted = np.array(np.broadcast_to(wanted, shape))
     hazard = wanted / (1.0 - recovered) + np.zeros(shape)
     running = np.array(hazard > 0)

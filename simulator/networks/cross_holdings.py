@@ -94,8 +94,8 @@ def cross_holding_values(
     wave = np.full(owns.shape, -1, dtype=np.int64)
     values = valuer.values(owns)
     if threshold is not None:
-        floor = columns("threshold", threshold, agents, negative=True)[0]
-        cost = columns("failure_cost", failure_cost, agents)[0]
+        floor = columns("threshold", threshold, agents, negative=True, scenarios=owns.shape[1])[0]
+        cost = columns("failure_cost", failure_cost, agents, scenarios=owns.shape[1])[0]
         limit = np.array(np.broadcast_to(floor - TIE * np.abs(floor), owns.shape))
         lost = np.array(np.broadcast_to(cost, owns.shape))
         moving: IntArray = np.arange(owns.shape[1])

@@ -22,7 +22,10 @@ from simulator.networks._checks import (
     NotConverged,
     columns,
     numbers,
+    share,
     square,
+    switch,
+    whole,
 )
 
 BLOCK = 1 << 15  # numbers in one working array: small enough for the processor's cache
@@ -65,6 +68,9 @@ def debt_rank(
     Stops a scenario when the stress still to come, judged by the last two rounds, is below `tolerance`.
     Raises NetworkInputError on negative or non-finite input and on loss above 1; NotConverged after `rounds`.
     """
+    switch("once", once)
+    switch("cap_impact", once if cap_impact is None else cap_impact)
+    tolerance, rounds = share("tolerance", tolerance), whole("rounds", rounds, 1)
     lent = square("exposures", exposures)
     agents = int(lent.shape[0])
     own = _vector("equity", equity, agents)
@@ -73,10 +79,11 @@ def debt_rank(
         at = np.argwhere(initial > 1)[0]
         raise NetworkInputError(f"loss[{int(at[0])}, {int(at[1])}] = {initial.max():g} is above 1")
     heavy = np.asarray(lent @ np.ones(agents)) if weights is None else _vector("weights", weights, agents)
-    whole = float(np.cumsum(heavy)[-1])
-    heavy = heavy / whole if whole > 0 else heavy
+    in_all = float(np.cumsum(heavy)[-1])
+    heavy = heavy / in_all if in_all > 0 else heavy
     # Without equity any loss is a loss of everything.
-    impact = sparse.csr_matrix(sparse.diags(1.0 / np.where(own > 0, own, 1.0)) @ lent)
+    with np.errstate(over="ignore"):  # an equity next to nothing: as good as none
+        impact = sparse.csr_matrix(sparse.diags(np.minimum(1.0 / np.where(own > 0, own, 1.0), 1e300)) @ lent)
     if (own <= 0).any():
         wiped = np.repeat(own <= 0, np.diff(impact.indptr))
         impact.data = np.where(wiped & (impact.data > 0), np.inf, impact.data)

@@ -16,7 +16,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from simulator.networks._checks import TIE, BoolArray, FloatArray, Matrix, NetworkInputError, NotConverged, at_most, columns, rectangle, share, times
+from simulator.networks._checks import (
+    TIE,
+    BoolArray,
+    FloatArray,
+    Matrix,
+    NetworkInputError,
+    NotConverged,
+    at_most,
+    columns,
+    rectangle,
+    share,
+    switch,
+    times,
+    whole,
+    word,
+)
 
 FORMS, RULES, PRICES = ("linear", "exponential", "square_root", "floored"), ("threshold", "target"), ("old", "mid", "new")
 SETTLED_SHARE = 1e-13  # of the market: smaller orders than this end the cascade
@@ -87,8 +102,9 @@ def fire_sale_cascade(
     Raises NetworkInputError on negative or non-finite input or an unknown option.
     """
     for name, value, allowed in (("form", form, FORMS), ("rule", rule, RULES), ("price", price, PRICES)):
-        if value not in allowed:
-            raise NetworkInputError(f"{name} = {value!r}; allowed are {', '.join(allowed)}")
+        word(name, value, allowed)
+    switch("repay_at_once", repay_at_once)
+    most = 1000 if steps is None else whole("steps", steps, 1, 1_000_000)
     units = rectangle("holdings", holdings, "assets")
     minimum, buffer, target = (share(name, x) for name, x in (("minimum", minimum), ("buffer", buffer), ("target", target)))
     if rule == "target" and target == 0:
@@ -96,26 +112,29 @@ def fire_sale_cascade(
     n, assets = units.shape
     fall, single = columns("shock", shock, assets)
     at_most("shock", 1.0, shock)
+    if fall.shape[1] == 0:
+        raise NetworkInputError(f"shock has shape {fall.shape}; expected at least one scenario")
     scenarios = fall.shape[1]
     everyone = sparse.csr_matrix(np.ones((1, n)))
     money, others, own = (
-        columns(name, x, n, negative=name == "equity")[0]
+        columns(name, x, n, negative=name == "equity", scenarios=scenarios)[0]
         for name, x in (("cash", cash), ("other_assets", other_assets), ("equity", equity))
     )
-    whole = money + others + _add(units[:, a : a + 1] for a in range(assets))
-    liabilities = np.array(np.broadcast_to(whole - own, (n, scenarios)))
-    owed = np.array(np.broadcast_to(np.maximum(whole - own, 0.0) if debt is None else columns("debt", debt, n)[0], (n, scenarios)))
+    all_assets = money + others + _add(units[:, a : a + 1] for a in range(assets))
+    liabilities = np.array(np.broadcast_to(all_assets - own, (n, scenarios)))
+    owing = np.maximum(all_assets - own, 0.0) if debt is None else columns("debt", debt, n, scenarios=scenarios)[0]
+    owed = np.array(np.broadcast_to(owing, (n, scenarios)))
     money = np.array(np.broadcast_to(money, (n, scenarios)))
     held = [np.array(np.broadcast_to(units[:, a : a + 1], (n, scenarios))) for a in range(assets)]
-    strength, lowest = columns("impact", impact, assets)[0], columns("floor", floor, assets)[0]
+    strength, lowest = (columns(name, x, assets, scenarios=scenarios)[0] for name, x in (("impact", impact), ("floor", floor)))
     all_held = np.concatenate([times(everyone, units[:, a : a + 1]) for a in range(assets)])
-    size = all_held if market is None else columns("market", market, assets)[0]
+    size = all_held if market is None else columns("market", market, assets, scenarios=scenarios)[0]
     tradable = float(np.cumsum(units.ravel())[-1])
     prices = 1.0 - fall
     orders = [np.zeros((n, scenarios)) for _ in range(assets)]
     gone = np.zeros((n, scenarios), dtype=bool)
     defaults, sold, sold_so_far = [np.zeros(scenarios)], [], np.zeros(scenarios)
-    for _ in range(1000 if steps is None else steps):
+    for _ in range(most):
         # Clear all orders at once.
         old = prices
         amounts = np.concatenate([times(everyone, order) for order in orders])
@@ -181,10 +200,12 @@ def fire_sale_losses(holdings: Matrix, leverage: ArrayLike, shock: ArrayLike, im
     """
     held = rectangle("holdings", holdings, "assets")
     n, assets = held.shape
-    debt_to_equity = columns("leverage", leverage, n)[0]
     fall, single = columns("shock", shock, assets)
+    debt_to_equity = columns("leverage", leverage, n, scenarios=fall.shape[1])[0]
     at_most("shock", 1.0, shock)
-    strength = columns("impact", impact, assets)[0]
+    if fall.shape[1] == 0:
+        raise NetworkInputError(f"shock has shape {fall.shape}; expected at least one scenario")
+    strength = columns("impact", impact, assets, scenarios=fall.shape[1])[0]
     book = sparse.csr_matrix(held)
     size = np.asarray(book @ np.ones((assets, 1)))
     direct = np.asarray(book @ fall)

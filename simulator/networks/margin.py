@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from simulator.networks._checks import BoolArray, FloatArray, NetworkInputError, numbers
+from simulator.networks._checks import BoolArray, FloatArray, NetworkInputError, numbers, together
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ def margin_call(collateral: ArrayLike, loan: ArrayLike, call_ltv: ArrayLike, cur
     """
     value, owed, call = numbers("collateral", collateral), numbers("loan", loan), numbers("call_ltv", call_ltv, infinite=True)
     cure = call if cure_ltv is None else numbers("cure_ltv", cure_ltv, infinite=True)
+    together(collateral=value, loan=owed, call_ltv=call, cure_ltv=cure)
     if np.any(cure > call):
         raise NetworkInputError("cure_ltv is above call_ltv: a cured loan would be called again at once")
     finite = np.isfinite(call)

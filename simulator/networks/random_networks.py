@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from simulator.networks._checks import FloatArray, NetworkInputError, NotConverged, numbers, share
+from simulator.errors import shown
+from simulator.networks._checks import FloatArray, NetworkInputError, NotConverged, numbers, share, whole, word
 from simulator.streams import stream_of_seed
 
 ENTROPY_ROUNDS = 100_000
@@ -37,22 +38,15 @@ def random_interbank(
     external assets instead); equity is `capital`, and deposits (`external_liabilities`) fill the balance sheet, at least 0, external
     assets growing where interbank debts alone exceed 1 - capital. `rng`: a Generator, or a seed for a Philox generator.
     """
-    if n != int(n):
-        raise NetworkInputError(f"n = {n} must be a whole number")
-    n = int(n)
-    if n < 2:
-        raise NetworkInputError(f"n = {n}: a network needs at least 2 agents")
-    if not 0 <= degree <= n - 1:
-        raise NetworkInputError(f"degree = {degree:g} is outside [0, {n - 1}]")
-    share("interbank_share", interbank_share)
-    if not np.isfinite(capital) or capital < 0:
-        raise NetworkInputError(f"capital = {capital:g} must be finite and not negative")
+    n = whole("n", n, 2, 100_000)
+    degree = share("degree", degree, 0.0, n - 1)
+    interbank_share, capital = share("interbank_share", interbank_share), share("capital", capital, 0.0, 1e6)
     if isinstance(rng, int | np.integer):
         if rng < 0:
             raise NetworkInputError(f"rng = {rng}: a seed is a whole number of at least 0")
         rng = stream_of_seed(int(rng))
     elif not hasattr(rng, "binomial"):
-        raise NetworkInputError(f"rng = {rng!r} must be a numpy Generator or a whole number of at least 0")
+        raise NetworkInputError(f"rng = {shown(rng)} must be a numpy Generator or a whole number of at least 0")
     pairs = n * (n - 1)
     links = np.sort(rng.choice(pairs, size=int(rng.binomial(pairs, degree / (n - 1))), replace=False, shuffle=False))
     lender, borrower = links // (n - 1), links % (n - 1)
@@ -77,7 +71,7 @@ def reconstruct_exposures(
     search. Raises NetworkInputError when totals differ by more than 1e-9 or when one agent is more than all others can match.
     """
     lent, owed = numbers("assets", assets), numbers("liabilities", liabilities)
-    if lent.ndim != 1 or lent.shape != owed.shape:
+    if lent.ndim != 1 or lent.shape != owed.shape or lent.size == 0:
         raise NetworkInputError(f"assets {lent.shape} and liabilities {owed.shape} must be vectors of the same length")
     total = float(np.cumsum(lent)[-1])
     if abs(total - float(np.cumsum(owed)[-1])) > 1e-9 * max(total, 1e-300):
@@ -85,11 +79,10 @@ def reconstruct_exposures(
     crowded = lent + owed > total * (1 + 1e-9)
     if crowded.any() and total > 0:
         raise NetworkInputError(f"agent {int(np.flatnonzero(crowded)[0])} lends and owes more than all others could match")
+    word("method", method, ("entropy", "density"))
     if method == "entropy":
         return _even(lent, owed)
-    if method == "density":
-        return _sparse(lent, owed)
-    raise NetworkInputError(f"method = {method!r}; allowed are 'entropy' and 'density'")
+    return _sparse(lent, owed)
 
 
 def _even(lent: FloatArray, owed: FloatArray) -> sparse.csr_matrix:

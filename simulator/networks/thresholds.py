@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import pdtr
 
-from simulator.networks._checks import TIE, BoolArray, FloatArray, IntArray, Matrix, NetworkInputError, columns, flags, share, square
+from simulator.networks._checks import TIE, BoolArray, FloatArray, IntArray, Matrix, NetworkInputError, columns, flags, share, square, switch
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def threshold_cascade(
     An initial default is in wave 0, whether given by `failed` or by the initial loss.
     Raises NetworkInputError on negative or non-finite exposures or losses, wrong shapes, recovery outside [0, 1].
     """
+    switch("tie_defaults", tie_defaults)
     lent = square("exposures", exposures)
     agents = int(lent.shape[0])
     own, own_single = columns("equity", equity, agents, negative=True)

@@ -18,7 +18,6 @@ from simulator.networks._checks import (
     FloatArray,
     IntArray,
     Matrix,
-    NetworkInputError,
     NotConverged,
     at_most,
     columns,
@@ -26,6 +25,10 @@ from simulator.networks._checks import (
     numbers,
     share,
     square,
+    switch,
+    together,
+    whole,
+    word,
 )
 
 VALUATIONS = ("eisenberg_noe", "rogers_veraart", "furfine", "linear_debt_rank", "merton", "furfine_merton", "black_cox")
@@ -70,10 +73,18 @@ def claim_value(
     - `furfine_merton`: the same probability of default, but `recovery` of face value.
     - `black_cox`: default as soon as equity is gone before maturity, `recovery` of face value.
     """
+    word("valuation", valuation, VALUATIONS)
+    switch("outside_senior", outside_senior)
+    switch("tie_defaults", tie_defaults)
     value = np.asarray(numbers("equity", equity, negative=True))
     outside_assets = numbers("external_assets", external_assets, negative=True)
     inside, outside = numbers("interbank_liabilities", interbank_liabilities), numbers("external_liabilities", external_liabilities)
     rho, sigma = numbers("recovery", recovery), numbers("volatility", volatility)
+    reference = numbers("reference_equity", reference_equity, negative=True)
+    together(
+        equity=value, external_assets=outside_assets, interbank_liabilities=inside, external_liabilities=outside, recovery=rho, volatility=sigma,
+        reference_equity=reference,
+    )  # fmt: skip
     at_most("recovery", 1.0, rho)
     asset_recovery, claim_recovery = share("asset_recovery", asset_recovery), share("claim_recovery", claim_recovery)
     if valuation == "eisenberg_noe":
@@ -87,15 +98,12 @@ def claim_value(
         margin = TIE * np.maximum(np.abs(outside_assets) + inside + outside, 1e-300)
         return np.where(value > margin if tie_defaults else value >= -margin, 1.0, rho)
     if valuation == "linear_debt_rank":
-        reference = numbers("reference_equity", reference_equity, negative=True)
         return np.where(reference > 0, np.clip(value / np.where(reference > 0, reference, 1.0), 0.0, 1.0), (value > 0) * 1.0)
     if valuation == "merton":
         return _merton_value(value, outside_assets, inside if outside_senior else inside + outside, rho, sigma)
     if valuation == "furfine_merton":
         return 1.0 + (rho - 1.0) * _default_probability(value, outside_assets, sigma)
-    if valuation == "black_cox":
-        return 1.0 + (rho - 1.0) * _passage_probability(value, outside_assets, sigma)
-    raise NetworkInputError(f"valuation = {valuation!r}; allowed are {', '.join(VALUATIONS)}")
+    return 1.0 + (rho - 1.0) * _passage_probability(value, outside_assets, sigma)
 
 
 def _covered(equity: FloatArray, inside: FloatArray, outside: FloatArray, outside_senior: bool) -> FloatArray:
@@ -169,12 +177,15 @@ def network_valuation(
     no_self_links("exposures", lent)
     agents = int(lent.shape[0])
     assets, single = columns("external_assets", external_assets, agents, negative=True)
-    outside = columns("external_liabilities", external_liabilities, agents)[0]
+    scenarios = assets.shape[1]
+    tolerance, rounds = share("tolerance", tolerance), whole("rounds", rounds, 1)
+    outside = columns("external_liabilities", external_liabilities, agents, scenarios=1)[0]
     inside = np.asarray(lent.T @ np.ones(agents))[:, None]
     face = np.asarray(lent @ np.ones(agents))[:, None]
-    rho, sigma = columns("recovery", recovery, agents)[0], columns("volatility", volatility, agents)[0]
+    rho, sigma = (columns(name, x, agents, scenarios=1)[0] for name, x in (("recovery", recovery), ("volatility", volatility)))
     naive = assets + face - outside - inside
-    reference = naive if reference_equity is None else columns("reference_equity", reference_equity, agents, negative=True)[0]
+    given = naive if reference_equity is None else reference_equity
+    reference = columns("reference_equity", given, agents, negative=True, scenarios=scenarios)[0]
     reference = np.array(np.broadcast_to(reference, naive.shape))
     scale = np.maximum(np.abs(assets) + face + outside + inside, 1e-300)
     equity_out, value_out = np.empty(naive.shape), np.empty(naive.shape)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from simulator.errors import InputError
+from simulator.errors import InputError, as_names, nearest, shown
 from simulator.results.dataset import Run
 from simulator.results.measures import Estimate, mean_interval, share_interval, wilson
 
@@ -123,7 +123,11 @@ def identity(run: Run) -> dict[str, Any]:
     return {key: value for key, value in known.items() if value is not None}
 
 
-def _single(run: Run, scenario: str | None, which: str) -> str:
+def _single(run: Any, scenario: str | None, which: str) -> str:
+    from simulator.results.dataset import Run as RunClass
+
+    if not isinstance(run, RunClass):
+        raise InputError(f"{which}: {shown(run)} is not a Run, such as simulate(...) or load(folder) gives")
     if scenario is not None:
         return run._label(scenario)
     if len(run.scenarios) > 1:
@@ -159,11 +163,12 @@ def compare(
     if common.empty:
         raise InputError("the two runs have no replication in common")
     one, two = one.loc[common], two.loc[common]
-    chosen = list(measures) if measures is not None else [name for name in COMPARED if name in one.columns and name in two.columns]
+    chosen = as_names("measures", measures) if measures is not None else [name for name in COMPARED if name in one.columns and name in two.columns]
     rows = []
     for name in chosen:
         if name not in one.columns or name not in two.columns:
-            raise InputError(f"both runs need a column '{name}' in replications (has: {', '.join(map(str, one.columns))})")
+            common_names = [str(column) for column in one.columns if column in two.columns]
+            raise InputError(f"measures: both runs need a column {shown(name)} in replications{nearest(name, common_names)}")
         first, second = one[name].to_numpy(), two[name].to_numpy()
         if measures is None and name != "systemic" and not np.isfinite(first.astype(float)).any():
             continue

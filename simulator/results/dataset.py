@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from simulator.errors import InputError, nearest
+from simulator.errors import InputError, as_names, as_path, nearest, shown
 from simulator.results import measures
 from simulator.results.cascades import Cascade, build_cascade
 from simulator.results.measures import Estimate
@@ -147,7 +148,13 @@ class Run:
 
         Nothing but the piece is held when the run comes from a folder. Never an empty piece.
         """
-        kept = self._large[table] if table in self._large else getattr(self, table)
+        kept = self._kept(table)
+        if columns is not None:
+            for column in as_names("columns", columns):
+                if column not in list(kept.columns):
+                    raise InputError(f"table {table!r} has no column {shown(column)}{nearest(str(column), kept.columns)}")
+        if scenario is not None:
+            self._label(scenario)
         if isinstance(kept, StoredTable):
             yield from kept.pieces(columns, scenario, replication)
             return
@@ -168,11 +175,18 @@ class Run:
 
     def columns(self, table: str) -> list[str]:
         """Names of a table's columns, without reading it."""
-        kept = self._large[table] if table in self._large else getattr(self, table)
-        return list(kept.columns)
+        return list(self._kept(table).columns)
+
+    def _kept(self, table: Any) -> pd.DataFrame | StoredTable:
+        here = {"replications": self.replications, "defaults": self.defaults, "contributions": self.contributions, **self._large}
+        names = [name for name, kept in here.items() if kept is not None]
+        if not isinstance(table, str) or table not in names:
+            raise InputError(f"this run has no table {shown(table)}{nearest(str(table), names)} (has: {', '.join(names)})")
+        return here[table]  # type: ignore[return-value]  # None was left out above
 
     def totals(self, table: str, by: Sequence[str], column: str, scenario: str | None = None) -> pd.DataFrame:
         """Sums of a column by the columns `by`, taken piece by piece: one row a group."""
+        by = as_names("by", by)
         sums = [piece.groupby(list(by), observed=True)[column].sum() for piece in self.pieces(table, scenario, [*by, column])]
         if not sums:
             return pd.DataFrame(columns=[*by, column])
@@ -185,9 +199,9 @@ class Run:
                     return label
         return self.scenarios[0]
 
-    def _label(self, label: str) -> str:
-        if label not in self.scenarios:
-            raise InputError(f"no scenario '{label}' in this run (has: {', '.join(self.scenarios)}){nearest(label, self.scenarios)}")
+    def _label(self, label: Any) -> str:
+        if not isinstance(label, str) or label not in self.scenarios:
+            raise InputError(f"no scenario {shown(label)} in this run (has: {', '.join(self.scenarios)}){nearest(str(label), self.scenarios)}")
         return label
 
     def _one(self, label: str | None) -> str:
@@ -230,7 +244,7 @@ class Run:
     def title(self, label: str) -> str:
         """A scenario's label in words (a title in `provenance['titles']` wins)."""
         titles = self.provenance.get("titles") or {}
-        return str(titles.get(label) or label.replace("_", " ").replace("+", " + ").replace("|", ", ").replace("  ", " ").strip())
+        return str(titles.get(str(label)) or str(label).replace("_", " ").replace("+", " + ").replace("|", ", ").replace("  ", " ").strip())
 
     def scenario(self, label: str) -> Run:
         """The part of this run that belongs to one scenario."""
@@ -276,13 +290,13 @@ class Run:
         """
         label = self._one(scenario)
         rows = self.replications[self.replications["scenario"] == label]
-        number = measures.median_systemic_replication(rows) if replication is None else int(replication)
+        number: Any = measures.median_systemic_replication(rows) if replication is None else replication
         if number is None:
             raise InputError(f"no replication of '{label}' is systemic: name one, replication=0 to {int(rows['replication'].max())}")
-        if number not in set(rows["replication"].tolist()):
+        if not isinstance(number, int | np.integer) or number not in set(rows["replication"].tolist()):
             first, last = int(rows["replication"].min()), int(rows["replication"].max())
-            raise InputError(f"no replication {number} in '{label}': allowed {first} to {last}")
-        return build_cascade(self.defaults, label, number, self.names, self.causes, (self.reference, self.title(self.reference)))
+            raise InputError(f"no replication {shown(number)} in '{label}': allowed {first} to {last}")
+        return build_cascade(self.defaults, label, int(number), self.names, self.causes, (self.reference, self.title(self.reference)))
 
     def figure(self, name: str) -> Figure:
         """A matplotlib figure by name (`simulator.results.figures.FIGURES` lists them)."""
@@ -294,13 +308,13 @@ class Run:
         """Write a self-contained HTML report and return its path."""
         from simulator.results import report
 
-        return report.write_report(self, path)
+        return report.write_report(self, as_path("report", path))
 
     def save(self, folder: str | Path, figures: bool = True) -> Path:
         """Write the run folder (tables, settings, summary; figures and report unless `figures=False`); return its path."""
         from simulator.results import storage
 
-        return storage.save(self, folder, figures=figures)
+        return storage.save(self, as_path("save", folder), figures=figures)
 
     def __repr__(self) -> str:
         return f"Run({len(self.replications)} replications in all; scenarios: {', '.join(self.scenarios)})"
@@ -310,4 +324,4 @@ def load(folder: str | Path) -> Run:
     """The run kept in a folder written by `Run.save`; InputError names a missing or damaged file."""
     from simulator.results import storage
 
-    return storage.load(folder)
+    return storage.load(as_path("load", folder))

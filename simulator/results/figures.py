@@ -325,6 +325,7 @@ def reading(run: Run, name: str) -> str:
 
 def figure(run: Run, name: str) -> Figure:
     """One figure by name; InputError with the nearest name when there is none."""
+    name = str(name)
     of_study = run.study.teller.figures(run.study) if run.study is not None else {}
     if name in of_study and run.study is not None:
         with style.look():

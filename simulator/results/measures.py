@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from simulator.errors import InputError, nearest
+from simulator.errors import InputError, nearest, shown
 from simulator.streams import stream_of_seed
 
 FIRM_KINDS = ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "investor", "lender")
@@ -78,10 +79,10 @@ def is_indicator(values: pd.Series) -> bool:
     return bool(values.dtype == bool or values.dropna().isin([0, 1]).all())
 
 
-def column_of(replications: pd.DataFrame, column: str) -> pd.Series:
+def column_of(replications: pd.DataFrame, column: Any) -> pd.Series:
     """A column of the replications table; InputError with the nearest name when there is none."""
-    if column not in replications.columns:
-        raise InputError(f"replications has no column '{column}'{nearest(column, replications.columns)}")
+    if not isinstance(column, str) or column not in replications.columns:
+        raise InputError(f"replications has no column {shown(column)}{nearest(str(column), replications.columns)}")
     return replications[column]
 
 

@@ -214,7 +214,7 @@ def test_reconstructed_exposures_have_the_totals_asked_for(seed: int, method: st
         (lambda: threshold_cascade([[0, 1], [0, 0]], [1, np.nan]), r"equity\[1\]"),
         (lambda: threshold_cascade([[0, 1], [0, 0]], [1, 1], recovery=2), "recovery = 2"),
         (lambda: network_valuation([[0, 1], [0, 0]], [1, 1], [0, 0], "guess"), "allowed are eisenberg_noe"),
-        (lambda: random_interbank(1, 0), "at least 2"),
+        (lambda: random_interbank(1, 0), "n = 1 is outside"),
         (lambda: reconstruct_exposures([1, 1], [1, 2]), "differ in total"),
         (lambda: reconstruct_exposures([3, 0], [1, 2]), "agent 0"),
     ],
