@@ -16,7 +16,6 @@ from typing import Protocol
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from simulator.networks._checks import TIE, BoolArray, Csr, FloatArray, IntArray
 
@@ -337,6 +336,8 @@ def _linear_step(
         system = np.eye(agents)[None] - factor * links
         target = _solve_each(system, np.ascontiguousarray(right.T)[:, :, None])[:, :, 0].T
     else:
+        from scipy.sparse.linalg import splu  # slow to load, and wanted by large networks only
+
         target = old.copy()
         for column in range(scenarios):
             members = np.flatnonzero(is_marginal[:, column])

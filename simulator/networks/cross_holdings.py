@@ -11,7 +11,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from simulator.networks._checks import TIE, BoolArray, FloatArray, IntArray, Matrix, NetworkInputError, columns, square
 
@@ -46,6 +45,8 @@ class _Valuer:
         if over.any():
             at = int(np.flatnonzero(over)[0])
             raise NetworkInputError(f"holdings[:, {at}] add up to {held[at]:g}: more than the whole of {at} is held by others")
+        from scipy.sparse.linalg import splu  # slow to load, and not wanted by every run
+
         self.outside = np.maximum(1.0 - held, 0.0)[:, None]
         try:
             self.solver = splu(sparse.csc_matrix(sparse.identity(self.agents) - holdings))

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 from scipy.special import pdtr
 
 from simulator.networks._checks import TIE, BoolArray, FloatArray, IntArray, Matrix, NetworkInputError, columns, flags, share, square, switch
@@ -112,6 +111,8 @@ def _largest_degree(limit: float, tie_counts: bool) -> int:
 
 
 def _window(most: int) -> tuple[float, float]:
+    from scipy.optimize import brentq  # slow to load
+
     def excess(degree: float) -> float:
         return float(degree * pdtr(most, degree) - 1.0)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import pandas as pd
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 CAUSES = {
     "illiquid": "could not pay what was due",
@@ -92,6 +95,8 @@ class Cascade:
 
     def graph(self) -> nx.DiGraph[str]:
         """Directed graph: a node per default (its fields as attributes), an edge from the cause to the caused."""
+        import networkx as nx
+
         graph: nx.DiGraph[str] = nx.DiGraph(scenario=self.scenario, replication=self.replication)
         for event in self.events:
             graph.add_node(event.agent, **{key: value for key, value in vars(event).items() if key != "agent"})

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from simulator.errors import InputError, as_names, nearest, shown
 from simulator.results.dataset import Run
@@ -65,7 +65,7 @@ def unpaired_width(first: np.ndarray, second: np.ndarray, level: float = 0.95) -
     if one + two == 0.0:
         return 0.0
     freedom = (one + two) ** 2 / (one**2 / (n - 1) + two**2 / (m - 1))
-    return float(2 * stats.t.ppf(0.5 + level / 2, freedom) * np.sqrt(one + two))
+    return float(2 * stdtrit(freedom, 0.5 + level / 2) * np.sqrt(one + two))
 
 
 def variance_reduction(first: np.ndarray, second: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 from simulator.errors import InputError, nearest, shown
 from simulator.streams import stream_of_seed
@@ -50,7 +50,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Estimate:
     """Share of successes with Wilson's score interval. Source: Wilson (1927), JASA 22, 209–212."""
     if n <= 0:
         return Estimate(np.nan, np.nan, np.nan, 0, "wilson", level)
-    z = float(stats.norm.ppf(0.5 + level / 2.0))
+    z = float(ndtri(0.5 + level / 2.0))
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -70,7 +70,7 @@ def mean_interval(values: np.ndarray, level: float = 0.95) -> Estimate:
     value = float(kept.mean())
     if n == 1:
         return Estimate(value, np.nan, np.nan, 1, "t", level)
-    half = float(stats.t.ppf(0.5 + level / 2.0, n - 1) * kept.std(ddof=1) / np.sqrt(n))
+    half = float(stdtrit(n - 1, 0.5 + level / 2.0) * kept.std(ddof=1) / np.sqrt(n))
     return Estimate(value, value - half, value + half, n, "t", level)
 
 
@@ -206,7 +206,7 @@ def default_probability_over_time(
     first = defaults.sort_values("tick").drop_duplicates(["replication", "agent"])
     first = first[first["replication"].isin(numbers) & (first["tick"] < months)]
     bound = wilson(0, n, level).high
-    critical = float(stats.t.ppf(0.5 + level / 2.0, n - 1)) if n > 1 else np.nan
+    critical = float(stdtrit(n - 1, 0.5 + level / 2.0)) if n > 1 else np.nan
     frames = []
     for kind, count in counts.items():
         of_kind = first[first["kind"] == kind]
