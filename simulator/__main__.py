@@ -20,6 +20,7 @@ from simulator.commands import is_run, merge_command, resumed_settings, run_fold
 from simulator.errors import InputError, RunError, nearest
 
 if TYPE_CHECKING:
+    from scenarios.economy import Economy
     from simulator.settings import Settings
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -191,8 +192,21 @@ def _main(argv: list[str]) -> int:
             raise InputError("--shard: belongs to one run, not to --multirun")
         _run_grid(request)
     else:
-        _run(_compose(request.overrides, request.config_dir), request.shard, request.overrides)
+        _run_early(request)
     return DONE
+
+
+def _run_early(request: Request) -> None:
+    """Run it; most runs want workers, whose server is therefore started before anything else is known."""
+    from simulator.engine.executors import cool_down, warm_up
+
+    if not any(word.startswith("execution") and word != "execution=local" for word in request.overrides):
+        warm_up(("simulator.preload",))
+    try:
+        _run(_compose(request.overrides, request.config_dir), request.shard, request.overrides)
+    except InputError:
+        cool_down()
+        raise
 
 
 def _compose(overrides: Sequence[str], config_dir: Path | None) -> Settings:
@@ -208,16 +222,28 @@ def _run(settings: Settings, shard: tuple[int, int] | None = None, typed: Sequen
         settings = shard_settings(settings)
     else:
         settings = settings.model_copy(update={"output": str(run_folder(settings, datetime.now()))})
-    if settings.execution.kind == "local" and settings.execution.processes() > 1:
-        from simulator.engine.executors import warm_up
-
-        warm_up(("simulator.engine.montecarlo", "simulator.results.blocks", "simulator.results.figures"))
+    opened = _opened_early(settings)
     from simulator.api import run_experiment
 
-    result = run_experiment(settings, progress=True, shard=shard)
+    result = run_experiment(settings, progress=True, shard=shard, opened=opened)
     print(result.findings)
     if shard is None:
         print(f"report: {result.folder / 'report.html'}")
+
+
+def _opened_early(settings: Settings) -> Economy | None:
+    """The economy, when there are workers: one of them runs the quiet world while this process still loads. None otherwise."""
+    if settings.execution.kind != "local" or settings.execution.processes() == 1:
+        return None
+    from simulator.engine import foresight
+    from simulator.engine.executors import aside, warm_up
+    from simulator.settings import open_economy
+
+    warm_up(("simulator.preload",))
+    economy = open_economy(settings.economy)
+    if foresight.is_foreseen(economy):
+        foresight.expect(economy, settings.horizon_months, aside(foresight.quiet_world, economy, settings.horizon_months))
+    return economy
 
 
 def _run_grid(request: Request) -> None:

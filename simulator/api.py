@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.errors import InputError, as_path, shown
-from simulator.experiment_settings import PolicyComparison, overrides
+from simulator.experiment_settings import Paired, PolicyComparison, Single, overrides
 from simulator.menu import assemble, load_file, policy_names, shock_names
 from simulator.networks.clearing import clearing_payments
 from simulator.networks.credit import cds_spread, hazard_from_spread, implied_assets, merton
@@ -173,6 +173,8 @@ def run_settings(settings: Settings, economy: Economy | None = None, progress: b
 
 def _study(settings: Settings, opened: Economy, shown: Any) -> Callable[[Run], Study | None]:
     """What gives the experiment's study once the scenarios' own run is there. Most studies are made here and now, before anything else is run."""
+    if isinstance(settings.experiment, Single | Paired):
+        return lambda run: None
     from simulator.experiments.bench import Bench
     from simulator.experiments.studies import study_of
     from simulator.runs import plan_of
@@ -226,11 +228,14 @@ def command_of(settings: Settings) -> str:
     return "capital-loop " + " ".join(words)
 
 
-def run_experiment(settings: Settings, progress: bool = True, shard: tuple[int, int] | None = None) -> ExperimentResult:
+def run_experiment(
+    settings: Settings, progress: bool = True, shard: tuple[int, int] | None = None, opened: Economy | None = None
+) -> ExperimentResult:
     """Run an experiment, keep its folder (``settings.output``) with tables, figures and report, and tell the findings.
 
     The folder is written while it is computed. A folder that holds an earlier, complete run is replaced only when the new one is complete.
     ``settings.resume``: go on with the run in that folder. ``shard``: compute part i of n only (`merge_shards` makes one run of all parts).
+    ``opened``: the economy of ``settings``, where the caller has opened it already.
     Raises InputError, one line, also when the folder can't be written: what is finished stays. KeyboardInterrupt says how to go on.
     """
     from simulator.results.manifest import is_complete
@@ -243,7 +248,7 @@ def run_experiment(settings: Settings, progress: bool = True, shard: tuple[int, 
     if settings.resume is None and is_complete(folder):
         place = folder.with_name(folder.name + WRITING)
         made = [] if place.exists() else [place]
-    work = _work(settings, shard, progress)
+    work = _work(settings, shard, progress, opened)
     try:
         manifest = compute_into(work, place)
         if shard is not None:
@@ -267,11 +272,11 @@ WRITING = ".writing"
 """Ending of the folder in which a run is computed that will replace an earlier one."""
 
 
-def _work(settings: Settings, shard: tuple[int, int] | None = None, progress: bool = False) -> Any:
+def _work(settings: Settings, shard: tuple[int, int] | None = None, progress: bool = False, known: Economy | None = None) -> Any:
     from simulator.results.progress import Progress
     from simulator.runs import Work
 
-    opened = open_economy(settings.economy)
+    opened = open_economy(settings.economy) if known is None else known
     scenarios = resolve_scenarios(settings, opened)
     with Progress(0, progress) as shown:
         study = _study(settings, opened, shown) if shard is None else lambda run: None

@@ -19,7 +19,8 @@ from threadpoolctl import threadpool_limits
 from scenarios.changes import Scenario
 from scenarios.economy import Economy
 from simulator.engine.executors import work_through
-from simulator.engine.model import ContagionModel, foreseen_sales
+from simulator.engine.foresight import foreseen_sales
+from simulator.engine.model import ContagionModel
 from simulator.engine.montecarlo import Plan
 from simulator.engine.randomness import Draws
 from simulator.errors import InputError

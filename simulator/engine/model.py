@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -19,6 +17,7 @@ from scenarios.changes import Change
 from scenarios.levers import LeverSchedule
 from simulator.engine.entry import with_entrants
 from simulator.engine.facility import with_facility
+from simulator.engine.foresight import foreseen_sales, foreseen_series
 from simulator.engine.opening import open_memory
 from simulator.engine.purchases import with_purchases
 from simulator.engine.randomness import Draws, Quiet, uniforms
@@ -266,46 +265,7 @@ class ContagionModel(mesa.Model):
         return value * books.levers["accelerators.resale_value"]
 
 
-_FORESEEN: weakref.WeakKeyDictionary[Any, dict[int, tuple[Array, dict[str, Array]]]] = weakref.WeakKeyDictionary()
-
-
-def _foreseen(economy: Any, horizon_months: int) -> tuple[Array, dict[str, Array]]:
-    """Sales and macroeconomic series of the quiet world, without luck or shock; kept per economy and horizon."""
-    known = _FORESEEN.setdefault(economy, {})
-    if horizon_months not in known:
-        known[horizon_months] = _quiet_world(economy, horizon_months)
-    return known[horizon_months]
-
-
-def _quiet_world(economy: Any, horizon_months: int) -> tuple[Array, dict[str, Array]]:
-    """What is foreseen: sales ``(T, N, 1)`` and series ``(T, 1)``; of an economy with uncertain numbers by replication, stepped once a point."""
-    varied = economy.varied
-    points = economy if varied is None else dataclasses.replace(economy, varied=varied.each_point())
-    quiet = ContagionModel(
-        points, replications=range(1 if varied is None else varied.points), horizon_months=horizon_months, mesa_agents=False,
-        draws=Quiet(len(economy.ids)),
-    ).run()  # fmt: skip
-    sales = np.stack(quiet.sales_by_tick or [quiet.investment])
-    series = {name: quiet.recorder.series[name].copy() for name in ("inflation", "unemployment")}
-    if varied is None or varied.places is None:
-        return sales, series
-    return np.take(sales, varied.places, axis=2), {name: np.take(values, varied.places, axis=1) for name, values in series.items()}
-
-
 def _luck(varied: Any, seed: int, replications: Sequence[int], mirrored: bool, purpose: str) -> Array:
     """The uniform number of a named draw by replication, ``(R,)``: what a design says, where it does, else luck's."""
     given: Array | None = None if varied is None else varied.share(purpose)
     return uniforms(seed, replications, purpose, mirrored) if given is None else given
-
-
-def foreseen_sales(economy: Any, horizon_months: int, is_quiet: bool = False) -> Array | None:
-    """Sales by tick and agent that are foreseen at the start, USD bn per year, ``(T, N, 1)``: those of the quiet world, without luck or shock.
-
-    None for the quiet world itself, whose agents meet no surprise, and where no stage prices what sales bring.
-    """
-    return None if is_quiet or (economy.stages and "price" not in economy.stages) else _foreseen(economy, horizon_months)[0]
-
-
-def foreseen_series(economy: Any, horizon_months: int) -> dict[str, Array]:
-    """Inflation and unemployment of the quiet world by tick, ``(T, 1)`` each; ``(T, R)`` where numbers are uncertain."""
-    return _foreseen(economy, horizon_months)[1]

@@ -22,7 +22,7 @@ from scenarios.changes import Scenario
 from scenarios.economy import Economy
 from simulator.engine.default_tables import month_name
 from simulator.engine.executors import Execution, work_through
-from simulator.engine.model import ContagionModel, foreseen_sales
+from simulator.engine.foresight import foreseen_sales
 from simulator.engine.randomness import Draws
 from simulator.engine.recorder import PANEL, SERIES
 from simulator.errors import InputError
@@ -114,7 +114,7 @@ class Job:
     @property
     def preload(self) -> tuple[str, ...]:
         """Modules that a worker will need."""
-        return () if self.keep is None else (type(self.keep).__module__,)
+        return ("simulator.engine.model", *(() if self.keep is None else (type(self.keep).__module__,)))
 
 
 @dataclass
@@ -137,9 +137,12 @@ def chunks(replications: int, chunk: int) -> Iterator[range]:
 
 
 def units(scenarios: int, plan: Plan) -> Iterator[Unit]:
-    """All pieces of work, block by block, within a block scenario by scenario."""
+    """All pieces of work, block by block, within a block scenario by scenario, back and forth.
+
+    A scenario with more defaults takes longer: back and forth, each of two workers gets it as often as the other, and neither waits at the end.
+    """
     for block, numbers in enumerate(chunks(plan.replications, plan.block_size)):
-        for scenario in range(scenarios):
+        for scenario in range(scenarios) if block % 2 == 0 else reversed(range(scenarios)):
             yield Unit(scenario, block, numbers.start, numbers.stop)
 
 
@@ -246,6 +249,8 @@ def run_chunk(job: Job, scenario: Scenario, numbers: range) -> tuple[Tables, Arr
 
     The series are empty unless record=summary; the table ``ticks`` is missing then.
     """
+    from simulator.engine.model import ContagionModel  # Mesa is slow to load, and who only hands out the work does without
+
     economy, plan = job.economy, job.plan
     with threadpool_limits(limits=1):
         model = ContagionModel(
