@@ -198,7 +198,7 @@ def _main(argv: list[str]) -> int:
 
 def _run_early(request: Request) -> None:
     """Run it; most runs want workers, whose server is therefore started before anything else is known."""
-    from simulator.engine.executors import cool_down, warm_up
+    from simulator.engine.worker_server import cool_down, warm_up
 
     if not any(word.startswith("execution") and word != "execution=local" for word in request.overrides):
         warm_up(("simulator.preload",))
@@ -236,7 +236,7 @@ def _opened_early(settings: Settings) -> Economy | None:
     if settings.execution.kind != "local" or settings.execution.processes() == 1:
         return None
     from simulator.engine import foresight
-    from simulator.engine.executors import aside, warm_up
+    from simulator.engine.worker_server import aside, warm_up
     from simulator.settings import open_economy
 
     warm_up(("simulator.preload",))

@@ -187,7 +187,7 @@ def _study(settings: Settings, opened: Economy, shown: Any) -> Callable[[Run], S
 
 
 def _story(
-    settings: Settings, opened: Economy, scenarios: Sequence[Scenario], seconds: float, given: bool = False
+    settings: Settings, opened: Economy, scenarios: Sequence[Scenario], seconds: float | None = None, given: bool = False
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Settings as kept with a run, and its provenance. ``given``: the economy came as an object, not by name."""
     cited = {change.source for scenario in scenarios for change in scenario.changes} & set(bibliography_keys())
@@ -280,9 +280,13 @@ def _work(settings: Settings, shard: tuple[int, int] | None = None, progress: bo
     scenarios = resolve_scenarios(settings, opened)
     with Progress(0, progress) as shown:
         study = _study(settings, opened, shown) if shard is None else lambda run: None
+    config, story = _story(settings, opened, scenarios)
+
+    def told(seconds: float) -> tuple[dict[str, Any], dict[str, Any]]:
+        return config, {**story, "wall_time_seconds": round(seconds, 3)}
+
     return Work(
-        settings, opened, tuple(scenarios), baseline_label(settings), lambda seconds: _story(settings, opened, scenarios, seconds),
-        opening_network(opened), study, shard, progress,
+        settings, opened, tuple(scenarios), baseline_label(settings), told, opening_network(opened), study, shard, progress,
     )  # fmt: skip
 
 

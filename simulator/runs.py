@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from simulator.errors import InputError
 from simulator.results import storage
 from simulator.results.blocks import SERIES_FOLDER, BlockFiles, unit_name
 from simulator.results.dataset import Run
+from simulator.results.documents import documents
 from simulator.results.manifest import UNFINISHED, Manifest, lock, read_manifest, remove_half_written, remove_unlisted, shard_name, shard_names
 from simulator.results.measures import wilson
 from simulator.results.progress import Progress, interval_width
@@ -277,7 +278,7 @@ def finish(work: Work, manifest: Manifest) -> Run:
         run.study = work.study(run)
         for name, table in run.study.tables.items() if run.study is not None else ():
             _put(manifest, f"tables/{storage.STUDY}{name}/part-00000.parquet", storage.parquet_bytes(table))
-        for name, content in storage.documents(run, draw_all=partial(_drawn, plan_of(work.settings).where)).items():
+        for name, content in documents(run, spread=partial(_spread, plan_of(work.settings).where)).items():
             _put(manifest, name, content)
         series = [name for name in manifest.files if name.startswith(f"{SERIES_FOLDER}/")]
         for name in series:
@@ -294,13 +295,11 @@ def finish(work: Work, manifest: Manifest) -> Run:
     return run
 
 
-def _drawn(where: Execution, run: Run, names: list[str]) -> dict[str, tuple[bytes, bytes]]:
-    """Figures of a run, by as many processes as computed it on this machine."""
-    from simulator.results.figures import draw, draw_here
-
-    if where.kind != "local" or where.workers == 1:
-        return draw_here(run, names)
-    return dict(work_through(names, draw, run, replace(where, workers=min(where.workers, len(names)))))
+def _spread(where: Execution, make: Callable[[Run, str], Any], run: Run, names: list[str]) -> dict[str, Any]:
+    """Pieces of the documents of a run, by as many processes as computed it on this machine."""
+    here = Execution("local", min(where.workers, len(names))) if where.kind == "local" else Execution()
+    _ = run.compared, run.focus, run.worst  # known to all who make a piece, and to who tells the findings afterwards
+    return dict(work_through(names, make, run, here))
 
 
 def _put(manifest: Manifest, name: str, content: bytes) -> None:

@@ -19,13 +19,13 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from simulator.engine.worker_server import ignored_interrupts
 from simulator.errors import InputError, RunError
 
 Task = TypeVar("Task")
@@ -99,52 +99,6 @@ class Interrupts:
             self._open = False
 
 
-def warm_up(modules: Iterable[str]) -> None:
-    """Start the server of workers, which imports ``modules`` while this program is still busy with something else."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
-    with ignored_interrupts():
-        forkserver.ensure_running()
-
-
-def cool_down() -> None:
-    """End the server of workers at once, were it in the middle of its imports: nothing is wanted of it any more."""
-    server = getattr(getattr(forkserver, "_forkserver", None), "_forkserver_pid", None)
-    if server is not None:
-        with contextlib.suppress(OSError):
-            os.kill(server, signal.SIGTERM)
-
-
-def aside(work: Callable[..., Result], *given: Any) -> Callable[[], Result | None]:
-    """Begin ``work(*given)`` in a process of its own. What is returned waits for the result; it is None when none came, for whatever reason.
-
-    Nothing is waited for before that, not even the server of workers, and nothing is left behind when the program ends before.
-    """
-    context = multiprocessing.get_context("forkserver")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_tell, args=(sender, work, given), daemon=True)
-    thread = threading.Thread(target=process.start, daemon=True)
-    thread.start()
-
-    def result() -> Result | None:
-        thread.join()
-        sender.close()
-        try:
-            found: Result = receiver.recv()
-        except (EOFError, OSError):
-            return None
-        finally:
-            receiver.close()
-        return found
-
-    return result
-
-
-def _tell(sender: Connection, work: Callable[..., Any], given: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(Exception), threadpool_limits(limits=1):  # who waits computes it again, and sees what was wrong
-        sender.send(work(*given))
-
-
 def work_through(
     tasks: Iterable[Task], work: Callable[[Any, Task], Result], shared: Any, execution: Execution, name: Callable[[Task], str] = str
 ) -> Generator[tuple[Task, Result]]:
@@ -213,19 +167,6 @@ class _Pool:
                 process.terminate()
         self.executor.shutdown(wait=True, cancel_futures=True)
         self.notes.cleanup()
-
-
-@contextlib.contextmanager
-def ignored_interrupts() -> Iterator[None]:
-    """Ctrl-C is ignored, here and in processes started meanwhile; only the main thread may, others go on as they are."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 _at_work: dict[str, Any] = {}

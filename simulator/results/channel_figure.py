@@ -26,7 +26,7 @@ WITHOUT = "Counterfactual: loss less that without the channel,\non the same draw
 def loss_by_channel(run: Run) -> Figure:
     """Mean loss of a replication by channel, USD bn, with 95 % intervals; and what each channel adds, where the run holds contributions."""
     labels = style.shown(run)
-    booked = {label: measures.loss_by_channel(run.scenario(label).replications).set_index("channel") for label in labels}
+    booked = {label: measures.loss_by_channel(run.outcomes(label)).set_index("channel") for label in labels}
     added = _added(run, labels)
     channels = [name for name in booked[run.focus]["value"].sort_values().index if any(table.loc[name, "value"] > 0 for table in booked.values())]
     if not channels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from simulator.results.tables import StoredTable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from simulator.results.comparison import Comparison
     from simulator.results.study import Study
 
 REPLICATION_COLUMNS = ("scenario", "replication", "defaults", "cascade_size", "waves", "systemic", "total_loss")
@@ -208,20 +210,20 @@ class Run:
         """The named scenario, or the only one, or the one with the most defaults."""
         return self.worst if label is None else self._label(label)
 
-    @property
+    @cached_property
     def focus(self) -> str:
         """The scenario told first: the one whose number of defaults differs most from the reference's."""
         average = self.replications.groupby("scenario")["defaults"].mean()
         others = [label for label in self.scenarios if label != self.reference]
         return max(others, key=lambda label: abs(average[label] - average[self.reference])) if others else self.reference
 
-    @property
+    @cached_property
     def worst(self) -> str:
         """The scenario with the most defaults (the last of them when several have as many)."""
         average = self.replications.groupby("scenario")["defaults"].mean()
         return max(reversed(self.scenarios), key=lambda label: average[label])
 
-    @property
+    @cached_property
     def horizon_months(self) -> int:
         """Months simulated: from the settings, else from the tables."""
         given = self.config.get("horizon_months")
@@ -236,10 +238,32 @@ class Run:
         nodes = self.network["nodes"]
         return dict(zip(nodes["agent"], nodes["name"], strict=True))
 
-    @property
+    @cached_property
     def counts(self) -> dict[str, int]:
         """Kind -> number of agents, for the kinds whose defaults are counted."""
         return measures.agent_counts(self.replications, self.network["nodes"], self.defaults)
+
+    @cached_property
+    def opening_year(self) -> float | None:
+        """Decimal year at the end of tick 0 less one month (the start of the run), read from any dated row; None without."""
+        for name in ("ticks", "defaults"):
+            if "date" not in self.columns(name):
+                continue
+            for piece in self.pieces(name, columns=["tick", "date"]):
+                year, month = str(piece["date"].iloc[0]).split("-")[:2]
+                return int(year) + (int(month) - 1 - int(piece["tick"].iloc[0])) / 12.0
+        return None
+
+    @cached_property
+    def compared(self) -> dict[str, Comparison]:
+        """Every other scenario against the reference, draw by draw."""
+        from simulator.results.comparison import compare
+
+        return {label: compare(self, self, label, self.reference) for label in self.scenarios if label != self.reference}
+
+    def outcomes(self, label: str) -> pd.DataFrame:
+        """The rows of `replications` of one scenario."""
+        return self.replications[self.replications["scenario"] == label]
 
     def title(self, label: str) -> str:
         """A scenario's label in words (a title in `provenance['titles']` wins)."""

@@ -14,6 +14,8 @@ matplotlib.use("Agg")  # no window, wherever it runs
 
 import numpy as np
 import pandas as pd
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 INK, MUTED, RULE, PALE = "#22282d", "#5f6b75", "#c9d0d6", "#eef1f3"
 # Okabe and Ito (2008): told apart with any common colour blindness. Blue is the reference, vermillion the shock.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
+SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Quantiles that a fan chart shows."""
 OTHERS = (GREEN, PURPLE, ORANGE, SKY, "#7a6a00", "#000000")
 
 STYLE: dict[str, Any] = {
@@ -108,25 +112,14 @@ def colour_key(figure: Figure, entries: Iterable[tuple[str, str]], top: float, w
     return (below - 0.2) / height
 
 
-def opening_year(run: Run) -> float | None:
-    """Decimal year at the end of tick 0 less one month (the start of the run), read from any dated row; None without."""
-    for name in ("ticks", "defaults"):
-        if "date" not in run.columns(name):
-            continue
-        for piece in run.pieces(name, columns=["tick", "date"]):
-            year, month = str(piece["date"].iloc[0]).split("-")[:2]
-            return int(year) + (int(month) - 1 - int(piece["tick"].iloc[0])) / 12.0
-    return None
-
-
 def years(run: Run, months: np.ndarray) -> np.ndarray:
     """Months after the start as decimal calendar years, or years after the start when no row is dated."""
-    return (opening_year(run) or 0.0) + np.asarray(months, dtype=float) / 12.0
+    return (run.opening_year or 0.0) + np.asarray(months, dtype=float) / 12.0
 
 
 def month_words(run: Run, months: int) -> str:
     """The month that ends `months` after the start: 'October 2028', or 'month 34' when no row is dated."""
-    start = opening_year(run)
+    start = run.opening_year
     if start is None:
         return f"month {months}"
     since = round(start * 12) + months - 1
@@ -141,38 +134,50 @@ def year_axis(axes: Axes, run: Run, most: int = 6) -> None:
     if len(whole) > 1:
         step = max(1, int(np.ceil(len(whole) / most)))
         axes.set_xticks(whole[::step], [f"{int(year)}" for year in whole[::step]])
-    if opening_year(run) is None:
+    if run.opening_year is None:
         axes.set_xlabel("years after the start")
 
 
-def series_quantiles(run: Run, label: str, column: str) -> pd.DataFrame | None:
-    """Quantiles 0.05 ... 0.95 of a system series by tick (columns = quantiles, index = tick); None when not recorded.
+def series_quantiles(run: Run, label: str, columns: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Quantiles 0.05 ... 0.95 of system series by tick (columns = quantiles, index = tick), by name; those not recorded are left out.
 
-    Read from the quantile rows of `ticks`, or taken over replications when every replication's series is kept.
+    Read from the quantile rows of `ticks`, or taken over replications, one series after the other, when every replication's series is kept.
     """
     known = run.columns("ticks")
-    if column not in known:
-        return None
-    rows = run.rows("ticks", label, [name for name in ("replication", "tick", "quantile", column) if name in known])
-    wanted: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95)
-    if "quantile" in rows.columns and rows["quantile"].notna().any():
-        rows = rows[rows["quantile"].notna()]
-        table = rows.pivot_table(index="tick", columns=rows["quantile"].round(4), values=column, aggfunc="first", observed=True)
-    elif "replication" in rows.columns and len(rows):
-        table = rows.groupby("tick")[column].quantile(np.array(wanted)).unstack()
-    else:
-        return None
-    if 0.5 not in table.columns or table[0.5].notna().sum() == 0:
-        return None
-    return table.reindex(columns=list(wanted))
+    wanted = [name for name in columns if name in known]
+    tables: dict[str, pd.DataFrame] = {}
+    if "quantile" in known:
+        rows = run.rows("ticks", label, ["tick", "quantile", *wanted])
+        parts = {share: rows[(rows["quantile"] - share).abs() < 5e-5].set_index("tick") for share in SHARES}
+        tables = {name: pd.DataFrame({share: part[name] for share, part in parts.items()}) for name in wanted}
+    elif "replication" in known:
+        for name in wanted:
+            grouped = run.rows("ticks", label, ["tick", name]).groupby("tick")[name]
+            tables[name] = grouped.quantile(np.array(SHARES)).unstack().reindex(columns=list(SHARES))
+    return {name: table for name, table in tables.items() if table[0.5].notna().any()}
 
 
 def fan(axes: Axes, run: Run, table: pd.DataFrame, colour: str, scale: float = 1.0) -> None:
     """Median line with the middle half and the middle nine tenths of replications as bands."""
     at = years(run, table.index.to_numpy() + 1)
+    bands, colours = [], []
     for low, high, alpha in ((0.05, 0.95, 0.13), (0.25, 0.75, 0.22)):
-        axes.fill_between(at, table[low] * scale, table[high] * scale, color=colour, alpha=alpha, linewidth=0)
-    axes.plot(at, table[0.5] * scale, color=colour, linewidth=1.8)
+        edges = table[[low, high]].to_numpy() * scale
+        at_band, edges = at[np.isfinite(edges).all(axis=1)], edges[np.isfinite(edges).all(axis=1)]
+        bands.append(np.column_stack([np.concatenate([at_band, at_band[::-1]]), np.concatenate([edges[:, 0], edges[::-1, 1]])]))
+        colours.append(to_rgba(colour, alpha))
+    axes.add_collection(PolyCollection(bands, facecolors=colours, linewidths=0))
+    axes.plot(at, table[0.5].to_numpy() * scale, color=colour, linewidth=1.8)
+
+
+def panel_title(axes: Axes, text: str, size: float | None = None) -> None:
+    """The title of a panel that has no axis labels, in its place: to find it anew in every drawing takes as long as drawing the lines."""
+    title = axes.set_title(text, loc="left", y=1.0, color=INK)
+    if size is not None:
+        title.set_fontsize(size)
+    axes.xaxis.set_label_coords(0.5, -0.2)
+    if not axes.get_ylabel():
+        axes.yaxis.set_label_coords(-0.2, 0.5)
 
 
 def empty_figure(title: str, reason: str) -> Figure:

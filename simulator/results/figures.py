@@ -46,7 +46,7 @@ SIZE_CLASSES = (0, 1, 2, 3, 5, 8, 13, 21)
 def default_probability_by_kind(run: Run) -> Figure:
     """Share of each kind's agents that default within the horizon: a dot and its 95 % interval per scenario."""
     labels = style.shown(run, 6)
-    tables = {label: measures.default_probability_by_kind(run.scenario(label).replications, run.counts) for label in labels}
+    tables = {label: measures.default_probability_by_kind(run.outcomes(label), run.counts) for label in labels}
     focus = tables[run.focus].set_index("kind")
     if focus.empty:
         return style.empty_figure("Default probability by kind of agent", "This run counts no defaults by kind.")
@@ -101,8 +101,8 @@ def default_probability_over_time(run: Run) -> Figure:
     horizon, counts = run.horizon_months, run.counts
     tables = {}
     for label in labels:
-        part = run.scenario(label)
-        tables[label] = measures.default_probability_over_time(part.defaults, part.replications, counts, horizon)
+        defaults = run.defaults[run.defaults["scenario"] == label]
+        tables[label] = measures.default_probability_over_time(defaults, run.outcomes(label), counts, horizon)
     final = tables[run.worst if run.worst in tables else labels[-1]].groupby("kind")["value"].max().sort_values(ascending=False)
     kinds = [kind for kind in final.index if any(tables[label].loc[tables[label]["kind"] == kind, "value"].max() > 0 for label in labels)]
     if not kinds:
@@ -137,13 +137,13 @@ def default_probability_over_time(run: Run) -> Figure:
             if len(labels) <= LABELLED_MAX or label in (run.reference, run.focus):
                 axes.fill_between(at, rows["low"] * 100, rows["high"] * 100, where=some, color=colours[label], alpha=0.2, linewidth=0)
             axes.plot(at, rows["value"] * 100, color=colours[label], linewidth=1.7)
-        axes.set_title(KIND_WORDS[kind][1].capitalize().replace("Ai ", "AI "), loc="left", color=style.INK)
         axes.set_ylim(0, highest)
         style.year_axis(axes, run, 4)
         if position % columns == 0:
             axes.set_ylabel("defaulted, %")
         else:
             axes.tick_params(labelleft=False)
+        style.panel_title(axes, KIND_WORDS[kind][1].capitalize().replace("Ai ", "AI "))
     return figure
 
 
@@ -152,8 +152,8 @@ def cascade_sizes(run: Run) -> Figure:
     labels = style.shown(run)
     largest = int(run.replications["cascade_size"].max())
     edges = tuple(edge for edge in SIZE_CLASSES if edge <= max(largest, 1))
-    tables = {label: measures.cascade_size_distribution(run.scenario(label).replications, edges) for label in labels}
-    main = run.scenario(run.focus).replications["cascade_size"]
+    tables = {label: measures.cascade_size_distribution(run.outcomes(label), edges) for label in labels}
+    main = run.outcomes(run.focus)["cascade_size"]
     some = measures.wilson(int((main > 0).sum()), len(main))
     if largest == 0:
         title = "No default is caused by another agent's default in any replication"
@@ -161,7 +161,7 @@ def cascade_sizes(run: Run) -> Figure:
         limits = f"(95 % interval {number(some.low, 'share', bare=True)} to {number(some.high, 'share', bare=True)})"
         title = f"Contagion in {number(some.value, 'share')} of replications {limits} under '{run.title(run.focus)}'"
         if run.reference != run.focus:
-            before = run.scenario(run.reference).replications["cascade_size"]
+            before = run.outcomes(run.reference)["cascade_size"]
             share = number(float((before > 0).mean()), "share")
             title += f", in {share} under '{run.title(run.reference)}'"
     height = 4.3
@@ -198,8 +198,8 @@ def cascade_sizes(run: Run) -> Figure:
 def system_series(run: Run) -> Figure:
     """Fan charts of the system series, reference and focus scenario, a panel a series."""
     labels = style.shown(run, 2)
-    quantiles = {name: {label: style.series_quantiles(run, label, name) for label in labels} for name in SERIES}
-    names = [name for name, tables in quantiles.items() if all(table is not None for table in tables.values())]
+    quantiles = {label: style.series_quantiles(run, label, list(SERIES)) for label in labels}
+    names = [name for name in SERIES if all(name in tables for tables in quantiles.values())]
     if not names:
         return style.empty_figure("System series", "This run recorded no system series.")
     title = _series_title(run, quantiles, names)
@@ -215,27 +215,24 @@ def system_series(run: Run) -> Figure:
         axes = figure.add_subplot(grid[position // 3, position % 3])
         words, unit, factor = SERIES[name]
         for label in labels:
-            table = quantiles[name][label]
-            if table is not None:
-                style.fan(axes, run, table, colours[label], factor)
-        axes.set_title(f"{words}, {unit}", loc="left", fontsize=8.8, color=style.INK)
+            style.fan(axes, run, quantiles[label][name], colours[label], factor)
+        style.panel_title(axes, f"{words}, {unit}", 8.8)
         axes.locator_params(axis="y", nbins=4)
         style.year_axis(axes, run, 4)
     return figure
 
 
-def _series_title(run: Run, quantiles: dict[str, dict[str, pd.DataFrame | None]], names: list[str]) -> str:
+def _series_title(run: Run, quantiles: dict[str, dict[str, pd.DataFrame]], names: list[str]) -> str:
     """Investment and credit at the end, against the reference; without them the plain subject."""
     if run.focus == run.reference:
         return f"The economy under '{run.title(run.focus)}'"
     parts = []
     for name, words in (("investment", "investment"), ("credit", "credit"), ("cds_index", "the CDS index")):
         if name in names:
-            one, two = (quantiles[name].get(label) for label in (run.focus, run.reference))
-            if one is not None and two is not None:
-                change = _change(float(one[0.5].iloc[-1]), float(two[0.5].iloc[-1]))
-                size = abs(round(change * 100))
-                parts.append(f"{words} {size} % {'higher' if change > 0 else 'lower'}" if size else f"{words} unchanged")
+            one, two = (quantiles[label][name] for label in (run.focus, run.reference))
+            change = _change(float(one[0.5].iloc[-1]), float(two[0.5].iloc[-1]))
+            size = abs(round(change * 100))
+            parts.append(f"{words} {size} % {'higher' if change > 0 else 'lower'}" if size else f"{words} unchanged")
     if not parts:
         return f"'{run.title(run.focus)}' against '{run.title(run.reference)}'"
     told = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
@@ -250,8 +247,8 @@ def _change(value: float, base: float) -> float:
 def ai_market_value(run: Run) -> Figure:
     """Fan chart of the market value of the AI chain, reference against focus."""
     labels = style.shown(run, 2)
-    tables = {label: style.series_quantiles(run, label, "ai_market_value") for label in labels}
-    kept = {label: table for label, table in tables.items() if table is not None}
+    tables = {label: style.series_quantiles(run, label, ["ai_market_value"]) for label in labels}
+    kept = {label: found["ai_market_value"] for label, found in tables.items() if found}
     if not kept:
         return style.empty_figure("Market value of AI firms", "This run recorded no market values.")
     highest = max(float(table[0.95].max()) for table in kept.values())
@@ -301,26 +298,6 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "ai_market_value": ai_market_value,
     "system_series": system_series,
 }
-READINGS = {
-    "default_probability_by_kind": "The further right the dot, the more often such an agent defaults; the bar is what luck leaves open.",
-    "default_probability_over_time": "A steep stretch of the line is when the defaults of that kind happen.",
-    "cascade_sizes": "The bar at 0 is the share of replications without contagion; the bars to its right are the tail that matters.",
-    "loss_by_channel": "Accounting: which postings carried the loss. Counterfactual, where it was run: what the channel adds to it.",
-    "network_at_worst_moment": "Follow the arrows from the agents that failed, numbered by wave, to those that bore the loss.",
-    "ai_market_value": "Where the bands of the two scenarios part, the shock is larger than ordinary luck.",
-    "system_series": "Each panel shows one number of the whole system; compare the two medians, then the width of the bands.",
-}
-
-
-def names_of(run: Run) -> list[str]:
-    """Names of the figures of a run: those of its study first."""
-    return [*(run.study.teller.figures(run.study) if run.study is not None else ()), *FIGURES]
-
-
-def reading(run: Run, name: str) -> str:
-    """How to read a figure, in a sentence."""
-    of_study = run.study.teller.figures(run.study) if run.study is not None else {}
-    return of_study[name][1] if name in of_study else READINGS.get(name, "")
 
 
 def figure(run: Run, name: str) -> Figure:
@@ -348,8 +325,3 @@ def draw(run: Run, name: str) -> tuple[bytes, bytes]:
     """One figure as PNG and SVG."""
     drawn = figure(run, name)
     return render(drawn, "png"), render(drawn, "svg")
-
-
-def draw_here(run: Run, names: list[str]) -> dict[str, tuple[bytes, bytes]]:
-    """Figures one after the other, in this process."""
-    return {name: draw(run, name) for name in names}

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.results import measures
-from simulator.results.comparison import Comparison, compare
+from simulator.results.comparison import Comparison
 from simulator.results.measures import Estimate
 
 if TYPE_CHECKING:
@@ -148,8 +148,7 @@ def change_sentence(run: Run, comparison: Comparison, measure: str) -> str:
 
 def comparisons(run: Run) -> dict[str, Comparison]:
     """Every other scenario of the run against its reference."""
-    parts = {label: run.scenario(label) for label in run.scenarios}
-    return {label: compare(parts[label], parts[run.reference]) for label in run.scenarios if label != run.reference}
+    return run.compared
 
 
 def leading_kind(run: Run, comparison: Comparison | None = None) -> str | None:
@@ -202,15 +201,14 @@ def findings(run: Run, compared: Mapping[str, Comparison] | None = None) -> list
             names = ([f"{kind}_default_probability"] if kind else []) + ["systemic"]
             names += ["total_loss"] if label == run.focus else []
             sentences += [change_sentence(run, table[label], name) for name in (names if len(order) <= 4 else names[:1])]
-    worst = run.scenario(run.worst)
-    rows = worst.replications
+    rows = run.outcomes(run.worst)
     title = run.title(run.worst)
     if len(run.scenarios) == 1:
         chance = measures.probability(rows)
         sentences.append(f"Under '{title}', a systemic cascade happens in {with_interval(chance, 'share')} of {chance.n:,} replications.")
-        kind = leading_kind(worst)
+        kind = leading_kind(run)
         if kind:
-            risk = measures.default_share(rows, kind, worst.counts[kind])
+            risk = measures.default_share(rows, kind, run.counts[kind])
             words = KIND_WORDS[kind][0]
             text = with_interval(risk, "share")
             sentences.append(f"Most at risk is {words}: its {horizon_words(run.horizon_months)} default probability is {text}.")
@@ -241,13 +239,13 @@ def summary_table(run: Run, compared: Mapping[str, Comparison] | None = None) ->
     table = compared if compared is not None else comparisons(run)
     rows = []
     for scenario in run.scenarios:
-        part = run.scenario(scenario)
+        part = run.outcomes(scenario)
         estimates: dict[str, Estimate] = {}
         for column in MEASURES:
-            if column in part.replications.columns:
-                estimates[column] = measures.mean(part.replications, column)
-        for kind, count in part.counts.items():
-            estimates[f"{kind}_default_probability"] = measures.default_share(part.replications, kind, count)
+            if column in part.columns:
+                estimates[column] = measures.mean(part, column)
+        for kind, count in run.counts.items():
+            estimates[f"{kind}_default_probability"] = measures.default_share(part, kind, count)
         changes = {} if scenario not in table else {str(row["measure"]): row for row in table[scenario].table.to_dict("records")}
         for name, estimate in estimates.items():
             if not np.isfinite(estimate.value):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import matplotlib.patheffects as effects
 import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
@@ -25,8 +24,8 @@ COLUMNS = (("lender",), ("investor", "ai_lab"), ("cloud", "project_company"), ("
 REST = ("utility", "short_seller", "household", "government", "central_bank", "outside")
 WAVE_COLOURS = ("#000000", "#D55E00", "#E69F00", "#F0E442")
 FLOW_COLOUR = style.BLUE
-# A white rim keeps names readable where lines cross them.
-OUTLINE = [effects.withStroke(linewidth=2.4, foreground="white", alpha=0.9)]
+# White under the names keeps them readable where lines cross them.
+UNDER = {"boxstyle": "square,pad=0.08", "facecolor": "white", "edgecolor": "none", "alpha": 0.72}
 ROWS_MAX = 15
 FLOWS_SHOWN = 25
 
@@ -107,7 +106,7 @@ def network_at_worst_moment(run: Run) -> Figure:
     _draw_flows(axes, flows, places)
     _draw_nodes(axes, nodes, dead, places)
     for across, up, words in headings:
-        axes.text(across, up, words, fontsize=9.2, fontweight="bold", color=style.MUTED, va="center", zorder=6, path_effects=OUTLINE)
+        axes.text(across, up, words, fontsize=9.2, fontweight="bold", color=style.MUTED, va="center", zorder=6, bbox=UNDER)
     return figure
 
 
@@ -173,6 +172,7 @@ def _draw_flows(axes: Axes, flows: pd.DataFrame, places: dict[str, tuple[float, 
 def _draw_nodes(axes: Axes, nodes: pd.DataFrame, dead: pd.DataFrame, places: dict[str, tuple[float, float]]) -> None:
     wave_of = dict(zip(dead["agent"], dead["wave"], strict=True))
     largest = float(nodes.loc[nodes["agent"].isin(places.keys()), "size"].max() or 1.0)
+    dots = []
     for agent, name, size in zip(nodes["agent"], nodes["name"], nodes["size"], strict=True):
         if agent not in places:
             continue
@@ -181,7 +181,7 @@ def _draw_nodes(axes: Axes, nodes: pd.DataFrame, dead: pd.DataFrame, places: dic
         wave = wave_of.get(agent)
         radius = radius if wave is None else max(radius, 11.0)  # room for the number
         colour = "#b4bec6" if wave is None else WAVE_COLOURS[min(int(wave), 3)]
-        axes.plot([across], [up], "o", markersize=radius, color=colour, markeredgecolor="white", markeredgewidth=0.8, zorder=3)
+        dots.append((across, up, radius * radius, colour))
         if wave is not None:
             ink = "#000000" if min(int(wave), 3) in (2, 3) else "white"
             axes.text(
@@ -190,4 +190,7 @@ def _draw_nodes(axes: Axes, nodes: pd.DataFrame, dead: pd.DataFrame, places: dic
         text = str(name) if len(str(name)) <= 24 else str(name)[:23] + "…"
         shade, weight = (style.MUTED, "normal") if wave is None else (style.INK, "bold")
         axes.annotate(text, (across, up), (radius / 2 + 3, 0), textcoords="offset points", va="center", fontsize=8, color=shade,
-                      fontweight=weight, path_effects=OUTLINE, zorder=4)  # fmt: skip
+                      fontweight=weight, bbox=UNDER, zorder=4)  # fmt: skip
+    if dots:
+        across_all, up_all, areas, colours = zip(*dots, strict=True)
+        axes.scatter(across_all, up_all, areas, colours, edgecolors="white", linewidths=0.8, zorder=3)

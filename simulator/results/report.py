@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from simulator.results import findings as words
 from simulator.results import measures
 from simulator.results.cascades import CAUSES, ORIGINS, Cascade
 from simulator.results.contributions import amplification_words
+from simulator.results.figure_names import READINGS, names_of, reading
 from simulator.results.findings import KIND_WORDS, interval, number
 
 if TYPE_CHECKING:
@@ -96,16 +97,26 @@ def _key_figures(run: Run, table: pd.DataFrame, label: str) -> str:
     return _table(caption, head, rows)
 
 
-def _figures(run: Run, drawings: Mapping[str, bytes]) -> str:
-    from simulator.results import figures
-
+def _figures(run: Run, names: Iterable[str]) -> str:
+    """Figures with their readings; in place of each drawing its mark."""
     parts = []
-    for name, svg in drawings.items():
-        reading = escape(figures.reading(run, name))
-        source = "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
-        image = f'<img alt="{escape(name.replace("_", " "))}: {reading}" src="{source}">'
-        parts.append(f'<figure id="{name}">{image}<figcaption>{reading}</figcaption></figure>')
+    for name in names:
+        told = escape(reading(run, name))
+        image = f'<img alt="{escape(name.replace("_", " "))}: {told}" src="{_mark(name)}">'
+        parts.append(f'<figure id="{name}">{image}<figcaption>{told}</figcaption></figure>')
     return "".join(parts)
+
+
+def _mark(name: str) -> str:
+    """What stands in a page where a drawing comes; no text of a run has a zero byte."""
+    return f"\0{name}\0"
+
+
+def with_drawings(page: str, drawings: Mapping[str, bytes]) -> str:
+    """The page of `page_of` with its drawings, given as SVG."""
+    for name, svg in drawings.items():
+        page = page.replace(_mark(name), "data:image/svg+xml;base64," + base64.b64encode(svg).decode())
+    return page
 
 
 def _story(run: Run) -> str:
@@ -250,12 +261,15 @@ def _trust(run: Run) -> str:
 
 def report_html(run: Run, drawings: Mapping[str, bytes] | None = None) -> str:
     """The report as one HTML page; `drawings` = figures already drawn as SVG (drawn here when not given)."""
-    from simulator.results.figures import FIGURES
-
     if drawings is None:
-        from simulator.results.figures import names_of, render
+        from simulator.results.figures import render
 
         drawings = {name: render(run.figure(name), "svg") for name in names_of(run)}
+    return with_drawings(page_of(run, list(drawings)), drawings)
+
+
+def page_of(run: Run, names: Sequence[str]) -> str:
+    """The report without its drawings: `with_drawings` puts those of these names in their places."""
     compared: dict[str, Comparison] = words.comparisons(run)
     table = words.summary_table(run, compared)
     title = words.headline(run, compared)
@@ -282,9 +296,9 @@ def report_html(run: Run, drawings: Mapping[str, bytes] | None = None) -> str:
         f"<header><h1>{escape(title)}</h1>",
         f"<p class=muted>{escape(', '.join(subject))}. All numbers describe the simulated economy.</p></header>",
         f"<main><ul class=findings>{sentences}</ul>",
-        _study(run, drawings),
+        _study(run, names),
         f"<h2>Key figures{scenarios}</h2>{figures}",
-        f"<h2>Figures{scenarios}</h2>{_figures(run, {name: svg for name, svg in drawings.items() if name in FIGURES})}",
+        f"<h2>Figures{scenarios}</h2>{_figures(run, [name for name in names if name in READINGS])}",
         f"<h2>How a typical cascade ran</h2>{_story(run)}",
         f"<h2>Who lost</h2>{_bearers(run)}{_amplified(run)}",
         f"<h2>Assumptions</h2>{_assumptions(run)}",
@@ -293,13 +307,13 @@ def report_html(run: Run, drawings: Mapping[str, bytes] | None = None) -> str:
     return "\n".join(page) + "\n"
 
 
-def _study(run: Run, drawings: Mapping[str, bytes]) -> str:
+def _study(run: Run, names: Sequence[str]) -> str:
     """The section of an experiment: its figures, then its tables."""
     if run.study is None:
         return ""
     own = run.study.teller.figures(run.study)
     parts = [f"<h2>{escape(run.study.kind.replace('_', ' ').capitalize())}</h2>"]
-    parts.append(_figures(run, {name: svg for name, svg in drawings.items() if name in own}))
+    parts.append(_figures(run, [name for name in names if name in own]))
     for shown in run.study.teller.shown(run.study):
         clear = shown.clear or [False] * len(shown.rows)
         rows = [([escape(cell) for cell in row], is_clear) for row, is_clear in zip(shown.rows, clear, strict=True)]

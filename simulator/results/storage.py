@@ -10,7 +10,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -200,76 +200,6 @@ def _parts(frame: pd.DataFrame) -> list[pd.DataFrame]:
     return [frame[block == number] for number in sorted(block.unique())]
 
 
-def summary(run: Run) -> dict[str, Any]:
-    """Headline, findings and the key figures with their intervals, as plain values (summary.json)."""
-    from simulator.results import findings
-
-    compared = findings.comparisons(run)
-    table = findings.summary_table(run, compared).drop(columns="style")
-    study = {} if run.study is None else {"study": {"kind": run.study.kind, "tables": list(run.study.tables), "facts": dict(run.study.facts)}}
-    return {
-        **study,
-        "scenarios": list(run.scenarios),
-        "reference": run.reference,
-        "replications": len(run.replications) // len(run.scenarios),
-        "horizon_months": run.horizon_months,
-        "headline": findings.headline(run, compared),
-        "findings": findings.findings(run, compared),
-        "table": table.to_dict("records"),
-    }
-
-
-def summary_markdown(run: Run, told: Mapping[str, Any]) -> str:
-    """The summary as Markdown: headline, findings, one table a scenario."""
-    from simulator.results.findings import interval, measure_words, number
-
-    lines = [f"# {told['headline']}", ""] + [f"- {sentence}" for sentence in told["findings"]]
-    for label in run.scenarios:
-        against = "" if label == run.reference else f" | difference from {run.title(run.reference)} (95 % interval)"
-        lines += [
-            "",
-            f"## {run.title(label)}",
-            "",
-            f"| measure | value | 95 % interval{against} |",
-            "|---|--:|--:|" + ("--:|" if against else ""),
-        ]
-        for row in told["table"]:
-            if row["scenario"] != label:
-                continue
-            style = measure_words(row["measure"])[1]
-            cells = [row["label"], number(row["value"], style), interval(row["low"], row["high"], style)]
-            if against:
-                change = number(row["difference"], style, signed=True, bare=True)
-                cells.append(f"{change} ({interval(row['difference_low'], row['difference_high'], style, signed=True)})")
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-Draw = Callable[["Run", list[str]], dict[str, tuple[bytes, bytes]]]
-"""Draws figures of a run, by name as PNG and SVG."""
-
-
-def documents(run: Run, figures: bool = True, draw_all: Draw | None = None) -> dict[str, bytes]:
-    """The files of a run folder besides its tables: settings, provenance, summary, and figures and report when asked for."""
-    told = summary(run)
-    files: dict[str, bytes] = {
-        "config.yaml": to_yaml(plain(run.config)).encode(),
-        "provenance.json": as_json(run.provenance),
-        "summary.json": as_json(told),
-        "summary.md": summary_markdown(run, told).encode(),
-    }
-    if figures:
-        from simulator.results import report
-        from simulator.results.figures import draw_here, names_of
-
-        names = list(names_of(run))
-        drawn = (draw_all or draw_here)(run, names)
-        for name in names:
-            files[f"figures/{name}.png"], files[f"figures/{name}.svg"] = drawn[name]
-        files["report.html"] = report.report_html(run, {name: drawn[name][1] for name in names}).encode()
-    return files
-
-
 def listing(content: bytes) -> dict[str, Any]:
     """What a manifest says of a file."""
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
@@ -283,6 +213,8 @@ def save(run: Run, folder: str | Path, figures: bool = True) -> Path:
     target = Path(folder)
     if target.exists() and not target.is_dir():
         raise InputError(f"'{target}' is a file, not a folder for a run")
+    from simulator.results.documents import documents
+
     files = documents(run, figures)
     for name, frame in _tables(run).items():
         for position, part in enumerate(_parts(frame)):

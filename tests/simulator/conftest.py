@@ -30,4 +30,4 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take seconds, and are drawn once, for the folder `finished`."""
-    monkeypatch.setattr(runs.storage, "documents", partial(runs.storage.documents, figures=False))
+    monkeypatch.setattr(runs, "documents", partial(runs.documents, figures=False))

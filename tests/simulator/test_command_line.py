@@ -35,7 +35,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calls:
     calls = Calls()
     economy: Any = SimpleNamespace(start="2025-12", ids=("nvidia",), kinds=("chipmaker",), lender_types=("",), sources={})
 
-    def run_experiment(settings: Settings, progress: bool = False, shard: tuple[int, int] | None = None) -> SimpleNamespace:
+    def run_experiment(settings: Settings, progress: bool = False, shard: tuple[int, int] | None = None, opened: object = None) -> SimpleNamespace:
         from simulator.settings import resolve_scenarios
 
         resolve_scenarios(settings, economy)
@@ -46,6 +46,8 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calls:
     stub.run_experiment = run_experiment  # type: ignore[attr-defined]
     stub.report_again = lambda run, compare=None: run / "report.html"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "simulator.api", stub)
+    monkeypatch.setattr("simulator.engine.worker_server.warm_up", lambda modules: None)  # no workers for runs that are none
+    monkeypatch.setattr("simulator.__main__._opened_early", lambda settings: None)
     monkeypatch.chdir(tmp_path)
     return calls
 
@@ -241,7 +243,7 @@ def test_the_printed_settings_say_everything_that_was_composed(capsys: pytest.Ca
 
 
 def test_an_interruption_says_what_is_kept(runs: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupted(settings: Settings, progress: bool = False, shard: tuple[int, int] | None = None) -> None:
+    def interrupted(settings: Settings, progress: bool = False, shard: tuple[int, int] | None = None, opened: object = None) -> None:
         raise KeyboardInterrupt("1 finished block is kept; capital-loop resume=here goes on")
 
     monkeypatch.setattr(sys.modules["simulator.api"], "run_experiment", interrupted)
@@ -250,7 +252,7 @@ def test_an_interruption_says_what_is_kept(runs: Calls, monkeypatch: pytest.Monk
 
 
 def test_a_bug_is_one_line_too(runs: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def fails(settings: Settings, progress: bool = False, shard: tuple[int, int] | None = None) -> None:
+    def fails(settings: Settings, progress: bool = False, shard: tuple[int, int] | None = None, opened: object = None) -> None:
         raise RuntimeError("two\nlines")
 
     monkeypatch.setattr(sys.modules["simulator.api"], "run_experiment", fails)
@@ -261,7 +263,7 @@ def test_a_bug_is_one_line_too(runs: Calls, monkeypatch: pytest.MonkeyPatch, cap
 def test_a_disk_that_can_not_be_written_is_one_line(
     runs: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(settings: Settings, progress: bool = False, shard: tuple[int, int] | None = None) -> None:
+    def fails(settings: Settings, progress: bool = False, shard: tuple[int, int] | None = None, opened: object = None) -> None:
         raise PermissionError(13, "Permission denied", "here/config.yaml")
 
     monkeypatch.setattr(sys.modules["simulator.api"], "run_experiment", fails)

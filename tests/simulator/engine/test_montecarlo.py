@@ -11,7 +11,7 @@ import pytest
 from scenarios.changes import Change, Scenario
 from scenarios.economy import Economy
 from scenarios.loading import load_economy
-from simulator.engine import montecarlo
+from simulator.engine.model import ContagionModel
 from simulator.engine.montecarlo import QUANTILES, Plan, chunks, run_scenarios
 from simulator.engine.recorder import SERIES
 from simulator.errors import InputError
@@ -85,14 +85,14 @@ def test_progress_is_told_of_every_finished_chunk(economy: Economy) -> None:
 
 
 def test_too_many_replications_that_do_not_converge_stop_the_run(economy: Economy, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = montecarlo.ContagionModel.run
+    honest = ContagionModel.run
 
     def spoiled(self: Any) -> Any:
         honest(self)
         self.books.converged[0] = False
         return self
 
-    monkeypatch.setattr(montecarlo.ContagionModel, "run", spoiled)
+    monkeypatch.setattr(ContagionModel, "run", spoiled)
     with pytest.raises(ArithmeticError, match="did not converge"):
         run(economy, CALM)
 

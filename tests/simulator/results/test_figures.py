@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from simulator.errors import InputError
-from simulator.results import figures, network_figure
+from simulator.results import figure_names, figures, network_figure
 from simulator.results.dataset import Run
 from simulator.results.report import report_html
 
@@ -57,7 +57,7 @@ def test_the_same_figure_is_the_same_file(run: Run) -> None:
 
 
 def test_every_figure_has_a_reading() -> None:
-    assert figures.READINGS.keys() == figures.FIGURES.keys()
+    assert figure_names.READINGS.keys() == figures.FIGURES.keys()
 
 
 def test_the_network_shows_the_median_systemic_replication_at_its_worst_month(run: Run) -> None:
