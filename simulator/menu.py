@@ -101,7 +101,7 @@ def assemble(
         _paths(group, config_dir)
     config: dict[str, Any] = _read_yaml(Path(str(files("configs"))) / "config.yaml", "config.yaml")
     del config["defaults"]
-    selected, values = _with_choices_of_economy(choices, values or {}, config_dir)
+    selected, values = _with_choices_of_files(choices, values or {}, config_dir)
     for group in GROUPS:
         contents = {name: load_file(group, name, config_dir) for name in _names(group, selected[group])}
         if group not in LISTS and len(contents) > 1:
@@ -128,7 +128,7 @@ def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Setting
     from simulator.settings import build_settings
 
     chosen, given = split_overrides(overrides)
-    selected, values = _with_choices_of_economy(chosen, given, config_dir)
+    selected, values = _with_choices_of_files(chosen, given, config_dir)
     changes = {group: {name: load_file(group, name, config_dir) for name in _names(group, selected[group])} for group in LISTS}
     words = [f"{group}=[]" for group in LISTS]  # the names come back one by one, each under its own name
     words += [f"+{group}@{group}.{name}={name}" for group in LISTS for name in changes[group]]
@@ -275,6 +275,7 @@ def _completed(config: dict[str, Any], config_dir: Path | None) -> dict[str, Any
     """The contents of the policies that an experiment compares, and a user's citation keys, are part of the settings."""
     experiment = config.get("experiment")
     if isinstance(experiment, dict):
+        experiment.pop("run", None)
         _fill_files(experiment, config_dir)
     config["sources"] = sorted(user_sources(config_dir))
     return config
@@ -314,13 +315,15 @@ def _defaults() -> dict[str, str | list[str]]:
     return {group: choice for entry in entries if isinstance(entry, dict) for group, choice in entry.items()}
 
 
-def _with_choices_of_economy(
+def _with_choices_of_files(
     choices: Mapping[str, str | Sequence[str]], values: Mapping[str, Any], config_dir: Path | None
 ) -> tuple[dict[str, str | Sequence[str]], dict[str, Any]]:
-    """Choices and values of the menu: the house's, those under ``run`` in the economy's file, and over them what was said."""
+    """Choices and values of the menu: the house's, those under ``run`` in the experiment's and the economy's file, and over them what was said."""
     selected: dict[str, str | Sequence[str]] = {**_defaults(), **choices}
-    economy = selected["economy"]
-    said = load_file("economy", economy, config_dir).get("run", {}) if isinstance(economy, str) else {}
+    said: dict[str, Any] = {}
+    for group in ("experiment", "economy"):
+        name = selected[group]
+        said |= load_file(group, name, config_dir).get("run", {}) if isinstance(name, str) else {}
     of_groups = {key: value for key, value in said.items() if key in GROUPS}
     of_keys = {key: value for key, value in said.items() if key not in GROUPS}
     return {**_defaults(), **of_groups, **choices}, {**of_keys, **values}

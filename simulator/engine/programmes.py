@@ -109,7 +109,10 @@ def deleverage(model: ContagionModel) -> None:
 
 
 def bail_out(books: Books, ledger: Ledger, settlement: Settlement) -> None:
-    """The government pays its share of what overdue firms owe now, if they are large or systemic; their grace period starts anew."""
+    """The government pays its share of what overdue firms owe now, if they are large or systemic; creditors forgive that share of the months overdue.
+
+    Who would be past its grace even so gets nothing: a small share buys a month or two, all of it a grace period anew.
+    """
     by_size, by_rank = books.levers["government.bail_out_share"], books.levers["government.systemic_bail_out_share"]
     if not (by_size.any() or by_rank.any()):
         return
@@ -118,10 +121,13 @@ def bail_out(books: Books, ledger: Ledger, settlement: Settlement) -> None:
     if by_rank.any():
         share = np.maximum(share, by_rank * (systemic_rank(books, failing) >= SYSTEMIC_RANK))
     saved = failing & (share > 0.0)
+    if not saved.any():
+        return
+    saved &= settlement.is_carried_past(books, share * saved)
     amount = (books.payables() + books.loans.by_debtor(books.loans.arrears)) * share * saved
     if amount.any():
         ledger.government_pays(amount)
-        settlement.forgive_lateness(books, ledger, saved.astype(np.float64))
+        settlement.forgive_lateness(books, ledger, share * saved)
 
 
 def systemic_rank(books: Books, failing: NDArray[np.bool_]) -> Array:

@@ -171,12 +171,23 @@ class Settlement:
         for name, values in (("months_operating_overdue", late), ("past_grace", np.minimum(past, 1.0))):
             books[name][:, columns] = values
 
-    def forgive_lateness(self, books: Books, ledger: Ledger, saved: Array) -> None:
-        """Start the grace periods of ``saved (N, R)`` anew."""
+    def is_carried_past(self, books: Books, share: Array) -> NDArray[np.bool_]:
+        """Whether all grace periods would run on if ``share (N, R)`` of the months overdue were forgiven, ``(N, R)``."""
+        kept = 1.0 - share
+        late = books["months_operating_overdue"] * kept
+        past = ((late > GRACE_OPERATING - 0.5) & (late > 0.0)).astype(np.float64)
+        for (table, _), grace in zip(_tables(books), self._grace, strict=True):
+            late = table.months_overdue * table.of_debtor(kept)
+            past += table.by_debtor(((late > grace - 0.5) & (late > 0.0)).astype(np.float64))
+        return past == 0.0
+
+    def forgive_lateness(self, books: Books, ledger: Ledger, share: Array) -> None:
+        """Forgive ``share (N, R)`` of the months that agents are overdue; with 1 their grace periods start anew."""
         for table, _ in _tables(books):
-            table.state["months_overdue"][...] *= 1.0 - table.of_debtor(saved)
-        for name in ("months_in_arrears", "months_operating_overdue", "past_grace"):
-            ledger.set_column(name, books[name] * (1.0 - saved))
+            table.state["months_overdue"][...] *= 1.0 - table.of_debtor(share)
+        for name in ("months_in_arrears", "months_operating_overdue"):
+            ledger.set_column(name, books[name] * (1.0 - share))
+        ledger.set_column("past_grace", np.where(share > 0.0, 0.0, books["past_grace"]))
 
     def _clear_short(self, ledger: Ledger, columns: NDArray[np.int64]) -> tuple[list[Array], Array]:
         """The clearing of the replications ``columns`` in which somebody is short, and the draws on lines that it makes.

@@ -107,6 +107,19 @@ def test_a_bail_out_by_size_pays_for_the_large_only(small_model: Build, debt: fl
     assert model.books["past_grace"][model.books.ids.index("cloud"), 0] == (0.0 if paid else 1.0)
 
 
+@pytest.mark.parametrize(("share", "months", "is_saved"), [(0.02, 2.0, False), (0.5, 2.0, True), (0.5, 6.0, False), (1.0, 6.0, True)])
+def test_a_small_part_of_what_is_overdue_does_not_save_a_firm_and_none_is_paid_for_nothing(
+    small_model: Build, share: float, months: float, is_saved: bool
+) -> None:
+    model = overdue_firm(small_model, 30.0, changes=(put("government.bail_out_share", share),))
+    books, row = model.books, model.books.ids.index("cloud")
+    books["months_operating_overdue"][row] = months
+    programmes.bail_out(books, model.ledger, model.settlement)
+    assert books.series["fiscal_cost"][0, 0] == pytest.approx(0.5 * share if is_saved else 0.0)
+    assert books["past_grace"][row, 0] == (0.0 if is_saved else 1.0)
+    assert books["months_operating_overdue"][row, 0] == pytest.approx(months * (1.0 - share) if is_saved else months)
+
+
 @pytest.mark.parametrize(("debt", "paid"), [(0.6, 0.0), (150.0, 0.5)])
 def test_a_bail_out_by_rank_pays_where_the_failure_would_hurt_lenders_enough(small_model: Build, debt: float, paid: float) -> None:
     model = overdue_firm(small_model, debt, changes=(put("government.systemic_bail_out_share", 1.0),))

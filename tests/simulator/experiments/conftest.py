@@ -16,12 +16,14 @@ from simulator.settings import open_economy
 @pytest.fixture(scope="session")
 def bench() -> Callable[..., Bench]:
     """``bench("dose_response", {"experiment.grid": [0, 1]}, shock="rate_hike")`` on ``three_firms``: 6 replications, 10 months."""
-    economy = open_economy(assemble({"economy": "three_firms"}).economy)
+    opened = {"three_firms": open_economy(assemble({"economy": "three_firms"}).economy)}
 
-    def build(experiment: str, values: dict[str, Any] | None = None, shock: Any = "marks", months: int = 10, **more: Any) -> Bench:
+    def build(
+        experiment: str, values: dict[str, Any] | None = None, shock: Any = "marks", months: int = 10, economy: str = "three_firms", **more: Any
+    ) -> Bench:
         chosen = "none" if shock == "marks" else shock
         settings = assemble(
-            {"economy": "three_firms", "experiment": experiment, "shock": chosen, **more}, {"horizon_months": months, **(values or {})}
+            {"economy": economy, "experiment": experiment, "shock": chosen, **more}, {"horizon_months": months, **(values or {})}
         )
         if shock == "marks":  # a shock early enough for a short run
             content = {
@@ -38,6 +40,8 @@ def bench() -> Callable[..., Bench]:
                 },
             }
             settings = settings.model_copy(update={"shock": {"marks": content}})
-        return Bench(settings, economy, Plan(replications=6, horizon_months=months, systemic=settings.systemic.model_dump()))
+        if economy not in opened:
+            opened[economy] = open_economy(settings.economy)
+        return Bench(settings, opened[economy], Plan(replications=6, horizon_months=months, systemic=settings.systemic.model_dump()))
 
     return build

@@ -11,7 +11,9 @@ import pytest
 from simulator.api import experiment
 from simulator.errors import InputError
 from simulator.experiments.bench import Bench
+from simulator.experiments.doses import scaled_parts
 from simulator.experiments.studies import study_of
+from simulator.menu import load_file
 from simulator.results.study import Study
 
 Build = Callable[..., Bench]
@@ -116,21 +118,37 @@ def test_the_order_in_which_channels_are_named_does_not_matter_and_symmetric_one
     assert even[0] > 0.0
 
 
-def test_a_reverse_test_brackets_the_threshold_and_finds_the_policy_that_undoes_it(bench: Build) -> None:
+def test_a_reverse_test_finds_the_smallest_dose_after_which_failure_is_likely(bench: Build) -> None:
     values = {
-        "systemic.kinds": 1, "systemic.debt_share": 0.01, "experiment.replications": 5, "experiment.threshold": 0.5, "experiment.tolerance": 0.1,
-        "experiment.dose_max": 1.2, "experiment.answers": ["bail_out"],
+        "systemic.kinds": 1, "systemic.debt_share": 1e-9, "experiment.event": "systemic", "experiment.replications": 12, "experiment.threshold": 0.6,
+        "experiment.tolerance": 0.2, "experiment.dose_max": 2.5, "experiment.answers": ["bail_out"],
     }  # fmt: skip
-    build = bench("reverse_stress_test", values, shock="lab_funding_stop", months=30)
-    found = study(build)
-    doses = found.tables["doses"]
-    if found.facts["dose"]:
-        at = doses.set_index("dose")["value"]
-        assert at[found.facts["dose"]] >= 0.5 > at[found.facts["below"]]
-        assert found.facts["dose"] - found.facts["below"] <= 0.1 + 1e-9
-    else:
-        assert (doses["value"] < 0.5).all() or doses["value"].iloc[0] >= 0.5
+    built = bench("reverse_stress_test", values, shock="margin_loan_spiral", months=24)
+    found = study(built)
+    doses, dose, below = found.tables["doses"], found.facts["dose"], found.facts["below"]
+    assert 0.0 < below < dose < 2.5
+    assert dose - below <= 0.2 + 1e-9
+    at = doses.set_index("dose")["value"]
+    assert at[dose] >= 0.6
+    assert (at[at.index < dose] < 0.6).all()
+    for tried, passes in ((dose, True), (below, False)):  # and a run of its own says the same
+        scenario = built.scenario("again", scaled_parts(built.shock_parts(), tried) | built.policy_parts())
+        assert (float(built.run([scenario], 12)[0]["systemic"].mean()) >= 0.6) is passes
+    assert len(found.tables["answers"]) == 1
     is_told(found)
+
+
+@pytest.mark.slow
+def test_the_shipped_reverse_test_has_an_answer(bench: Build) -> None:
+    """As shipped, in coarser steps and without policies: some dose of the shocks named there makes a cascade likely enough, and none does not."""
+    asked = load_file("experiment", "reverse_stress_test")
+    values = {"experiment.replications": 48, "experiment.tolerance": 0.3, "experiment.answers": [], "montecarlo.chunk": 48}
+    built = bench("reverse_stress_test", values, shock=asked["run"]["shock"], economy="us_ai_2025", months=60)
+    found = study(built)
+    assert found.facts["event"] == asked["event"]
+    assert found.facts["dose"] is not None
+    assert 0.0 < found.facts["below"] < found.facts["dose"] <= asked["dose_max"]
+    assert found.facts["probability"] >= asked["threshold"]
 
 
 def test_the_most_plausible_direction_is_no_farther_than_the_files_own(bench: Build) -> None:
