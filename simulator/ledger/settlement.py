@@ -179,7 +179,8 @@ class Settlement:
         for (table, _), grace in zip(_tables(books), self._grace, strict=True):
             late = table.months_overdue * table.of_debtor(kept)
             past += table.by_debtor(((late > grace - 0.5) & (late > 0.0)).astype(np.float64))
-        return past == 0.0
+        is_within: NDArray[np.bool_] = past == 0.0
+        return is_within
 
     def forgive_lateness(self, books: Books, ledger: Ledger, share: Array) -> None:
         """Forgive ``share (N, R)`` of the months that agents are overdue; with 1 their grace periods start anew."""
