@@ -237,6 +237,7 @@ def _compute(work: Work, manifest: Manifest, plan: Plan) -> None:
     with Progress(total, work.progress, scenarios=scenarios, precision=settings.montecarlo.precision) as progress:
         for known in manifest.units.values():
             progress.already(known["scenario"], known["counts"])
+        progress.begin()
         began = time.perf_counter()
         if stop is None:
             with closing(compute(job, missing())) as results:

@@ -24,7 +24,7 @@ from simulator.engine.default_tables import month_name
 from simulator.engine.executors import Execution, work_through
 from simulator.engine.foresight import foreseen_sales
 from simulator.engine.randomness import Draws
-from simulator.engine.recorder import PANEL, SERIES
+from simulator.engine.recorded import PANEL, SERIES
 from simulator.errors import InputError
 
 Array = NDArray[np.float64]

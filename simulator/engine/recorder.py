@@ -14,6 +14,7 @@ from simulator.engine.causes import Genealogy, Story
 from simulator.engine.default_tables import month_name
 from simulator.engine.loss_tables import LossTables
 from simulator.engine.outcomes import boom_and_bust, who_pays
+from simulator.engine.recorded import PANEL, SERIES
 from simulator.ledger.names import ENTRANT, LOSS_CHANNELS
 from simulator.ledger.postings import NATURES
 from simulator.ledger.resolution import DefaultEvents
@@ -24,20 +25,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-SERIES = (
-    "policy_rate", "ai_market_value", "total_market_value", "cds_index", "investment", "credit", "unemployment", "gdp", "gdp_gap", "inflation",
-    "power_queue", "power_online", "circular_revenue_share", "capital_raised", "lab_cash_runway", "defaults_to_date", "loss_to_date",
-    "concentration", "fiscal_cost", "gpu_resale_value", "ai_market_value_net", "securities_price", "backlog_lost",
-    "central_bank_assets", "compliance_cost", "lending_moved", "lab_concentration", "entrants",
-)  # fmt: skip
-"""System series of the table ``ticks``, one column each."""
-
 COUNTED_KINDS = ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "investor", "lender")
 SYSTEMIC: dict[str, float] = {"months": 12, "kinds": 3, "debt_share": 0.10}
 """The definition of a systemic run where none is given."""
-
-PANEL = ("cash", "capacity", "construction", "other_assets", "debt", "book_net_worth", "share_price", "shares", "cds", "expected_growth",
-         "outside_sales", "operating_bill", "planned_investment", "new_credit", "months_in_arrears", "alive")  # fmt: skip
 
 
 class Recorder:

@@ -47,6 +47,11 @@ class Progress:
         self._count(scenario, counts)
         self.found += counts["replications"]
 
+    def begin(self) -> None:
+        """Show the bar, before anything is done; in a log nothing."""
+        if self.shown and self.stream.isatty():
+            self._show(0)
+
     def advance(self, replications: int, defaults: int) -> None:
         """Note finished replications of which no more is known."""
         self.replications += replications
@@ -90,7 +95,8 @@ class Progress:
             from tqdm import tqdm
 
             self.bar = tqdm(
-                total=self.total, initial=self.found, unit="rep", desc="simulating", dynamic_ncols=True, mininterval=0.2, file=self.stream
+                total=self.total, initial=self.found, unit="rep", desc="simulating", dynamic_ncols=True, mininterval=0.2, file=self.stream,
+                smoothing=0.0,  # the rate since the beginning: workers end their units together, and a rate between two of them says nothing
             )  # fmt: skip
             self.bar.start_t -= time.monotonic() - self.began  # the rate counts from the beginning
         if self.bar is not None:

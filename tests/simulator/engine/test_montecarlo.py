@@ -13,7 +13,7 @@ from scenarios.economy import Economy
 from scenarios.loading import load_economy
 from simulator.engine.model import ContagionModel
 from simulator.engine.montecarlo import QUANTILES, Plan, chunks, run_scenarios
-from simulator.engine.recorder import SERIES
+from simulator.engine.recorded import SERIES
 from simulator.errors import InputError
 
 FAIL = Change("failure", "agent.failure", "set_to", 1.0, 2, agents=("lab",))

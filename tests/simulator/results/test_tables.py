@@ -89,6 +89,8 @@ def test_a_terminal_gets_a_bar() -> None:
     stream = Terminal()
     with Progress(1000, True, stream=stream) as shown:
         shown.already(0, COUNTS)
+        shown.begin()
+        assert " 500/1000" in stream.getvalue()  # before anything is done: nobody waits in the dark
         shown.unit(0, COUNTS)
     assert "1000/1000" in stream.getvalue()
     assert "14 defaults" in stream.getvalue()
