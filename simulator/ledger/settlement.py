@@ -78,6 +78,7 @@ class Settlement:
         payee = (*holders, np.full(len(self.payers), books.outside), loans.debtor[self.lines])
         self.network = EdgeNetwork(np.concatenate(payer), np.concatenate(payee), np.concatenate(classes), books.agents)
         self._ends = np.cumsum([len(block) for block in payer])
+        self.line_edges = np.arange(self._ends[-2], self._ends[-1])
         self._grace = [grace_months(books, table) for table in CLEARED]
         never_short = np.zeros((books.agents, 1), dtype=bool)
         never_short[books.money_issuers] = True
@@ -127,13 +128,13 @@ class Settlement:
         unpaid: list[Array] = []
         if len(short):
             unpaid, bills_unpaid = self._clear_short(ledger, short)
-            missing = bills_unpaid.copy()
-            flow[:, short] += bills_unpaid
-            flow[books.outside, short] -= ledger.sum(bills_unpaid)[0]
+            missing, moved = bills_unpaid.copy(), np.take(flow, short, axis=1)
+            moved += bills_unpaid
+            moved[books.outside] -= ledger.sum(bills_unpaid)[0]
             for (table, _), amounts in zip(tables, unpaid, strict=True):
                 missing += table.by_debtor(amounts)
-                flow[:, short] -= books.net(table, amounts, short)
-            overdue[:, short] = missing
+                moved -= books.net(table, amounts, short)
+            flow[:, short], overdue[:, short] = moved, missing
             unpaid.append(bills_unpaid)
         ledger.move_cash(flow)
         for place, arrears in enumerate((*(arrears for _, arrears in tables), bills)):
@@ -198,17 +199,15 @@ class Settlement:
         books = self.books
         loans, tables, end = books.loans, _tables(books), self._ends
         starts = np.append(0, end)
-        dues = np.zeros((int(end[-1]), len(columns)))
+        dues = np.empty((int(end[-1]), len(columns)))
         for place, (_, arrears) in enumerate(tables):
             np.take(arrears, columns, axis=1, out=dues[starts[place] : end[place]])
         bills_from, lines_from = end[len(tables) - 1], end[len(tables)]
         dues[bills_from:lines_from] = books["operating_arrears"][np.ix_(self.payers, columns)]
+        dues[lines_from:] = 0.0
         undrawn = loans.undrawn[np.ix_(self.lines, columns)]
-        lines = None
-        if len(self.lines):
-            lines = np.zeros_like(dues)
-            lines[lines_from:] = undrawn
-        cleared = self.network.clear(dues, np.take(books["cash"], columns, axis=1) + self._unlimited, lines=lines)
+        cash = np.take(books["cash"], columns, axis=1) + self._unlimited
+        cleared = self.network.clear(dues, cash, lines=undrawn if len(self.lines) else None, line_edges=self.line_edges)
         books.converged[columns] &= cleared.converged
         funded = np.minimum(cleared.paid[lines_from:], undrawn)
         if funded.any():

@@ -23,33 +23,66 @@ class EdgeStructure(Protocol):
     def pairs(self) -> Csr:
         """Adds amounts of edges (E, R) up by payee and payer: (n * n, E), row payee * n + payer."""
 
+    def edges_of(self, rows: IntArray) -> tuple[IntArray, IntArray, Csr]: ...
+
 
 class EdgeFlow:
-    """Payments along edges whose amounts `dues` (E, R) differ by scenario."""
+    """Payments along edges whose amounts `dues` (E, R) differ by scenario.
 
-    def __init__(self, network: EdgeStructure, dues: FloatArray, owed: FloatArray) -> None:
-        self.network, self.dues, self.owed = network, dues, owed
+    `owed` (classes * n, R) sums the dues by payer and class, `full` (n, R) by payee. What is missing where a class is not paid in full is taken
+    from `full`: few payers are short, so few edges are looked at. An edge that is paid in full takes nothing off, so which others are looked at
+    changes no bit. Rounding never raises what falling payments bring, so payments fall from round to round.
+    """
+
+    def __init__(
+        self, network: EdgeStructure, dues: FloatArray, owed: FloatArray, full: FloatArray, per_due: FloatArray | None = None,
+        columns: IntArray | None = None,
+    ) -> None:  # fmt: skip
+        self.network, self.dues, self.owed, self.full, self.columns = network, dues, owed, full, columns
         self.classes, self.agents = network.classes, network.agents
-        self.per_due = 1.0 / np.where(owed > 0, owed, 1.0)
+        self.per_due = 1.0 / np.where(owed > 0, owed, 1.0) if per_due is None else per_due
+
+    def _dues_of(self, edges: IntArray | slice) -> FloatArray:
+        """Dues along some edges in the scenarios of this flow."""
+        if self.columns is None:
+            return self.dues[edges]
+        return np.take(self.dues[edges], self.columns, axis=1)
 
     def paid(self, pay: FloatArray) -> FloatArray:
         """What each edge pays (E, R): pro rata within a class, and to the last bit in full where the class is paid in full."""
-        share_paid = np.where(pay >= self.owed, 1.0, pay * self.per_due)
-        paid: FloatArray = self.dues * np.take(share_paid, self.network.row, axis=0)
+        paid = np.array(self._dues_of(slice(None)))
+        short = pay < self.owed
+        rows = np.flatnonzero(short.any(axis=1))
+        if rows.size:
+            edges, place, _ = self.network.edges_of(rows)
+            paid[edges] *= np.take(np.where(short[rows], pay[rows] * self.per_due[rows], 1.0), place, axis=0)
         return paid
 
     def received(self, pay: FloatArray) -> FloatArray:
         """What each agent gets (n, R) when `pay` (classes * n, R) is paid."""
-        return times(self.network.incoming, self.paid(pay))
+        short = pay < self.owed
+        rows = np.flatnonzero(short.any(axis=1))
+        if not rows.size:
+            return np.array(self.full)
+        edges, place, incoming = self.network.edges_of(rows)
+        missing = 1.0 - pay[rows] * self.per_due[rows]
+        np.maximum(missing, 0.0, out=missing)
+        missing *= short[rows]
+        lost = np.take(missing, place, axis=0)
+        lost *= self._dues_of(edges)
+        received = self.full - times(incoming, lost)
+        return np.maximum(received, 0.0, out=received)
 
     def compress(self, keep: BoolArray) -> EdgeFlow:
         """The same for the scenarios marked in `keep` (R,)."""
-        return EdgeFlow(self.network, np.compress(keep, self.dues, axis=1), np.compress(keep, self.owed, axis=1))
+        columns = np.flatnonzero(keep) if self.columns is None else self.columns[keep]
+        owed, full, per_due = (np.compress(keep, array, axis=1) for array in (self.owed, self.full, self.per_due))
+        return EdgeFlow(self.network, self.dues, owed, full, per_due, columns)
 
     def dense_links(self, marginal: FloatArray) -> FloatArray:
         """(R, n, n), [r, j, i] = part of what agent i pays on the class marked in `marginal` (classes * n, R) that goes to j."""
         n = self.agents
-        weights = self.dues * np.take(self.per_due * marginal, self.network.row, axis=0)
+        weights = self._dues_of(slice(None)) * np.take(self.per_due * marginal, self.network.row, axis=0)
         pairs = times(self.network.pairs, weights)
         return np.ascontiguousarray(pairs.T).reshape(-1, n, n)
 
@@ -59,7 +92,8 @@ class EdgeFlow:
         place[rows] = np.arange(rows.size)
         at = place[self.network.row]
         used = np.flatnonzero(at >= 0)
-        weights = self.dues[used, column] * self.per_due[self.network.row[used], column]
+        at_column = column if self.columns is None else int(self.columns[column])
+        weights = self.dues[used, at_column] * self.per_due[self.network.row[used], column]
         return sparse.csr_matrix((weights, (self.network.payee[used], at[used])), shape=(self.agents, rows.size))
 
 
@@ -88,3 +122,11 @@ class MatrixFlow:
     def sparse_links(self, rows: IntArray, column: int) -> Csr:
         """The columns `rows` (m,) of the proportions, in any scenario: (n, m)."""
         return sparse.csr_matrix(self.links.tocsc()[:, rows])
+
+
+def over_classes(by_class: FloatArray, agents: int) -> FloatArray:
+    """Adds the classes of an array (classes * n, R) up to (n, R)."""
+    result = np.array(by_class[:agents])
+    for start in range(agents, by_class.shape[0], agents):
+        result += by_class[start : start + agents]
+    return result

@@ -186,9 +186,22 @@ def greatest(
         before, last_check = change, count
         if done.any() or count == rounds:
             finished = done | (count == rounds)
-            _store(result, flow.compress(finished), owed, total, resources, pay, insolvent, where, finished, done, count)
             if finished.all():
+                _store(result, flow, owed, total, resources, pay, received, insolvent, where, done, count)
                 break
+            _store(
+                result,
+                flow.compress(finished),
+                owed if fixed_dues else np.compress(finished, owed, axis=1),
+                total if fixed_dues else np.compress(finished, total, axis=1),
+                resources.compress(finished),
+                np.compress(finished, pay, axis=1),
+                np.compress(finished, received, axis=1),
+                np.compress(finished, insolvent, axis=1),
+                where[finished],
+                done[finished],
+                count,
+            )
             keep = ~finished
             ahead = np.compress(keep, ahead, axis=1) if at_leap else ahead
             where, flow, resources = where[keep], flow.compress(keep), resources.compress(keep)
@@ -249,25 +262,21 @@ def _store(
     total: FloatArray,
     resources: Resources,
     pay: FloatArray,
+    received: FloatArray,
     insolvent: BoolArray,
-    where: IntArray,
-    finished: BoolArray,
+    at: IntArray,
     done: BoolArray,
     count: int,
 ) -> None:
-    """Writes finished scenarios into `result`; who is short by no more than rounding is taken to pay in full."""
-    at = where[finished]
-    due = owed if owed.shape[1] == 1 else np.compress(finished, owed, axis=1)
-    pay = np.compress(finished, pay, axis=1)
-    pay = np.where(pay >= due * (1 - TIE), due, pay)
-    received = flow.received(pay)
+    """Writes the finished scenarios `at` into `result`; who is short by no more than rounding is taken to pay in full."""
+    snapped = pay >= owed * (1 - TIE)
+    if (snapped & (pay < owed)).any():
+        pay = np.where(snapped, owed, pay)
+        received = flow.received(pay)
     if resources.asset_recovery is None:
-        all_due = total if total.shape[1] == 1 else np.compress(finished, total, axis=1)
-        result.insolvent[:, at] = resources.compress(finished).money(received) < all_due * (1 - TIE)
-    else:
-        result.insolvent[:, at] = np.compress(finished, insolvent, axis=1)
-    result.pay[:, at], result.received[:, at] = pay, received
-    result.rounds[at], result.converged[at] = count, done[finished]
+        insolvent = resources.money(received) < total * (1 - TIE)
+    result.pay[:, at], result.received[:, at], result.insolvent[:, at] = pay, received, insolvent
+    result.rounds[at], result.converged[at] = count, done
 
 
 def _solve_each(systems: FloatArray, right: FloatArray) -> FloatArray:

@@ -216,6 +216,31 @@ def test_a_line_is_drawn_only_as_far_as_needed_and_is_owed_by_the_lender() -> No
     assert balance[3] == pytest.approx(7.0)  # all the money there is reaches the last creditor
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_few_lines_given_by_their_edges_are_drawn_as_among_all_edges_and_bits_do_not_depend_on_the_neighbours(seed: int) -> None:
+    rng = np.random.Generator(np.random.Philox(seed))
+    n, edges, scenarios = 7, 25, 9
+    payer = rng.integers(0, n, edges)
+    net = EdgeNetwork(payer, (payer + rng.integers(1, n, edges)) % n, rng.integers(0, 3, edges), n)
+    dues, cash = rng.random((edges, scenarios)) * 5, rng.random((n, scenarios)) * 4
+    line_edges = np.array([2, 5, 11, 17])
+    lines = rng.random((4, scenarios)) * 6 * (rng.random((4, scenarios)) < 0.7)
+    every = np.zeros(dues.shape)
+    every[line_edges] = lines
+    few, many = net.clear(dues, cash, lines=lines, line_edges=line_edges), net.clear(dues, cash, lines=every)
+    assert few.drawn is not None
+    assert many.drawn is not None
+    assert few.drawn.any()
+    assert (few.drawn == many.drawn[line_edges]).all()
+    assert (few.paid == many.paid).all()
+    for column in range(scenarios):
+        at = slice(column, column + 1)
+        alone = net.clear(dues[:, at], cash[:, at], lines=lines[:, at], line_edges=line_edges)
+        assert alone.drawn is not None
+        for whole, single in ((few.paid, alone.paid), (few.drawn, alone.drawn), (few.shortfall, alone.shortfall), (few.received, alone.received)):
+            assert (whole[:, at] == single).all()
+
+
 def test_inactive_scenarios_pay_nothing() -> None:
     net = EdgeNetwork([0], [1], [0], 2)
     found = net.clear(np.ones((1, 2)), np.ones((2, 2)), active=np.array([True, False]))

@@ -1,0 +1,303 @@
+"""A fixed set of obligations with amounts that differ by scenario: the engine's settlement and estates.
+
+See `clearing.py` for what a clearing vector is and for the sources; the solver is `_waterfall.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from simulator.networks._checks import (
+    TIE,
+    BoolArray,
+    Csr,
+    FloatArray,
+    IntArray,
+    NetworkInputError,
+    columns,
+    numbers,
+    share,
+    times,
+)
+from simulator.networks._flows import EdgeFlow, over_classes
+from simulator.networks._waterfall import Resources, Solution, greatest
+
+ROWS_KEPT = 32  # choices of payers whose edges are kept
+DRAW_ROUNDS = 16  # chains of credit lines (a lender drawing on its own line to fund another) longer than this do not settle
+ROUNDING_MONEY = 1e-9  # amounts negative by no more than this are rounding left by earlier postings, and count as 0
+BLOCK_NUMBERS = 2_000_000  # numbers in one working array; more scenarios are cleared block by block
+
+
+@dataclass(frozen=True)
+class EdgeClearing:
+    """What one clearing pays; money units of the input.
+
+    `paid` (E, R) by each edge (drawn lines included), `shortfall` (n, R) owed and unpaid by payer, `owed` and `received` (n, R),
+    `drawn` (E, R) called on the lines or None, `deadweight` (n, R) lost to bankruptcy costs or None, `converged` (R,), `rounds` (R,)
+    (0 where everyone can pay in full).
+    """
+
+    paid: FloatArray
+    shortfall: FloatArray
+    owed: FloatArray
+    received: FloatArray
+    drawn: FloatArray | None
+    deadweight: FloatArray | None
+    converged: BoolArray
+    rounds: IntArray
+
+
+class EdgeNetwork:
+    """A fixed structure of obligations: edge e runs from `payer[e]` to `payee[e]` with `priority[e]` (0 is paid first).
+
+    All three are int arrays (E,); `agents` is the number n of agents. Builds its incidence matrices once.
+    """
+
+    def __init__(self, payer: ArrayLike, payee: ArrayLike, priority: ArrayLike, agents: int) -> None:
+        self.agents = int(agents)
+        self.payer, self.payee, self.priority = (
+            _indices(name, values, limit)
+            for name, values, limit in (("payer", payer, self.agents), ("payee", payee, self.agents), ("priority", priority, None))
+        )
+        if not self.payer.shape == self.payee.shape == self.priority.shape:
+            raise NetworkInputError(
+                f"payer, payee and priority have {self.payer.size}, {self.payee.size} and {self.priority.size} elements; expected the same"
+            )
+        edges = self.payer.size
+        self.edges = edges
+        self.classes = int(self.priority.max()) + 1 if edges else 1
+        self.row = self.priority * self.agents + self.payer
+        one, edge = np.ones(edges), np.arange(edges)
+        self.outgoing: Csr = sparse.csr_matrix((one, (self.row, edge)), shape=(self.classes * self.agents, edges))
+        self.incoming: Csr = sparse.csr_matrix((one, (self.payee, edge)), shape=(self.agents, edges))
+        self._both: Csr = sparse.csr_matrix(sparse.vstack([self.outgoing, self.incoming]))
+        self._edges_of: dict[bytes, tuple[IntArray, IntArray, Csr]] = {}
+        self._lines: tuple[IntArray, Csr, Csr] | None = None
+
+    @cached_property
+    def pairs(self) -> Csr:
+        """Adds edges up by (payee, payer): (n * n, E), for the dense linear systems."""
+        edge = np.arange(self.edges)
+        shape = (self.agents * self.agents, self.edges)
+        return sparse.csr_matrix((np.ones(self.edges), (self.payee * self.agents + self.payer, edge)), shape=shape)
+
+    def edges_of(self, rows: IntArray) -> tuple[IntArray, IntArray, Csr]:
+        """The edges that `rows` (class * n + payer, ascending) pay, the place of each one's row in `rows`, and what sums them by payee (n, edges).
+
+        The last answers are kept: the same few payers are short again and again.
+        """
+        key = rows.tobytes()
+        if key not in self._edges_of:
+            if len(self._edges_of) >= ROWS_KEPT:
+                self._edges_of.pop(next(iter(self._edges_of)))
+            place = np.full(self.classes * self.agents, -1, dtype=np.int64)
+            place[rows] = np.arange(rows.size)
+            of_edge = place[self.row]
+            edges = np.flatnonzero(of_edge >= 0)
+            chosen = np.flatnonzero(of_edge[self.incoming.indices] >= 0)
+            number = np.zeros(self.edges, dtype=np.int64)
+            number[edges] = np.arange(edges.size)
+            starts = np.searchsorted(chosen, self.incoming.indptr)
+            matrix = sparse.csr_matrix((np.ones(edges.size), number[self.incoming.indices[chosen]], starts), shape=(self.agents, edges.size))
+            self._edges_of[key] = edges, of_edge[edges], matrix
+        return self._edges_of[key]
+
+    def _sums_of_lines(self, line_edges: IntArray) -> tuple[Csr, Csr]:
+        """What sums amounts on the edges `line_edges` by payee (n, L), and by row of `owed` (classes * n, L); the last are kept."""
+        if self._lines is None or not np.array_equal(self._lines[0], line_edges):
+            count, number = line_edges.size, np.arange(line_edges.size)
+            one = np.ones(count)
+            by_payee = sparse.csr_matrix((one, (self.payee[line_edges], number)), shape=(self.agents, count))
+            by_row = sparse.csr_matrix((one, (self.row[line_edges], number)), shape=(self.classes * self.agents, count))
+            self._lines = (np.array(line_edges), by_payee, by_row)
+        return self._lines[1:]
+
+    def clear(
+        self,
+        dues: FloatArray,
+        cash: FloatArray,
+        lines: FloatArray | None = None,
+        active: BoolArray | None = None,
+        asset_recovery: float | FloatArray = 1.0,
+        claim_recovery: float | FloatArray = 1.0,
+        is_failed: BoolArray | None = None,
+        tolerance: float = 1e-12,
+        rounds: int = 2000,
+        line_edges: IntArray | None = None,
+    ) -> EdgeClearing:
+        """Greatest clearing vector of each scenario (column).
+
+        `dues` (E, R) owed along each edge, `cash` (n, R) at hand before the clearing, both >= 0 (down to -1e-9 counts as 0).
+        `lines` (E, R): undrawn commitments of an edge's payer to fund its payee on demand. A payee short of money draws on them, pro
+        rata to the room left; a draw is owed by the lender in the same clearing, in the class of its edge. Draws never shrink: they
+        are first counted against the greatest vector in which all lines are honoured, then again where a lender fails to fund.
+        `line_edges` (L,): the edges that are lines, each once, where few are; `lines` and what is `drawn` are then (L, R).
+        `active` (R,): scenarios to clear; the others pay nothing.
+        `asset_recovery`, `claim_recovery` (scalar, or (n, 1) or (n, R)): shares of cash and of what is received that a bankrupt agent
+        can pay out; bankrupt are those in `is_failed` (n, R) when given, else the insolvent (Rogers & Veraart).
+        `tolerance`: change of a payment, relative to what is owed, at which a scenario stops. A scenario that has not stopped after
+        `rounds` is returned as it is with `converged` False.
+        Raises NetworkInputError on a wrong shape, a negative or a non-finite amount.
+        """
+        dues, cash = _matrix("dues", dues, self.edges), _matrix("cash", cash, self.agents)
+        scenarios = dues.shape[1]
+        if cash.shape[1] != scenarios:
+            raise NetworkInputError(f"dues have {scenarios} scenarios, cash has {cash.shape[1]}")
+        if lines is not None:
+            lines = _matrix("lines", lines, self.edges if line_edges is None else line_edges.size)
+        if active is not None:
+            dues = np.where(active, dues, 0.0)
+            lines = None if lines is None else np.where(active, lines, 0.0)
+        every_edge = lines is not None and line_edges is None
+        if lines is not None and line_edges is None:
+            line_edges = np.flatnonzero(lines.any(axis=1))
+            lines = lines[line_edges]
+        size, agents = self.classes * self.agents, self.agents
+        sums = times(self._both, dues)
+        owed, received = sums[:size], sums[size:]
+        total = over_classes(owed, agents)
+        money = cash + received
+        slow = (money < total * (1 - TIE)).any(axis=0)
+        costly = not (np.ndim(asset_recovery) == np.ndim(claim_recovery) == 0 and asset_recovery == claim_recovery == 1.0)
+        recoveries: tuple[FloatArray | None, FloatArray | None] = (None, None)
+        if costly:
+            recoveries = (_recovery("asset_recovery", asset_recovery, agents), _recovery("claim_recovery", claim_recovery, agents))
+            if is_failed is not None:
+                is_failed = np.broadcast_to(np.asarray(is_failed, dtype=bool), (agents, scenarios))
+                slow = slow | is_failed.any(axis=0)
+        else:
+            is_failed = None
+        paid: FloatArray | None = None
+        shortfall = np.zeros((agents, scenarios))
+        drawn = None if lines is None else np.zeros(lines.shape)
+        converged, used = np.ones(scenarios, dtype=bool), np.zeros(scenarios, dtype=np.int64)
+        bankrupt = np.zeros((agents, scenarios), dtype=bool)
+        at_slow = np.flatnonzero(slow)
+        step = max(1, BLOCK_NUMBERS // max(self.edges, 1))
+        for begin in range(0, at_slow.size, step):
+            at = at_slow[begin : begin + step]
+
+            def take(array: FloatArray, at: IntArray = at) -> FloatArray:
+                return array if at.size == scenarios or array.shape[1] == 1 else np.take(array, at, axis=1)
+
+            resources = Resources(
+                take(cash),
+                None,
+                None if recoveries[0] is None else np.broadcast_to(take(recoveries[0]), (agents, at.size)),
+                None if recoveries[1] is None else np.broadcast_to(take(recoveries[1]), (agents, at.size)),
+                None if is_failed is None else np.take(is_failed, at, axis=1),
+            )
+            flow = EdgeFlow(self, take(dues), take(owed), take(sums[size:]))
+            if lines is None or line_edges is None:
+                solution = greatest(flow, flow.owed, over_classes(flow.owed, agents), resources, tolerance, rounds)
+            else:
+                flow, solution, draws = self._draw(flow, resources, line_edges, take(lines), tolerance, rounds)
+                if drawn is not None:
+                    drawn[:, at] = draws
+            part_total, part_paid = over_classes(flow.owed, agents), flow.paid(solution.pay)
+            missing = np.maximum(part_total - over_classes(solution.pay, agents), 0.0)
+            part_received = times(self.incoming, part_paid)  # what edges pay is what payees receive, to the bit
+            if at.size == scenarios:
+                paid, received, total, shortfall = part_paid, part_received, part_total, missing
+            else:
+                paid = np.array(dues) if paid is None else paid
+                for into, values in ((paid, part_paid), (received, part_received), (total, part_total), (shortfall, missing)):
+                    into[:, at] = values
+            bankrupt[:, at] = solution.insolvent
+            converged[at], used[at] = solution.converged, solution.rounds
+        if paid is None:
+            paid = np.array(dues)
+        if drawn is not None and every_edge:
+            on_lines, drawn = drawn, np.zeros(dues.shape)
+            drawn[line_edges] = on_lines
+        deadweight = None
+        if recoveries[0] is not None and recoveries[1] is not None:
+            lost = (1.0 - recoveries[0]) * cash + (1.0 - recoveries[1]) * received
+            deadweight = np.where(bankrupt if is_failed is None else is_failed, lost, 0.0)
+        return EdgeClearing(paid, shortfall, total, received, drawn, deadweight, converged, used)
+
+    def _draw(
+        self, flow: EdgeFlow, resources: Resources, line_edges: IntArray, lines: FloatArray, tolerance: float, rounds: int
+    ) -> tuple[EdgeFlow, Solution, FloatArray]:
+        """The scenarios that cannot all pay, with credit lines drawn round by round; a scenario without further draws is done.
+
+        Returns the flow with all draws among the dues, its solution and the draws (L, R) on the edges `line_edges`.
+        """
+        payee = self.payee[line_edges]
+        to_payee, to_row = self._sums_of_lines(line_edges)
+
+        def with_draws(flow: EdgeFlow, drawn: FloatArray) -> EdgeFlow:
+            dues = np.array(flow.dues)
+            dues[line_edges] += drawn
+            return EdgeFlow(self, dues, flow.owed + times(to_row, drawn), flow.full + times(to_payee, drawn))
+
+        at, part, left = np.arange(lines.shape[1]), flow, resources
+        room, drawn, part_drawn = lines, np.zeros(lines.shape), np.zeros(lines.shape)
+        solution: Solution | None = None
+        for draws in range(DRAW_ROUNDS + 1):
+            is_last = draws == DRAW_ROUNDS
+            total = over_classes(part.owed, self.agents)
+            backup = times(to_payee, room)
+            found = greatest(part, part.owed, total, left if is_last else replace(left, backup=backup), tolerance, rounds)
+            if is_last:
+                found = replace(found, converged=np.zeros_like(found.converged))
+            if solution is None:
+                solution = found
+            else:
+                for into, values in ((solution.pay, found.pay), (solution.received, found.received), (solution.insolvent, found.insolvent)):
+                    into[:, at] = values
+                solution.rounds[at], solution.converged[at] = found.rounds, found.converged
+            if is_last:
+                break
+            needed = np.clip(total - left.cash - found.received, 0.0, backup)
+            needed = np.where(needed > 10 * TIE * total, needed, 0.0)
+            open_ = np.flatnonzero(needed.any(axis=0))
+            if not open_.size:
+                break
+            called = room * np.take(np.where(needed > 0, needed / np.where(backup > 0, backup, 1.0), 0.0), payee, axis=0)
+            at, left = at[open_], left.take(open_)
+            part_drawn = np.take(part_drawn + called, open_, axis=1)
+            room = np.maximum(np.take(lines, at, axis=1) - part_drawn, 0.0)
+            drawn[:, at] = part_drawn
+            part = with_draws(EdgeFlow(self, np.take(flow.dues, at, axis=1), flow.owed[:, at], flow.full[:, at]), part_drawn)
+        assert solution is not None
+        return with_draws(flow, drawn) if drawn.any() else flow, solution, drawn
+
+
+def _indices(name: str, values: ArrayLike, limit: int | None) -> IntArray:
+    array = np.atleast_1d(np.asarray(values))
+    if array.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise NetworkInputError(f"{name} must be a vector of whole numbers, not {array.dtype} of shape {array.shape}")
+    wrong = (array < 0) if limit is None else (array < 0) | (array >= limit)
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        allowed = "0 or more" if limit is None else f"0..{limit - 1}"
+        raise NetworkInputError(f"{name}[{at}] = {array[at]}; allowed are {allowed}")
+    return array.astype(np.int64)
+
+
+def _matrix(name: str, values: FloatArray, rows: int) -> FloatArray:
+    """Quick check of a big array; the slow one, which names the index, only when something is wrong."""
+    array = np.ascontiguousarray(values, dtype=np.float64)
+    if array.ndim != 2 or array.shape[0] != rows:
+        raise NetworkInputError(f"{name} has shape {array.shape}; expected ({rows}, scenarios)")
+    if array.size and not (array.min() >= 0.0 and array.max() < np.inf):
+        array = np.where((array < 0) & (array >= -ROUNDING_MONEY), 0.0, array)
+        numbers(name, array)
+    return array
+
+
+def _recovery(name: str, value: float | FloatArray, agents: int) -> FloatArray:
+    if np.ndim(value) == 0:
+        return np.full((agents, 1), share(name, float(value)))
+    array = columns(name, value, agents)[0]
+    if (array > 1).any():
+        raise NetworkInputError(f"{name}[{int(np.argwhere(array > 1)[0][0])}] = {array.max():g} is above 1")
+    return array
