@@ -63,9 +63,9 @@ class Ties:
     def rows_of_holders(self, rows: NDArray[np.int64]) -> Any:
         """The rows of the matrix that sums by holder, kept until other rows are asked for."""
         known = self.__dict__.get("_holder_rows")
-        if known is None or not np.array_equal(known[0], rows):
-            known = (rows.copy(), self.holder_matrix[rows])
-            self.__dict__["_holder_rows"] = known
+        key = rows.tobytes()
+        if known is None or known[0] != key:
+            known = self.__dict__["_holder_rows"] = (key, self.holder_matrix[rows])
         return known[1]
 
     def of_holder(self, values: Array) -> Array:
@@ -109,11 +109,13 @@ class Contracts(Ties):
         """The contracts of ``rows``, ascending: amounts of few contracts are summed without going through all. The last ones are kept."""
         key = rows.tobytes()
         kept = self._selections
-        if key not in kept:
+        known = kept.pop(key, None)
+        if known is None:
             while kept and (len(kept) >= SELECTIONS_KEPT or sum(len(one.rows) for one in kept.values()) + len(rows) > SELECTED_ROWS_KEPT):
                 kept.pop(next(iter(kept)))
-            kept[key] = Selection(self, rows)
-        return kept[key]
+            known = Selection(self, rows)
+        kept[key] = known  # the one asked for last stands last
+        return known
 
     def add(self, name: str, values: Any = 0.0) -> Array:
         """Make a state column ``(C, R)`` from a number, ``(C,)`` or ``(C, R)`` values."""

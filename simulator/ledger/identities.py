@@ -31,8 +31,11 @@ def _round_off(books: Books, ledger: Ledger) -> None:
     cash = books["cash"]
     if cash.min() >= 0.0:
         return
-    scale = books.gross_positions() + ledger.flows
-    slight = np.where((cash < 0.0) & (cash > -TOLERANCE * np.maximum(scale, 1.0)), -cash, 0.0)
+    flows = ledger.flows
+    slight = np.where((cash < 0.0) & (cash > -TOLERANCE * np.maximum(flows, 1.0)), -cash, 0.0)
+    if (slight <= 0.0)[cash < 0.0].any():  # flows alone are the stricter scale; gross positions are summed only where it is not enough
+        scale = books.gross_positions() + flows
+        slight = np.where((cash < 0.0) & (cash > -TOLERANCE * np.maximum(scale, 1.0)), -cash, 0.0)
     slight[books.outside] = 0.0
     if slight.any():
         change = slight.copy()

@@ -99,13 +99,18 @@ class Ledger:
         books = self.books
         issuers = books.money_issuers
         cash, deposits = books["cash"], books["deposits"]
-        created = change[issuers] * books["issues_money"][issuers]  # a bank in resolution pays with what cash it has
+        created = change[issuers]
+        created *= books["issues_money"][issuers]  # a bank in resolution pays with what cash it has
         cash += change
-        cash[issuers] -= created
-        owed = deposits[issuers] - created
-        spare = np.maximum(-owed, 0.0)  # an issuer that takes in more than its deposits holds the rest as reserves
-        deposits[issuers] = owed + spare
-        cash[issuers] += spare
+        held = cash[issuers]
+        held -= created
+        owed = deposits[issuers]
+        owed -= created
+        if owed.min(initial=0.0) < 0.0:  # an issuer that takes in more than its deposits holds the rest as reserves
+            spare = np.maximum(-owed, 0.0)
+            owed += spare
+            held += spare
+        cash[issuers], deposits[issuers] = held, owed
         self.flows += np.abs(change)
 
     def post(self, tag: str, change: Array) -> None:

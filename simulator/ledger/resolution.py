@@ -332,4 +332,4 @@ class Resolution:
             ledger.set_column(name, books[name] * (1.0 - failed))
         for table in (books.loans, books.orders, books.leases, books.guarantees):
             table.months_overdue[...] *= 1.0 - table.of_debtor(failed)
-        books.dead_rows = np.flatnonzero((books["alive"] < 1.0).any(axis=1))
+        books.dead_rows = np.union1d(books.dead_rows, np.flatnonzero((books["alive"] < 1.0).any(axis=1)))

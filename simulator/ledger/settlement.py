@@ -160,13 +160,17 @@ class Settlement:
         )
         dust = np.where(months > 0.0, 1e-12 * (owed + 1.0), np.inf)
         past = np.zeros_like(owed)
+        is_agent = np.zeros(books.agents, dtype=bool)
+        is_agent[agents] = True
         for (table, arrears), grace in zip(_tables(books), self._grace, strict=True):
-            some = table.some(np.flatnonzero(np.isin(table.debtor, agents)))
-            if len(some.rows):
-                at = np.ix_(some.rows, columns)
-                late = np.where(arrears[at] > some.of_debtor(dust), table.months_overdue[at] + 1.0, 0.0)
+            rows = np.flatnonzero(is_agent[table.debtor])
+            if len(rows):
+                at, debtor = np.ix_(rows, columns), table.debtor[rows]
+                late = np.where(arrears[at] > dust[debtor], table.months_overdue[at] + 1.0, 0.0)
                 table.months_overdue[at] = late
-                past += some.by_debtor(((late > grace[some.rows] - 0.5) & (late > 0.0)).astype(np.float64))
+                over = (late > grace[rows] - 0.5) & (late > 0.0)
+                for row in np.flatnonzero(over.any(axis=1)):  # few
+                    past[debtor[row]] += over[row]
         late = np.where(bills > dust, bills_late + 1.0, 0.0)
         past += (late > GRACE_OPERATING - 0.5) & (late > 0.0)
         for name, values in (("months_operating_overdue", late), ("past_grace", np.minimum(past, 1.0))):
