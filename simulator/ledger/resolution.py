@@ -18,6 +18,7 @@ from simulator.ledger.order_changes import OrderChanges
 from simulator.ledger.postings import Ledger
 from simulator.ledger.protection import Protection
 from simulator.ledger.settlement import OPERATING, SECURED, SUBORDINATED, UNSECURED, loan_classes
+from simulator.ledger.sums import merged_rows
 from simulator.networks.clearing import EdgeNetwork
 
 Array = NDArray[np.float64]
@@ -332,4 +333,4 @@ class Resolution:
             ledger.set_column(name, books[name] * (1.0 - failed))
         for table in (books.loans, books.orders, books.leases, books.guarantees):
             table.months_overdue[...] *= 1.0 - table.of_debtor(failed)
-        books.dead_rows = np.union1d(books.dead_rows, np.flatnonzero((books["alive"] < 1.0).any(axis=1)))
+        books.dead_rows = merged_rows(books.dead_rows, np.flatnonzero((books["alive"] < 1.0).any(axis=1)))
