@@ -11,6 +11,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.harness import report
 from simulator.networks.clearing import EdgeNetwork, clearing_payments
 from simulator.networks.debt_rank import debt_rank
 
@@ -24,10 +25,6 @@ def seconds(call: Callable[[], object], repeats: int = 3) -> float:
         call()
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def report(name: str, value: float, unit: str) -> None:
-    print(f"{name} {value:.4g} {unit}", flush=True)
 
 
 def batched_clearing(name: str, assets_scale: float, costs: float) -> None:

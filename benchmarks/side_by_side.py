@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.harness import at_least_one, median_seconds, report
 from benchmarks.plain_float import PORTS, Asked, PlainModel
 from simulator.engine.inputs import opened
 from simulator.engine.model import ContagionModel
@@ -152,11 +153,6 @@ class TimedModel(_ListeningModel):
 # ---------------------------------------------------------------------- checks and timings
 
 
-def report(name: str, value: float, unit: str) -> None:
-    """Print a figure."""
-    print(f"{name} {value:.4g} {unit}", flush=True)
-
-
 def state_of(model: ContagionModel, number: int) -> dict[str, NDArray[Any]]:
     """Everything that replication ``number`` has come to: columns, states of contracts, series now and by tick, losses."""
     position, width = model.replications.index(number), len(model.replications)
@@ -194,17 +190,6 @@ def gate(economy: Any, replications: int, options: dict[str, Any]) -> tuple[int,
     return compared, found
 
 
-def median_seconds(call: Callable[[int], object], repeats: int) -> float:
-    """Median time of ``call(repeat)``, garbage collected before each."""
-    times = []
-    for repeat in range(repeats):
-        gc.collect()
-        start = time.perf_counter()
-        call(repeat)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
 def time_steppings(economy: Any, replications: int, repeats: int, options: dict[str, Any]) -> None:
     """Whole runs, from the opened economy to the end of the horizon; each Mesa repeat is another replication."""
     batch = range(replications)
@@ -237,13 +222,6 @@ def time_rules(economy: Any, plain: PlainModel, replications: int, repeats: int,
     report("batched_rules_over_plain_float_ratio", floats / batched, "times")
     report("batched_rules_over_mesa_rules_ratio", mesa / batched, "times")
     report("plain_float_over_mesa_rules_ratio", mesa / floats, "times")
-
-
-def at_least_one(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
