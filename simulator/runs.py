@@ -320,7 +320,13 @@ def _quantiles(work: Work, manifest: Manifest) -> pd.DataFrame:
 
 def _one_series(paths: list[Path], position: int) -> NDArray[np.float64]:
     """One series of all replications, ``(replication, tick)``."""
-    return np.concatenate([np.load(path, mmap_mode="r")[position] for path in paths])
+    stored = [np.load(path, mmap_mode="r").shape for path in paths]
+    series = np.empty((sum(shape[1] for shape in stored), stored[0][2]))
+    first = 0
+    for path, (_, replications, _) in zip(paths, stored, strict=True):  # one file at a time is mapped into memory
+        series[first : first + replications] = np.load(path, mmap_mode="r")[position]
+        first += replications
+    return series
 
 
 # ---------------------------------------------------------------------- shards

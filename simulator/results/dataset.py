@@ -320,7 +320,8 @@ class Run:
         if not isinstance(number, int | np.integer) or number not in set(rows["replication"].tolist()):
             first, last = int(rows["replication"].min()), int(rows["replication"].max())
             raise InputError(f"no replication {shown(number)} in '{label}': allowed {first} to {last}")
-        return build_cascade(self.defaults, label, int(number), self.names, self.causes, (self.reference, self.title(self.reference)))
+        causes = self.rows("causes", label, replication=int(number))  # of a large table these alone are read
+        return build_cascade(self.defaults, label, int(number), self.names, causes, (self.reference, self.title(self.reference)))
 
     def figure(self, name: str) -> Figure:
         """A matplotlib figure by name (`simulator.results.figures.FIGURES` lists them)."""

@@ -194,6 +194,9 @@ def default_probability_by_kind(replications: pd.DataFrame, counts: Mapping[str,
     return pd.DataFrame(rows, columns=["kind", "agents", "value", "low", "high", "any", "any_low", "any_high"])
 
 
+REPLICATIONS_AT_A_TIME = 20_000
+
+
 def default_probability_over_time(
     defaults: pd.DataFrame, replications: pd.DataFrame, counts: Mapping[str, int], months: int, level: float = 0.95
 ) -> pd.DataFrame:
@@ -203,18 +206,25 @@ def default_probability_over_time(
     """
     numbers = np.sort(replications["replication"].to_numpy())
     n = len(numbers)
-    first = defaults.sort_values("tick").drop_duplicates(["replication", "agent"])
+    first = defaults[["replication", "agent", "kind", "tick"]].sort_values("tick").drop_duplicates(["replication", "agent"])
     first = first[first["replication"].isin(numbers) & (first["tick"] < months)]
     bound = wilson(0, n, level).high
     critical = float(stdtrit(n - 1, 0.5 + level / 2.0)) if n > 1 else np.nan
     frames = []
     for kind, count in counts.items():
         of_kind = first[first["kind"] == kind]
-        cell = np.searchsorted(numbers, of_kind["replication"].to_numpy()) * months + of_kind["tick"].to_numpy()
-        monthly = np.bincount(cell, minlength=n * months)[: n * months].reshape(n, months)
-        share = np.concatenate([np.zeros((n, 1)), np.cumsum(monthly, axis=1) / count], axis=1)
-        value = share.mean(axis=0)
-        half = critical * share.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(months + 1, np.nan)
+        place, tick = np.searchsorted(numbers, of_kind["replication"].to_numpy()), of_kind["tick"].to_numpy()
+        total, squares = np.zeros(months + 1), np.zeros(months + 1)
+        for start in range(0, n, REPLICATIONS_AT_A_TIME):  # whole numbers, added exactly however the replications are cut
+            width = min(REPLICATIONS_AT_A_TIME, n - start)
+            here = (place >= start) & (place < start + width)
+            monthly = np.bincount((place[here] - start) * months + tick[here], minlength=width * months).reshape(width, months)
+            failed = np.cumsum(monthly, axis=1)
+            total[1:] += failed.sum(axis=0)
+            squares[1:] += np.square(failed).sum(axis=0)
+        value = total / (n * count)
+        variance = np.maximum(squares - total**2 / n, 0.0) / (count**2 * max(n - 1, 1))
+        half = critical * np.sqrt(variance / n) if n > 1 else np.full(months + 1, np.nan)
         high = np.where(value > 0, np.clip(value + half, 0, 1), np.where(np.arange(months + 1) > 0, bound, 0.0))
         low = np.clip(value - half, 0, 1)
         frames.append(pd.DataFrame({"kind": kind, "month": np.arange(months + 1), "value": value, "low": low, "high": high}))

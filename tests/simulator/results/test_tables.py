@@ -38,6 +38,13 @@ def test_a_loaded_run_reads_its_large_tables_only_when_asked(run: Run, folder: P
     assert len(back.losses) == len(run.losses)
 
 
+def test_summary_figures_and_report_hold_no_large_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    back = load(folder)
+    monkeypatch.setattr(StoredTable, "frame", lambda self: pytest.fail(f"{self.files[0].parent.name} is read whole"))
+    assert set(storage.documents(back)) > {"summary.json", "report.html"}
+    assert isinstance(back._large["causes"], StoredTable)
+
+
 def test_totals_of_pieces_are_those_of_the_whole(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "PIECE_ROWS", 1)
     label = run.scenarios[-1]
