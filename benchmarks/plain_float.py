@@ -175,7 +175,7 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         return 1.0 if self.book_net_worth < 0.0 and self.shares * self.share_price < firm.EQUITY_BARRIER * self.debt else 0.0
 
     def power_wanted(self) -> float:
-        return self.capacity * self.power_needed_per_capacity * (self.power_price * self.power_price_lever) * YEARS_PER_TICK
+        return self.capacity * self.power_needed_per_capacity * (self.power_price_at_start_macro * self.power_price_lever) * YEARS_PER_TICK
 
     def purchases_of_parts(self) -> float:
         return self.cost_share * self.revenue() * YEARS_PER_TICK

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from simulator.results import progress, storage, tables
+from simulator.results import documents, progress, storage, tables
 from simulator.results.dataset import Run, load
 from simulator.results.progress import Progress, duration
 from simulator.results.tables import StoredTable
@@ -41,7 +41,7 @@ def test_a_loaded_run_reads_its_large_tables_only_when_asked(run: Run, folder: P
 def test_summary_figures_and_report_hold_no_large_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     back = load(folder)
     monkeypatch.setattr(StoredTable, "frame", lambda self: pytest.fail(f"{self.files[0].parent.name} is read whole"))
-    assert set(storage.documents(back)) > {"summary.json", "report.html"}
+    assert set(documents.documents(back)) > {"summary.json", "report.html"}
     assert isinstance(back._large["causes"], StoredTable)
 
 
