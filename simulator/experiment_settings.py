@@ -21,7 +21,7 @@ OUTCOMES = (
     "gdp_gap_min", "unemployment_max", "loss_lenders", "loss_shareholders", "loss_suppliers", "loss_taxpayers", "loss_workers",
     "investment_total", "investment_above_start", "investment_below_start", "employment_mean", "employment_min", "concentration_end",
     "lab_concentration_end", "entrant_defaults", "entrants_end",
-    "backlog_lost",
+    "backlog_lost", "compliance_cost", "lending_moved",
     *(f"{kind}_defaults" for kind in KINDS[:7]),
 )  # fmt: skip
 """Columns of the table ``replications`` that an experiment can look at."""

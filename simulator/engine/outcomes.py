@@ -69,6 +69,8 @@ def boom_and_bust(model: ContagionModel) -> dict[str, Array]:
     the pace of the first month, summed over months, USD bn: the boom and the bust. ``employment_mean``, ``employment_min``: share of the
     labour force in work. ``concentration_end``: Herfindahl index of AI market value in the last month, ``lab_concentration_end``: of the labs'
     sales to outside customers, entrants among them. ``entrants_end``: entrants that are alive then.
+    ``compliance_cost``: what rules cost those whom they bind; ``lending_moved``: new loans that lenders outside a rule gave in place of those
+    bound by it (arbitrage), USD bn.
     ``backlog_lost``: revenue under contract that sellers lost to cuts of price, cancellations and failures of buyers, USD bn.
     """
     series = model.recorder.series
@@ -85,6 +87,8 @@ def boom_and_bust(model: ContagionModel) -> dict[str, Array]:
         "lab_concentration_end": series["lab_concentration"][-1].copy(),
         "entrants_end": series["entrants"][-1].copy(),
         "backlog_lost": series["backlog_lost"][-1].copy(),
+        "compliance_cost": series["compliance_cost"][-1].copy(),
+        "lending_moved": series["lending_moved"][-1].copy(),
     }
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 COMPARED = (
     "systemic", "defaults", "total_loss", "loss_lenders", "loss_shareholders", "loss_suppliers", "loss_taxpayers", "loss_workers",
     "fiscal_cost", "investment_total", "investment_above_start", "investment_below_start", "employment_mean", "market_value_min_share",
-    "gdp_gap_min", "concentration_end", "lab_concentration_end", "cloud_defaults", "ai_lab_defaults", "lender_defaults",
+    "gdp_gap_min", "concentration_end", "lab_concentration_end", "compliance_cost", "lending_moved",
+    "cloud_defaults", "ai_lab_defaults", "lender_defaults",
 )  # fmt: skip
 LEVEL = 0.05
 HIGHER_IS_BETTER = frozenset({

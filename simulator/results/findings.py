@@ -13,10 +13,10 @@ import pandas as pd
 from simulator.results import measures
 from simulator.results.comparison import Comparison
 from simulator.results.measures import Estimate
+from simulator.results.plain_tables import plain_table
 
 if TYPE_CHECKING:
     from simulator.results.dataset import Run
-    from simulator.results.study import ShownTable
 
 # Kind -> (one agent in words, several in words).
 KIND_WORDS = {
@@ -286,17 +286,6 @@ def short_table(run: Run, table: pd.DataFrame) -> str:
                 f"{_short(one['label']):<40}{number(one['value'], one['style']):>12}   {interval(one['low'], one['high'], one['style'])}"
             )
     return "\n".join(lines)
-
-
-def plain_table(table: ShownTable, most: int = 40) -> list[str]:
-    """A table of the report in plain text: its caption and at most so many rows."""
-    rows = [[name for name, _ in table.head], *[list(row) for row in table.rows[:most]]]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(table.head))]
-    lines = textwrap.wrap(table.caption, 100)
-    for row in rows:
-        cells = [cell.rjust(width) if numeric else cell.ljust(width) for cell, width, (_, numeric) in zip(row, widths, table.head, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return lines
 
 
 def _short(label: str) -> str:

@@ -14,7 +14,7 @@ from simulator.results.findings import interval, number
 from simulator.results.studies.words import change, factor, label_room, outcome_words, plain, sentence_case, unit
 from simulator.results.study import ShownTable, Study, Teller
 
-PANELS = ("systemic", "total_loss", "loss_taxpayers", "investment_total", "employment_mean")
+PANELS = ("systemic", "total_loss", "loss_taxpayers", "investment_total", "employment_mean", "lab_concentration_end")
 BEARERS = {
     "loss_lenders": ("lenders", style.BLUE), "loss_shareholders": ("shareholders", style.SKY), "loss_suppliers": ("suppliers", style.PURPLE),
     "loss_taxpayers": ("taxpayers", style.VERMILLION), "loss_workers": ("workers", style.ORANGE),
@@ -82,7 +82,7 @@ def findings(study: Study) -> list[str]:
         undecided = needed[(needed > count) & np.isfinite(needed)]
         if len(undecided):
             sentences.append(
-                f"{len(undecided)} differences are too small for {count:,} replications; as large as they look, the nearest of them "
+                f"Too small for {count:,} replications: {len(undecided)} of {len(needed)} differences; as large as they look, the nearest of them "
                 f"would take {int(undecided.min()):,} to be told from zero with a probability of 80 %."
             )
     return sentences
@@ -141,28 +141,29 @@ def shown(study: Study) -> list[ShownTable]:
     tables = []
     for world in study.facts["worlds"]:
         order = ranked(study, world)
-        tables += [_scores(study, world, order), _bearers(study, world, order), _tail_table(study, world, order)]
+        tables += [_scores(study, world, order), _bearers(study, world, order), _costs(study, world, order), _tail_table(study, world, order)]
     return tables
 
 
 def _scores(study: Study, world: str, order: list[str]) -> ShownTable:
     name = study.facts["ranked_by"]
-    names = list(dict.fromkeys((name, "systemic", "total_loss", "investment_total", "employment_mean", "concentration_end")))
+    names = list(dict.fromkeys((name, "systemic", "total_loss", "investment_total", "employment_mean", "lab_concentration_end")))
     head = [("rank", True), ("policy", False)]
     for column in names:
         words, kind = outcome_words(column)
+        words = words.replace("probability of a systemic cascade", "P(systemic)")
         head.append((f"{words}{', ' + unit(kind, True) if unit(kind, True) else ''}", True))
-    head += [("95 % interval (first)", True), ("corrected p", True)]
+    head[3:3] = [("95 % interval", True), ("corrected p", True)]
     rows, clear = [], []
     for place, policy in enumerate(order, start=1):
         first = of(study, world, name).loc[policy]
         cells = [str(place), plain(policy)]
         for column in names:
             row, kind = of(study, world, column).loc[policy], outcome_words(column)[1]
-            digits = f"{row['difference']:+.4f}".replace("-", "−") if column == "concentration_end" else None
+            digits = f"{row['difference']:+.4f}".replace("-", "−") if column == "lab_concentration_end" else None
             text = digits or number(float(row["difference"]), kind, signed=True, bare=True)
             cells.append(text + (" *" if row["told"] else ""))
-        cells += [interval(first["difference_low"], first["difference_high"], outcome_words(name)[1], signed=True), f"{first['p_adjusted']:.3f}"]
+        cells[3:3] = [interval(first["difference_low"], first["difference_high"], outcome_words(name)[1], signed=True), f"{first['p_adjusted']:.3f}"]
         rows.append(cells)
         clear.append(bool(first["told"]))
     base = of(study, world, name).loc[study.facts["current"]]
@@ -185,6 +186,25 @@ def _bearers(study: Study, world: str, order: list[str]) -> ShownTable:
     caption = f"Who pays under {plain(world)}: loss of each class, USD bn; first line the level, below changes against it "
     caption += "(lenders net of public support; workers: earnings lost to unemployment above its natural rate)."
     return ShownTable(caption, head, rows)
+
+
+COSTS = {
+    "fiscal_cost": "paid by the government", "compliance_cost": "cost of compliance", "investment_above_start": "boom: investment above the first pace",
+    "investment_below_start": "bust: investment below it", "lending_moved": "lending moved outside the rule",
+}  # fmt: skip
+
+
+def _costs(study: Study, world: str, order: list[str]) -> ShownTable:
+    """What each policy costs: public money, compliance, the boom forgone beside the bust avoided, and what goes round the rule."""
+    current = study.facts["current"]
+    names = [name for name in COSTS if len(of(study, world, name))]
+    rows = [[f"{plain(current)} (level)", *(number(float(of(study, world, name).loc[current, "value"]), "money") for name in names)]]
+    for policy in order:
+        moved = [of(study, world, name).loc[policy] for name in names]
+        rows.append([plain(policy), *(number(float(row["difference"]), "money", signed=True) + (" *" if row["told"] else "") for row in moved)])
+    head = [("policy", False), *((COSTS[name], True) for name in names)]
+    caption = f"What each policy costs under {plain(world)}, USD bn over the run; first line the level, below changes against it "
+    return ShownTable(caption + "(* = distinguishable from zero after correction over all policies).", head, rows)
 
 
 def _tail_table(study: Study, world: str, order: list[str]) -> ShownTable:
@@ -225,8 +245,8 @@ def scoreboard(study: Study, world: str) -> Figure:
     title = headline(study) if world == study.facts["worlds"][0] else f"What each policy changes under {plain(world)}"
     note = f"Change against {plain(study.facts['current'])} on the same draws, 95 % paired intervals. Filled: distinguishable from zero after "
     note += "correction over all policies. Blue: better, red: worse."
-    figure, top = style.new_figure(title, note, width=10.4, height=height)
-    left, gap = label_room([plain(policy) for policy in order], 10.4), 0.012
+    figure, top = style.new_figure(title, note, width=11.8, height=height)
+    left, gap = label_room([plain(policy) for policy in order], 11.8), 0.012
     width = (0.985 - left) / len(names)
     at = np.arange(len(order))[::-1]
     for place, name in enumerate(names):
@@ -241,10 +261,11 @@ def scoreboard(study: Study, world: str) -> Figure:
         axes.hlines(at, rows["difference_low"] * scale, rows["difference_high"] * scale, color=colours, linewidth=2.0, alpha=0.55)
         fill = np.where(rows["told"].to_numpy(), colours, "white")
         axes.scatter(rows["difference"] * scale, at, s=26, facecolor=fill.tolist(), edgecolor=colours.tolist(), linewidth=1.2, zorder=3)
-        axes.set_title(sentence_case(words.replace("probability of a systemic cascade", "P(systemic)")), loc="left", color=style.INK, fontsize=8.8)
-        axes.set_xlabel(unit(kind, True))
+        words = words.replace("probability of a systemic cascade", "P(systemic)").replace("mean employment", "employment")
+        axes.set_title(sentence_case(words), loc="left", color=style.INK, fontsize=8.4)
+        axes.set_xlabel(unit(kind, True) or "index")
         axes.set_ylim(-0.6, len(order) - 0.4)
-        axes.locator_params(axis="x", nbins=4)
+        axes.locator_params(axis="x", nbins=2 if name == "employment_mean" else 3)
         axes.set_yticks(at, [plain(policy) for policy in order] if place == 0 else [])
         axes.tick_params(axis="y", labelcolor=style.INK)
         axes.grid(axis="y", visible=False)

@@ -33,7 +33,9 @@ OUTCOME_WORDS = {
     "employment_min": ("lowest employment", "share"),
     "backlog_lost": ("revenue under contract that sellers lost", "money"),
     "concentration_end": ("concentration of AI market value", "count"),
-    "lab_concentration_end": ("concentration of the AI labs' sales", "count"),
+    "lab_concentration_end": ("AI-lab concentration", "count"),
+    "compliance_cost": ("cost of compliance", "money"),
+    "lending_moved": ("lending moved to lenders outside the rule", "money"),
     "entrants_end": ("entrants alive at the end", "count"),
     "entrant_defaults": ("defaults of entrants", "count"),
 }
