@@ -189,7 +189,8 @@ def _bearers(study: Study, world: str, order: list[str]) -> ShownTable:
 
 
 COSTS = {
-    "fiscal_cost": "paid by the government", "compliance_cost": "cost of compliance", "investment_above_start": "boom: investment above the first pace",
+    "fiscal_cost": "paid by the government", "compliance_cost": "cost of compliance",
+    "investment_above_start": "boom: investment above its first pace",
     "investment_below_start": "bust: investment below it", "lending_moved": "lending moved outside the rule",
 }  # fmt: skip
 
