@@ -248,15 +248,68 @@ class ReverseStressTest(Group):
     policies: ChangeFiles = {}
 
 
+Parameters = tuple[str | dict[str, Any], ...]
+"""Uncertain parameters: names, or mappings with a name and a distribution (`scenarios.parameters`)."""
+
+
+class Uncertainty(Group):
+    """The chosen scenario and its baseline over uncertain parameters, by a design.
+
+    parameters: see `scenarios.parameters` (empty: the ``most`` most uncertain). points: choices of all parameters; luck: replications at each
+    point of a nested design (the others have one). randomisations: independent designs that a Sobol' or Latin hypercube design consists of.
+    mirrored_luck: antithetic pairs of points have mirrored luck too.
+    """
+
+    kind: Literal["uncertainty"] = "uncertainty"
+    design: Literal["plain", "antithetic", "sobol", "latin_hypercube", "nested"] = "sobol"
+    parameters: Parameters = ()
+    most: Annotated[int, Field(ge=1, le=100)] = 8
+    points: Annotated[int, Field(ge=4, le=1_000_000)] = 512
+    luck: Annotated[int, Field(ge=2, le=100_000)] = 16
+    randomisations: Annotated[int, Field(ge=2, le=1000)] = 16
+    mirrored_luck: bool = True
+    outcomes: Names = ("total_loss", "systemic")
+
+    @model_validator(mode="after")
+    def _outcomes_are_known(self) -> Uncertainty:
+        _known_outcomes(self.outcomes, "outcomes")
+        return self
+
+
+class Sensitivity(Group):
+    """Which uncertain parameters matter: one at a time (``tornado``), ``sobol`` indices, elementary effects (``morris``).
+
+    samples: base points of Sobol' indices (a power of two; parameters + 2 points for each); trajectories: of Morris' method (parameters + 1 points
+    each); replications: draws of luck at every point of both, tornado_replications: at the ends of the tornado; the same draws everywhere.
+    """
+
+    kind: Literal["sensitivity"] = "sensitivity"
+    methods: Annotated[tuple[Literal["tornado", "sobol", "morris"], ...], Field(min_length=1)] = ("tornado", "sobol", "morris")
+    parameters: Parameters = ()
+    most: Annotated[int, Field(ge=1, le=100)] = 8
+    outcomes: Names = ("total_loss", "systemic")
+    samples: Annotated[int, Field(ge=4, le=65_536)] = 64
+    trajectories: Annotated[int, Field(ge=2, le=10_000)] = 12
+    replications: Annotated[int, Field(ge=1, le=100_000)] = 16
+    tornado_replications: Annotated[int, Field(ge=2, le=1_000_000)] = 200
+
+    @model_validator(mode="after")
+    def _outcomes_are_known(self) -> Sensitivity:
+        _known_outcomes(self.outcomes, "outcomes")
+        if len(set(self.methods)) < len(self.methods):
+            raise ValueError("methods: a method is named twice")
+        return self
+
+
 ExperimentSettings = Annotated[
     Single | Paired | PolicyComparison | ChannelDecomposition | Accelerator | KnockOuts | DoseResponse | Interaction
-    | Compounding | ReverseStressTest,
+    | Compounding | ReverseStressTest | Uncertainty | Sensitivity,
     Field(discriminator="kind"),
 ]  # fmt: skip
 KINDS_OF_EXPERIMENT: dict[str, type[Group]] = {
     "single": Single, "paired": Paired, "policy_comparison": PolicyComparison, "channel_decomposition": ChannelDecomposition,
     "accelerator": Accelerator, "knock_outs": KnockOuts, "dose_response": DoseResponse, "interaction": Interaction,
-    "compounding": Compounding, "reverse_stress_test": ReverseStressTest,
+    "compounding": Compounding, "reverse_stress_test": ReverseStressTest, "uncertainty": Uncertainty, "sensitivity": Sensitivity,
 }  # fmt: skip
 STUDIES = tuple(kind for kind in KINDS_OF_EXPERIMENT if kind not in ("single", "paired"))
 
@@ -273,5 +326,12 @@ def overrides(experiment: Group, file: dict[str, Any], policies: Sequence[str]) 
             before = known.get(key, {}).get(inner) if is_axis else known.get(key)
             if each != before and each not in (None, []):
                 name = f"{key}.{inner}" if is_axis else key
-                words.append(f"'experiment.{name}=[{','.join(map(str, each))}]'" if isinstance(each, list) else f"experiment.{name}={each}")
+                words.append(f"'experiment.{name}=[{','.join(map(_written, each))}]'" if isinstance(each, list) else f"experiment.{name}={each}")
     return words
+
+
+def _written(value: Any) -> str:
+    """A value as typed in an override: ``{name:all.tax_rate,low:0.1,high:0.2}``."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_written(each)}" for key, each in value.items()) + "}"
+    return "[" + ",".join(map(_written, value)) + "]" if isinstance(value, list) else str(value)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from simulator.engine.randomness import BELOW_ONE, stream
+from simulator.engine.randomness import BELOW_ONE, generator, stream
 from simulator.errors import InputError
 
 Array = NDArray[np.float64]
@@ -56,15 +56,15 @@ def make_design(kind: str, seed: int, points: int, parameters: int, randomisatio
             f"experiment.points: {points} points in {randomisations} randomisations are {size} each, no power of two, which a Sobol' net needs "
             f"(try {randomisations * 2 ** (size - 1).bit_length()})"
         )
-    parts = [_net(kind, stream(seed, number, f"design/{kind}"), size, parameters) for number in range(randomisations)]
+    parts = [_net(kind, generator(seed, number, f"design/{kind}"), size, parameters) for number in range(randomisations)]
     return Design(np.concatenate(parts), np.repeat(np.arange(randomisations, dtype=np.int64), size))
 
 
-def _net(kind: str, generator: np.random.Generator, size: int, parameters: int) -> Array:
+def _net(kind: str, source: np.random.Generator, size: int, parameters: int) -> Array:
     if kind == "sobol":
-        drawn = qmc.Sobol(parameters, scramble=True, rng=generator).random(size)
+        drawn = qmc.Sobol(parameters, scramble=True, rng=source).random(size)
     else:
-        drawn = qmc.LatinHypercube(parameters, rng=generator).random(size)
+        drawn = qmc.LatinHypercube(parameters, rng=source).random(size)
     return np.minimum(np.asarray(drawn, dtype=np.float64), BELOW_ONE)
 
 
@@ -75,7 +75,7 @@ def saltelli_design(seed: int, samples: int, parameters: int) -> Array:
     """
     if samples & (samples - 1):
         raise InputError(f"experiment.samples: {samples} is no power of two, which a Sobol' net needs (try {2 ** (samples - 1).bit_length()})")
-    net = _net("sobol", stream(seed, 0, "design/sensitivity"), samples, 2 * parameters)
+    net = _net("sobol", generator(seed, 0, "design/sensitivity"), samples, 2 * parameters)
     first, second = net[:, :parameters], net[:, parameters:]
     blocks = [first, second]
     for column in range(parameters):
@@ -93,12 +93,12 @@ def morris_design(seed: int, trajectories: int, parameters: int) -> Array:
     step = LEVELS / (2.0 * (LEVELS - 1))
     found = np.empty((trajectories, parameters + 1, parameters))
     for number in range(trajectories):
-        generator = stream(seed, number, "design/morris")
-        low = generator.integers(LEVELS // 2, size=parameters) / (LEVELS - 1.0)
-        rises = generator.random(parameters) < 0.5
+        draw = stream(seed, number, "design/morris")
+        low = draw.integers(LEVELS // 2, size=parameters) / (LEVELS - 1.0)
+        rises = draw.random(parameters) < 0.5
         point = np.where(rises, low, low + step)
         found[number, 0] = point
-        for place, column in enumerate(generator.permutation(parameters).tolist()):
+        for place, column in enumerate(draw.permutation(parameters).tolist()):
             point = point.copy()
             point[column] += step if rises[column] else -step
             found[number, place + 1] = point

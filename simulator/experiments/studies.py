@@ -13,6 +13,8 @@ from simulator.experiment_settings import (
     KnockOuts,
     PolicyComparison,
     ReverseStressTest,
+    Sensitivity,
+    Uncertainty,
 )
 from simulator.experiments.channels import decompose
 from simulator.experiments.compounding import compound
@@ -20,6 +22,8 @@ from simulator.experiments.curves import accelerate, interact, respond
 from simulator.experiments.knock_outs import knock_out
 from simulator.experiments.policies import compare_policies
 from simulator.experiments.reverse import reverse_test
+from simulator.experiments.sensitivity import analyse
+from simulator.experiments.uncertainty import spread
 from simulator.results.study import Study
 
 if TYPE_CHECKING:
@@ -51,5 +55,9 @@ def study_of(bench: Bench, run: Run | None) -> Study | None:
             return compound(bench, asked)
         case ReverseStressTest():
             return reverse_test(bench, asked)
+        case Uncertainty():
+            return spread(bench, asked)
+        case Sensitivity():
+            return analyse(bench, asked)
         case _:
             return None

@@ -1,6 +1,16 @@
 """How each kind of study is told: headline, findings in words, tables of the report, figures."""
 
-from simulator.results.studies import accelerator, channel_decomposition, compounding, grids, knock_outs, policy_comparison, reverse_stress_test
+from simulator.results.studies import (
+    accelerator,
+    channel_decomposition,
+    compounding,
+    grids,
+    knock_outs,
+    policy_comparison,
+    reverse_stress_test,
+    sensitivity,
+    uncertainty,
+)
 from simulator.results.study import Teller
 
 TELLERS: dict[str, Teller] = {
@@ -12,4 +22,6 @@ TELLERS: dict[str, Teller] = {
     "interaction": grids.INTERACTION,
     "compounding": compounding.TELLER,
     "reverse_stress_test": reverse_stress_test.TELLER,
+    "uncertainty": uncertainty.TELLER,
+    "sensitivity": sensitivity.TELLER,
 }

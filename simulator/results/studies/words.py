@@ -138,3 +138,21 @@ def tables_by_outcome(study: Study, rows_of: Callable[[str], Any], tell: Callabl
         flags = [clear(row[f"{apart}low"], row[f"{apart}high"]) for row in rows]
         tables.append(ShownTable(caption, [(head, head != "") for head in heads], [cells(row) for row in rows], flags))
     return tables
+
+
+def parameter_words(name: str) -> str:
+    """An uncertain parameter in prose: ``recovery unsecured``, ``depreciation rate (cloud)``, ``size of cuts priced out``."""
+    head, _, rest = name.partition(".")
+    if head == "macro":
+        return rest.replace("_", " ")
+    if head in ("shock", "policy"):
+        return f"size of {rest.partition('.')[2].replace('_', ' ') or rest.replace('_', ' ')}"
+    if head == "lever":
+        return f"lever {rest}"
+    owner, _, column = name.rpartition(".")
+    return f"{column.replace('_', ' ')} ({owner.replace('_', ' ')})"
+
+
+def plain_number(value: float) -> str:
+    """A parameter's value: three digits, thousands with a comma."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
