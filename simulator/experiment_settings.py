@@ -280,18 +280,18 @@ class Sensitivity(Group):
     """Which uncertain parameters matter: one at a time (``tornado``), ``sobol`` indices, elementary effects (``morris``).
 
     samples: base points of Sobol' indices (a power of two; parameters + 2 points for each); trajectories: of Morris' method (parameters + 1 points
-    each); replications: draws of luck at every point of both, tornado_replications: at the ends of the tornado; the same draws everywhere.
+    each); luck: draws at every point of both, tornado_luck: at the ends of the tornado; the same draws everywhere.
     """
 
     kind: Literal["sensitivity"] = "sensitivity"
     methods: Annotated[tuple[Literal["tornado", "sobol", "morris"], ...], Field(min_length=1)] = ("tornado", "sobol", "morris")
     parameters: Parameters = ()
     most: Annotated[int, Field(ge=1, le=100)] = 8
-    outcomes: Names = ("total_loss", "systemic")
+    outcomes: Names = ("total_loss", "defaults")
     samples: Annotated[int, Field(ge=4, le=65_536)] = 64
     trajectories: Annotated[int, Field(ge=2, le=10_000)] = 12
-    replications: Annotated[int, Field(ge=1, le=100_000)] = 16
-    tornado_replications: Annotated[int, Field(ge=2, le=1_000_000)] = 200
+    luck: Annotated[int, Field(ge=1, le=100_000)] = 16
+    tornado_luck: Annotated[int, Field(ge=2, le=1_000_000)] = 200
 
     @model_validator(mode="after")
     def _outcomes_are_known(self) -> Sensitivity:

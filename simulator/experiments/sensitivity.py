@@ -36,12 +36,12 @@ def analyse(bench: Bench, asked: Sensitivity) -> Study:
     count = len(uncertain)
     designs: dict[str, tuple[Array, int]] = {}
     if "tornado" in asked.methods:
-        designs["tornado"] = (_ends(uncertain), asked.tornado_replications)
+        designs["tornado"] = (_ends(uncertain), asked.tornado_luck)
     if "sobol" in asked.methods:
-        designs["sobol"] = (saltelli_design(bench.plan.seed, asked.samples, count), asked.replications)
+        designs["sobol"] = (saltelli_design(bench.plan.seed, asked.samples, count), asked.luck)
     trajectories = morris_design(bench.plan.seed, asked.trajectories, count)
     if "morris" in asked.methods:
-        designs["morris"] = (trajectories.reshape(-1, count), asked.replications)
+        designs["morris"] = (trajectories.reshape(-1, count), asked.luck)
     frames = _run(bench, scenario, uncertain, designs)
     tables: dict[str, Any] = {"parameters": at.described(uncertain)}
     points: list[pd.DataFrame] = []
@@ -64,8 +64,8 @@ def analyse(bench: Bench, asked: Sensitivity) -> Study:
     tables["points"] = pd.concat(points, ignore_index=True)
     facts = {
         "methods": [method for method in ("tornado", "sobol", "morris") if method in designs], "outcomes": list(asked.outcomes),
-        "samples": asked.samples, "trajectories": asked.trajectories, "replications": asked.replications,
-        "tornado_replications": asked.tornado_replications, "noise": noise, "shock": "+".join(bench.settings.shock),
+        "samples": asked.samples, "trajectories": asked.trajectories, "luck": asked.luck,
+        "tornado_luck": asked.tornado_luck, "noise": noise, "shock": "+".join(bench.settings.shock),
         "policy": "+".join(bench.settings.policy), "points": {method: len(shares) for method, (shares, _) in designs.items()},
     }  # fmt: skip
     return Study("sensitivity", tables, facts)

