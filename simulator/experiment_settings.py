@@ -263,7 +263,7 @@ class Uncertainty(Group):
     kind: Literal["uncertainty"] = "uncertainty"
     design: Literal["plain", "antithetic", "sobol", "latin_hypercube", "nested"] = "sobol"
     parameters: Parameters = ()
-    most: Annotated[int, Field(ge=1, le=100)] = 8
+    most: Annotated[int, Field(ge=1, le=100)] = 10
     points: Annotated[int, Field(ge=4, le=1_000_000)] = 512
     luck: Annotated[int, Field(ge=2, le=100_000)] = 16
     randomisations: Annotated[int, Field(ge=2, le=1000)] = 16
@@ -286,7 +286,7 @@ class Sensitivity(Group):
     kind: Literal["sensitivity"] = "sensitivity"
     methods: Annotated[tuple[Literal["tornado", "sobol", "morris"], ...], Field(min_length=1)] = ("tornado", "sobol", "morris")
     parameters: Parameters = ()
-    most: Annotated[int, Field(ge=1, le=100)] = 8
+    most: Annotated[int, Field(ge=1, le=100)] = 10
     outcomes: Names = ("total_loss", "defaults")
     samples: Annotated[int, Field(ge=4, le=65_536)] = 64
     trajectories: Annotated[int, Field(ge=2, le=10_000)] = 12

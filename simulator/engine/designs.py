@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
-from simulator.engine.randomness import BELOW_ONE, generator, stream
+from simulator.engine.randomness import BELOW_ONE
 from simulator.errors import InputError
+from simulator.streams import stream, stream_of_seed
 
 Array = NDArray[np.float64]
 
@@ -56,11 +56,14 @@ def make_design(kind: str, seed: int, points: int, parameters: int, randomisatio
             f"experiment.points: {points} points in {randomisations} randomisations are {size} each, no power of two, which a Sobol' net needs "
             f"(try {randomisations * 2 ** (size - 1).bit_length()})"
         )
-    parts = [_net(kind, generator(seed, number, f"design/{kind}"), size, parameters) for number in range(randomisations)]
+    parts = [_net(kind, seed, number, f"design/{kind}", size, parameters) for number in range(randomisations)]
     return Design(np.concatenate(parts), np.repeat(np.arange(randomisations, dtype=np.int64), size))
 
 
-def _net(kind: str, source: np.random.Generator, size: int, parameters: int) -> Array:
+def _net(kind: str, seed: int, number: int, purpose: str, size: int, parameters: int) -> Array:
+    from scipy.stats import qmc  # all of scipy.stats takes a third of a second to load
+
+    source = stream_of_seed(int(stream(seed, number, purpose).integers(2**63)))  # SciPy makes further generators of it, which needs a seed
     if kind == "sobol":
         drawn = qmc.Sobol(parameters, scramble=True, rng=source).random(size)
     else:
@@ -75,7 +78,7 @@ def saltelli_design(seed: int, samples: int, parameters: int) -> Array:
     """
     if samples & (samples - 1):
         raise InputError(f"experiment.samples: {samples} is no power of two, which a Sobol' net needs (try {2 ** (samples - 1).bit_length()})")
-    net = _net("sobol", generator(seed, 0, "design/sensitivity"), samples, 2 * parameters)
+    net = _net("sobol", seed, 0, "design/sensitivity", samples, 2 * parameters)
     first, second = net[:, :parameters], net[:, parameters:]
     blocks = [first, second]
     for column in range(parameters):

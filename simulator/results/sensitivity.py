@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from simulator.results.measures import BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Estimate
 from simulator.streams import stream_of_seed
@@ -29,7 +29,7 @@ def design_interval(values: Array, groups: NDArray[np.int64], level: float = 0.9
     value, n = float(means.mean()), len(means)
     if n < 2:
         return Estimate(value, np.nan, np.nan, n, "t on parts of the design", level)
-    half = float(stats.t.ppf(0.5 + level / 2.0, n - 1) * means.std(ddof=1) / np.sqrt(n))
+    half = float(stdtrit(n - 1, 0.5 + level / 2.0) * means.std(ddof=1) / np.sqrt(n))
     return Estimate(value, value - half, value + half, n, "t on parts of the design", level)
 
 

@@ -16,8 +16,8 @@ from simulator.results.studies.words import (
     change,
     clear,
     factor,
+    in_sentences,
     label_room,
-    outcome_words,
     parameter_words,
     plain_number,
     sentence_case,
@@ -40,7 +40,7 @@ def _rows(study: Study, method: str, outcome: str) -> Any:
 def headline(study: Study, outcome: str | None = None) -> str:
     """The parameter that matters most, by the strongest method that was run."""
     name = outcome or study.facts["outcomes"][0]
-    words, kind = outcome_words(name)
+    words, kind = in_sentences(name)
     methods = study.facts["methods"]
     method = next(each for each in ("sobol", "morris", "tornado") if each in methods)
     top = _rows(study, method, name).iloc[0]
@@ -61,7 +61,7 @@ def findings(study: Study) -> list[str]:
     """Per outcome and method: the strongest, how far they act together, and how sure that is."""
     sentences: list[str] = []
     for name in study.facts["outcomes"]:
-        words, kind = outcome_words(name)
+        words, kind = in_sentences(name)
         for method in study.facts["methods"]:
             rows = _rows(study, method, name)
             sentences += {"sobol": _sobol_words, "morris": _morris_words, "tornado": _tornado_words}[method](study, name, words, kind, rows)
@@ -135,7 +135,7 @@ def shown(study: Study) -> list[ShownTable]:
     """A table a method and outcome, then the parameters."""
     tables = []
     for name in study.facts["outcomes"]:
-        words, kind = outcome_words(name)
+        words, kind = in_sentences(name)
         if "sobol" in study.facts["methods"]:
             cells = [
                 [parameter_words(row["parameter"]), *(
@@ -186,7 +186,7 @@ def _canvas(title: str, note: str, labels: list[str], rows: int) -> tuple[Figure
 
 def tornado(study: Study, outcome: str) -> Figure:
     """Bars of change at the low and the high end, the widest on top, with paired intervals."""
-    words, kind = outcome_words(outcome)
+    words, kind = in_sentences(outcome)
     rows, scale = _rows(study, "tornado", outcome).head(MOST), factor(kind)
     top = rows.iloc[0]
     told = clear(top["swing_low"], top["swing_high"])
@@ -227,7 +227,7 @@ def indices(study: Study, outcome: str) -> Figure:
 
 def effects(study: Study, outcome: str) -> Figure:
     """Mean size of elementary effects against their spread, named where they are large."""
-    words, kind = outcome_words(outcome)
+    words, kind = in_sentences(outcome)
     rows, scale = _rows(study, "morris", outcome).head(MOST), factor(kind)
     top = rows.iloc[0]
     title = f"By elementary effects, {parameter_words(top['parameter'])} moves the {words} most"

@@ -16,8 +16,8 @@ from simulator.results.studies.words import (
     change,
     clear,
     factor,
+    in_sentences,
     level,
-    outcome_words,
     plain,
     plain_number,
     sentence_case,
@@ -45,7 +45,7 @@ def _names(study: Study) -> dict[str, str]:
 def headline(study: Study) -> str:
     """Whose variance it is where that is known, else the mean and its spread."""
     name = study.facts["outcomes"][0]
-    words, kind = outcome_words(name)
+    words, kind = in_sentences(name)
     if "variance" in study.tables:
         row = _row(study, "variance", name)
         limits = interval(row["share_low"], row["share_high"], "share")
@@ -59,7 +59,7 @@ def findings(study: Study) -> list[str]:
     """Per outcome: level, difference, spread, efficiency; then what the numbers are made of."""
     facts, names, sentences = study.facts, _names(study), []
     for name in facts["outcomes"]:
-        words, kind = outcome_words(name)
+        words, kind = in_sentences(name)
         row = _row(study, "estimates", name)
         text = f"Over the parameters' ranges, under '{names['chosen']}', the {words} is "
         text += level(row["value"], row["value_low"], row["value_high"], kind)
@@ -102,7 +102,7 @@ def _made_of(study: Study) -> str:
     if facts["luck"] > 1:
         error = study.tables["values"]
         name = facts["outcomes"][0]
-        words, kind = outcome_words(name)
+        words, kind = in_sentences(name)
         typical = float(error[(error["outcome"] == name) & (error["scenario"] == "chosen")]["standard_error"].median())
         size = f"{number(typical, kind, bare=True)} {unit(kind, True)}".strip()
         error_words = f"Sampling error of the mean at one point, apart from the parameters': {size} for the {words} (standard error, median point)."
@@ -119,7 +119,7 @@ def shown(study: Study) -> list[ShownTable]:
     """Estimates, variance, parameters."""
     names, rows, flags = _names(study), [], []
     for _, row in study.tables["estimates"].iterrows():
-        words, kind = outcome_words(row["outcome"])
+        words, kind = in_sentences(row["outcome"])
         has_gap = "difference" in row and np.isfinite(row["difference"])
         rows.append([
             sentence_case(words) + (f", {unit(kind)}" if kind == "money" else ""), names[row["scenario"]], number(row["value"], kind),
@@ -136,7 +136,7 @@ def shown(study: Study) -> list[ShownTable]:
     if "variance" in study.tables:
         rows = []
         for _, row in study.tables["variance"].iterrows():
-            words, kind = outcome_words(row["outcome"])
+            words, kind = in_sentences(row["outcome"])
             scale = f" ({unit(kind)} squared)" if kind == "money" else ""
             rows.append([
                 sentence_case(words) + scale, names[row["scenario"]], *(f"{row[part]:,.4g}" for part in ("total", "between", "within")),
@@ -161,7 +161,7 @@ def parameter_table(study: Study) -> ShownTable:
 
 def spread(study: Study, outcome: str) -> Figure:
     """Share of points at or below a value, by scenario."""
-    words, kind = outcome_words(outcome)
+    words, kind = in_sentences(outcome)
     names, scale, height = _names(study), factor(kind), 4.2
     draws = study.facts["luck"]
     what = f"mean of {draws} draws of luck at each point" if draws > 1 else "one draw of luck at each point"
@@ -197,7 +197,7 @@ def split(study: Study) -> Figure:
     axes.barh(at, share, height=0.55, color=style.BLUE, label="parameters")
     axes.barh(at, 100.0 - share, left=share, height=0.55, color="#d9d9d9", label="luck")
     axes.hlines(at, rows["share_low"] * 100.0, rows["share_high"] * 100.0, color=style.INK, linewidth=1.8)
-    labels = [f"{sentence_case(outcome_words(row['outcome'])[0])},\n{names[row['scenario']]}"[:64] for _, row in rows.iterrows()]
+    labels = [f"{sentence_case(in_sentences(row['outcome'])[0])},\n{names[row['scenario']]}"[:64] for _, row in rows.iterrows()]
     axes.set_yticks(at, labels, fontsize=8)
     axes.set_xlim(0.0, 100.0)
     axes.set_xlabel("share of the variance, %")
@@ -212,7 +212,7 @@ def figures(study: Study) -> Mapping[str, tuple[Callable[[Study], Figure], str]]
     if "variance" in study.tables:
         found["variance_split"] = (split, "Blue: what better knowledge of the parameters could take away. Grey: what no knowledge of them can.")
     for name in study.facts["outcomes"]:
-        if study.facts["luck"] > 1 or outcome_words(name)[1] != "share":
+        if study.facts["luck"] > 1 or in_sentences(name)[1] != "share":
             reading = "A curve further to the right means larger values; a flat one means that parameters (and luck) matter much."
             found[f"uncertainty_{name}"] = (partial(spread, outcome=name), reading)
     return found

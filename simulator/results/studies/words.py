@@ -156,3 +156,9 @@ def parameter_words(name: str) -> str:
 def plain_number(value: float) -> str:
     """A parameter's value: three digits, thousands with a comma."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def in_sentences(name: str) -> tuple[str, str]:
+    """An outcome as the subject of a sentence, and how its numbers are written: ``number of defaults``."""
+    words, kind = outcome_words(name)
+    return (f"number of {words}", kind) if name.endswith("defaults") else (words, kind)
