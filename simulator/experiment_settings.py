@@ -27,10 +27,23 @@ OUTCOMES = (
 """Columns of the table ``replications`` that an experiment can look at."""
 
 
+def numbers_are_no_switches(model: type[BaseModel], given: Any) -> Any:
+    """What is given for the fields of a model, as it is. Raises ValueError where a number is true or false, which Python takes for 1 or 0."""
+    for name, field in model.model_fields.items():
+        if isinstance(given, dict) and isinstance(value := given.get(name), bool) and field.annotation in (int, float):
+            raise ValueError(f"{name}: {value} is not {'a whole number' if field.annotation is int else 'a number'}")
+    return given
+
+
 class Group(BaseModel):
-    """Frozen, and no unknown key."""
+    """Frozen, no unknown key, and true is no number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _true_is_no_number(cls, given: Any) -> Any:
+        return numbers_are_no_switches(cls, given)
 
 
 def _known_outcomes(names: Names, key: str) -> None:

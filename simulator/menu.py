@@ -152,7 +152,7 @@ def split_overrides(overrides: Sequence[str]) -> tuple[dict[str, str | list[str]
     for word in overrides:
         key, equals, value = word.partition("=")
         key = key.lstrip("+")
-        if not equals or not re.fullmatch(r"[A-Za-z_][\w.\-]*", key):
+        if not equals or not re.fullmatch(r"[A-Za-z_][\w.\-]*", key) or "\0" in value:
             raise InputError(f"{word!r} is not an override; write key=value, such as montecarlo.replications=1000")
         if key in choices or key in values:
             raise InputError(f"{key} is given twice")
@@ -229,6 +229,8 @@ def _full_key(key: str, changes: Mapping[str, Mapping[str, Mapping[str, Any]]]) 
     if len(path) == 2 and len(having) > 1:
         raise InputError(f"{key}: {' and '.join(having)} both have a change {path[0]}; write {group}.FILE.{path[0]}.{path[1]}")
     known = [change for content in files_of_group.values() for change in content]
+    if len(path) == 1 and path[0] in known:
+        raise InputError(f"{key}: is a change, not a number; name one of its keys, such as {key}.starts=2026-10")
     raise InputError(
         f"{key}: no such change in {group}={'+'.join(files_of_group)}{nearest(path[0], known)} (changes: {', '.join(known) or 'none'})"
     )

@@ -31,7 +31,17 @@ from simulator.results import storage
 from simulator.results.blocks import SERIES_FOLDER, BlockFiles, unit_name
 from simulator.results.dataset import Run
 from simulator.results.documents import documents
-from simulator.results.manifest import UNFINISHED, Manifest, lock, read_manifest, remove_half_written, remove_unlisted, shard_name, shard_names
+from simulator.results.manifest import (
+    UNFINISHED,
+    Manifest,
+    is_complete,
+    lock,
+    read_manifest,
+    remove_half_written,
+    remove_unlisted,
+    shard_name,
+    shard_names,
+)
 from simulator.results.measures import wilson
 from simulator.results.progress import Progress, interval_width
 from simulator.results.provenance import differences, machine_identity
@@ -344,6 +354,8 @@ def merge(folders: list[Path], target: Path, say: Callable[[str], None]) -> Mani
             names = [storage.MANIFEST]
         if not names:
             raise InputError(f"merge: {str(folder)!r} holds no shard of a run (--shard i/n output={folder} makes one)")
+        if names == [storage.MANIFEST] and is_complete(folder):
+            raise InputError(f"merge: {str(folder)!r} holds a finished run; nothing is left to merge")
         found += [read_manifest(folder, name) for name in names]
     first = found[0]
     for other in found[1:]:

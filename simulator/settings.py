@@ -5,6 +5,7 @@ An unknown key or a bad value becomes one line that names the key, the value and
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from simulator.computing_settings import ExecutionSettings, MonteCarloSettings, RecordSettings
 from simulator.errors import InputError, nearest
-from simulator.experiment_settings import KINDS_OF_EXPERIMENT, ChangeFiles, ExperimentSettings, Paired, PolicyComparison
+from simulator.experiment_settings import KINDS_OF_EXPERIMENT, ChangeFiles, ExperimentSettings, Paired, PolicyComparison, numbers_are_no_switches
 from simulator.ledger.names import CHANNELS, KINDS
 
 if TYPE_CHECKING:
@@ -26,8 +27,15 @@ CURRENT_RULES = "current_rules"
 CLASSICS = ("interbank_gai_kapadia", "interbank_cont_schaanning", "credit_network_accelerator", "cross_holdings_elliott")
 """Economies of classic papers, drawn by scenarios.classics."""
 NO_SHOCK = "none"
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _true_is_no_number(cls, given: Any) -> Any:
+        return numbers_are_no_switches(cls, given)
 
 
 class SyntheticSettings(_Group):
@@ -259,6 +267,8 @@ def _told(problem: ErrorDetails) -> str:
             owners = [name for name, model in KINDS_OF_EXPERIMENT.items() if where[-1] in model.model_fields]
             if owners:
                 return f"{key}: belongs to experiment={' or '.join(owners)}, not to experiment={where[1]}"
+        if where[0] == "economy" and (inner := _group_of_economy(where[-1])):
+            return f"{key}: unknown key; write economy.{inner}.{where[-1]}"
         return f"{key}: unknown key{nearest(where[-1], fields)} (allowed: {', '.join(fields)})"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         given = value.get("kind") if isinstance(value, dict) else value
@@ -274,6 +284,15 @@ def _told(problem: ErrorDetails) -> str:
         wanted = f"allowed: {problem['ctx']['expected']}" if kind == "literal_error" else problem["msg"]
     hint = nearest(str(value), re.findall(r"'([^']+)'", wanted)) if kind == "literal_error" else ""
     return f"{key}: {_shown(value)} is not {wanted}" if kind in _WANTED else f"{key}: {_shown(value)} is not possible{hint} ({wanted})"
+
+
+def _group_of_economy(key: str) -> str:
+    """The group of an economy's settings that has a key of that name; empty for none."""
+    if key in SyntheticSettings.model_fields:
+        return "synthetic"
+    from scenarios.classics.menu import CLASSICS as DRAWN
+
+    return "parameters" if any(key in inspect.signature(draw).parameters for draw in DRAWN.values()) else ""
 
 
 _WANTED = {

@@ -324,7 +324,7 @@ def _client(execution: Execution, stack: contextlib.ExitStack) -> Any:
                 )
     try:
         return stack.enter_context(Client(address, timeout=30))
-    except OSError:
+    except (OSError, ValueError):  # nobody there, or no address at all
         raise InputError(f"execution.scheduler: no Dask scheduler answers at {execution.scheduler!r}") from None
 
 

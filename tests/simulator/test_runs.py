@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,14 @@ def test_three_shards_merged_are_the_whole_run(whole: Manifest, tmp_path: Path, 
     computed(tmp_path / "run", (2, 3))
     merged = runs.merge([tmp_path / "run"], tmp_path / "run", lambda line: pytest.fail(line))
     assert merged.files == whole.files
+
+
+def test_a_finished_run_is_left_as_it_is_by_merge(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    before = (tmp_path / "run" / "manifest.json").read_bytes()
+    with pytest.raises(InputError, match="holds a finished run; nothing is left to merge"):
+        merge_shards([tmp_path / "run"])
+    assert (tmp_path / "run" / "manifest.json").read_bytes() == before
 
 
 def test_shards_in_folders_of_their_own_are_brought_together(finished: Path, tmp_path: Path) -> None:
