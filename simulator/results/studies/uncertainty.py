@@ -161,13 +161,12 @@ def parameter_table(study: Study) -> ShownTable:
 
 def spread(study: Study, outcome: str) -> Figure:
     """Share of points at or below a value, by scenario."""
-    words, kind = in_sentences(outcome)
-    names, scale, height = _names(study), factor(kind), 4.2
+    names, scale, height = _names(study), factor(in_sentences(outcome)[1]), 4.2
     draws = study.facts["luck"]
     what = f"mean of {draws} draws of luck at each point" if draws > 1 else "one draw of luck at each point"
     figure, top = style.new_figure(
-        headline(study) if outcome == study.facts["outcomes"][0] else f"{sentence_case(words)} over uncertain parameters",
-        f"Share of the {study.facts['points']:,} points at or below a value; {what}. Dotted: mean, with its 95 % interval as a band.", 8.2, height,
+        _spread_title(study, outcome),
+        f"Share of the {study.facts['points']:,} points at or below a value; {what}. Dotted: mean; band: its 95 % interval.", 8.2, height,
     )  # fmt: skip
     axes = figure.add_axes((0.09, 0.56 / height, 0.87, top - 0.56 / height - 0.1 / height))
     for scenario, colour in (("baseline", style.MUTED), ("chosen", style.BLUE)):
@@ -185,6 +184,18 @@ def spread(study: Study, outcome: str) -> Figure:
     return figure
 
 
+def _shortened(name: str, most: int = 36) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def _spread_title(study: Study, outcome: str) -> str:
+    """Where nine tenths of the points lie."""
+    words, kind = in_sentences(outcome)
+    low, high = (number(float(value), kind) for value in np.quantile(_values(study, outcome, "chosen"), [0.05, 0.95]))
+    after = f" {unit(kind)}" if kind == "money" else ""
+    return f"Over uncertain parameters, the {words} is {low} to {high}{after} at nine tenths of the points"
+
+
 def split(study: Study) -> Figure:
     """A bar an outcome and scenario: the parameters' share of variance and luck's."""
     rows, names = study.tables["variance"], _names(study)
@@ -197,7 +208,7 @@ def split(study: Study) -> Figure:
     axes.barh(at, share, height=0.55, color=style.BLUE, label="parameters")
     axes.barh(at, 100.0 - share, left=share, height=0.55, color="#d9d9d9", label="luck")
     axes.hlines(at, rows["share_low"] * 100.0, rows["share_high"] * 100.0, color=style.INK, linewidth=1.8)
-    labels = [f"{sentence_case(in_sentences(row['outcome'])[0])},\n{names[row['scenario']]}"[:64] for _, row in rows.iterrows()]
+    labels = [f"{sentence_case(in_sentences(row['outcome'])[0])},\n{_shortened(names[row['scenario']])}" for _, row in rows.iterrows()]
     axes.set_yticks(at, labels, fontsize=8)
     axes.set_xlim(0.0, 100.0)
     axes.set_xlabel("share of the variance, %")
