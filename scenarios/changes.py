@@ -25,7 +25,7 @@ import datetime
 import math
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class Change:
     good, or one month when it fades). agents: ids, empty for all that the lever reaches. jurisdictions: where, empty for everywhere.
     low, high: range of ``amount`` or None.
     sizes, dates: distributions of amount and starts, which then hold the medians. probability: that the change happens at all.
-    path: (month, amount) from each of which on the amount holds; ``amount`` and ``starts`` are the first.
+    path: (month, amount) from each of which on the amount holds; ``amount`` and ``starts`` are the first. origin: the file, for messages.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Change:
     probability: float = 1.0
     path: tuple[tuple[int, float], ...] = ()
     jurisdictions: tuple[str, ...] = ()
+    origin: str = field(default="", compare=False)
 
     @property
     def is_random(self) -> bool:
@@ -130,7 +131,7 @@ def parse_changes(
     changes = []
     for name, entry in content.items():
         try:
-            changes.append(_parse_change(str(name), entry, start, horizon_months, sources, economy))
+            changes.append(replace(_parse_change(str(name), entry, start, horizon_months, sources, economy), origin=origin))
         except InputError as error:
             raise InputError(f"{origin}: {name}: {error}") from None
     return tuple(changes)

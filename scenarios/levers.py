@@ -51,6 +51,11 @@ class Population(Protocol):
         """Where each agent is regulated, (agent,)."""
 
 
+def _told(change: Change) -> str:
+    """A change with the file that it comes from: two files may use one name."""
+    return f"{change.name} ({change.origin})" if change.origin else change.name
+
+
 def strength(change: Change, ticks: int, starts: npt.NDArray[np.int64] | None = None) -> FloatArray:
     """Share of its full size at which a change acts, (tick,), in [0, 1]; (tick, replication) where ``starts`` gives a month for each.
 
@@ -182,7 +187,7 @@ class LeverSchedule:
     def _conflict(self, key: str, tick: int, first: Change, second: Change, clash: npt.NDArray[np.bool_]) -> str:
         where = "" if LEVERS[key].scope == "global" else f" of {self._economy.ids[int(np.flatnonzero(clash)[0])]}"
         return (
-            f"{first.name} and {second.name} set {key}{where} to different values ({first.amount:g} and {second.amount:g}) "
+            f"{_told(first)} and {_told(second)} set {key}{where} to different values ({first.amount:g} and {second.amount:g}) "
             f"in month {tick + 1}; keep one, or use add or multiply_by, which combine"
         )
 

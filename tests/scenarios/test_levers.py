@@ -180,3 +180,13 @@ def test_a_change_may_reach_the_agents_of_some_jurisdictions_only() -> None:
 def test_a_jurisdiction_where_nobody_is_gets_a_line() -> None:
     with pytest.raises(InputError, match=r"jurisdictions: no agent of this economy is in 'moon'"):
         schedule(add("lender.haircut", 0.1, jurisdictions=("moon",)))
+
+
+def test_two_files_that_set_one_lever_differently_are_told_by_file_where_their_changes_share_a_name() -> None:
+    from scenarios.loading import load_economy
+    from simulator.engine.inputs import named_changes
+
+    economy = load_economy("three_firms")
+    changes = named_changes(economy, (), ("fiscal_backstop", "bail_out"), 24)
+    with pytest.raises(InputError, match=r"bail_out \(policy/fiscal_backstop\) and bail_out \(policy/bail_out\) set government.bail_out_share to diff"):
+        LeverSchedule(changes, economy, 24)
