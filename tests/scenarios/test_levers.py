@@ -188,5 +188,5 @@ def test_two_files_that_set_one_lever_differently_are_told_by_file_where_their_c
 
     economy = load_economy("three_firms")
     changes = named_changes(economy, (), ("fiscal_backstop", "bail_out"), 24)
-    with pytest.raises(InputError, match=r"bail_out \(policy/fiscal_backstop\) and bail_out \(policy/bail_out\) set government.bail_out_share to diff"):
+    with pytest.raises(InputError, match=r"bail_out \(policy/fiscal_backstop\) and bail_out \(policy/bail_out\) set government.bail_out_share"):
         LeverSchedule(changes, economy, 24)
