@@ -20,7 +20,7 @@ TECHNICAL = {"UNLIMITED", "NEVER", "ROUNDS_MAX", "TOLERANCE", "OWN_BUSINESS", "S
              "SELECTED_ROWS_KEPT"}  # fmt: skip
 
 
-UNREAD = "**no rule reads it yet**"
+UNREAD = "**descriptive: no rule reads it**"
 
 
 def source_text() -> str:
@@ -76,7 +76,9 @@ def items() -> str:
         for item in known.values():
             default = "computed" if item.default != item.default else f"{item.default:g}"
             span = "" if item.low != item.low else f"{item.low:g} to {item.high:g}"
-            note = "" if re.search(rf"\b{item.name}\b", code) else f" ({UNREAD})"
+            # Haircuts are read by the kind of collateral, under a name put together in the rule.
+            is_read = re.search(rf"\b{item.name}\b", code) or item.name.startswith("haircut_")
+            note = "" if is_read else f" ({UNREAD})"
             lines.append(f"| `{item.name}` | {table} | {item.unit} | {default} | {span} | {item.meaning}{note} |")
     return "\n".join(lines)
 

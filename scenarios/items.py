@@ -73,7 +73,7 @@ _AGENT_ITEMS = (
     Item("market_beta", "number", 1.0, -5.0, 10.0, "loading of the share return on the market factor", 0.6, 1.6),
     Item("share_turnover", _YEAR, 0.0, 0.0, 100.0, "shares traded in a year / shares outstanding; 0: depth by price_impact_listed of macro.csv"),
     Item("cds", _YEAR, 0.01, 0.0, 1.0, "five-year credit default swap premium at the start", 0.003, 0.03),
-    Item("value_margin", _SHARE, 0.2, -1.0, 1.0, "long-run earnings / revenue used in the fundamental value of the shares", 0.1, 0.3),
+    Item("value_margin", _SHARE, 0.2, -1.0, 1.0, "long-run earnings / revenue", 0.1, 0.3),
     Item("revenue_volatility", _YEAR, 0.1, 0.0, 5.0, "standard deviation of yearly outside revenue growth", 0.05, 0.2),
     # Lenders.
     Item(
@@ -116,7 +116,7 @@ _MACRO_ITEMS: tuple[Item, ...] = (
     Item("unemployment", _SHARE, 0.044, 0.0, 1.0, "unemployed / labour force at the start", 0.042, 0.046),
     Item("natural_unemployment", _SHARE, 0.042, 0.0, 1.0, "unemployment at which inflation is stable", 0.038, 0.046),
     Item("total_market_value", _BN, 70000.0, 0.0, inf, "market value of all listed shares of the country", 60000.0, 75000.0),
-    Item("ai_chain_value", _BN, 0.0, 0.0, inf, "market value of the AI chain; 0: the sum over the agents"),
+    Item("ai_chain_value", _BN, 0.0, 0.0, inf, "published market value of the AI chain, to compare with the sum over the agents; 0: none"),
     Item("cost_per_gw", "USD bn per GW", 40.0, 0.1, 1000.0, "investment for one GW of AI data centres, chips included", 30.0, 55.0),
     Item("consumption_share", _SHARE, 0.68, 0.0, 1.0, "consumption of households / gross domestic product", 0.66, 0.70),
     Item("labour_share", _SHARE, 0.6, 0.0, 1.0, "wages / gross domestic product", 0.55, 0.63),
