@@ -40,9 +40,9 @@ class _Cut(dict[Any, Array]):
         values = self.whole[key]
         if values.shape[1] == self.width:
             if values.flags.c_contiguous:  # from the flat array is faster, as for what is written back
-                values = np.take(values.reshape(-1), self._places(len(values))).reshape(len(values), len(self.index))
+                values = values.reshape(-1).take(self._places(len(values))).reshape(len(values), len(self.index))
             else:
-                values = np.take(values, self.index, axis=1)
+                values = values.take(self.index, axis=1)
         self[key] = values
         return values
 

@@ -351,10 +351,18 @@ class Ledger:
 
     def _of_the_dead(self, contracts: Contracts, amounts: Array) -> Array | None:
         """The part of ``amounts (C, R)`` that is Outside's, which bought the claims of settled estates; None where nothing is."""
-        if not len(self.books.dead_rows):
+        dead = self.books.dead_rows
+        if not len(dead):
             return None
-        orphaned = amounts * (1.0 - contracts.of_holder(self.books["alive"]))
-        return orphaned if orphaned.any() else None
+        is_dead = np.zeros(self.books.agents, dtype=bool)
+        is_dead[dead] = True
+        rows = np.flatnonzero(is_dead[contracts.holder])
+        lost = amounts[rows] * (1.0 - self.books["alive"][contracts.holder[rows]])
+        if not lost.any():
+            return None
+        orphaned = np.zeros_like(amounts)
+        orphaned[rows] = lost
+        return orphaned
 
     def government_pays(self, amounts: Array) -> None:
         """The government pays ``amounts (N, R)`` with money it borrows from Outside, and keeps the bill."""

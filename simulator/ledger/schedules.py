@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from simulator.ledger.contracts import Contracts, Selection
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
 NEVER = 10**6
+ROWS_KEPT = 10_000  # choices of no more rows than this are kept with their places: in economies of a million contracts they would fill the memory
 EARLIEST_REPAYMENT = 6
 SLIP_MONTHS = 24.0  # deliveries that slipped are caught up with over about two years (assumption, 12-36)
 MONTHS_AHEAD = 12  # dues are kept so far beyond the horizon, for who looks a year ahead
@@ -62,26 +64,40 @@ class RepaymentSchedule:
 
     def _enter(self, amounts: Array, rows: NDArray[np.int64], sort: str, ends: Callable[[int], tuple[int, int]]) -> None:
         """Enter loans whose last repayment and number of instalments follow from their maturity or term (``sort``)."""
-        months = self.months[sort][rows]
-        for number in np.unique(months).tolist():
+        for number, bullet, of_group, slow, of_slow in self._by_month(rows, sort):
             due_tick, instalments = ends(number)
-            chosen = np.flatnonzero(months == number)
-            is_slow = self.is_amortising[rows[chosen]]
-            slow, bullet = chosen[is_slow], chosen[~is_slow]
             if len(bullet) and due_tick < self.ticks + MONTHS_AHEAD:
                 group = (sort, number)
                 month = self._bullets.setdefault(due_tick, {})
                 if group not in month:
                     month[group] = np.zeros((len(self._groups[group]), self.width))
-                month[group][self._at(np.searchsorted(self._groups[group], rows[bullet]))] += amounts[bullet]
+                month[group][self._at(of_group)] += amounts[bullet]
             if len(slow):
                 instalment = amounts[slow] / instalments
-                place = self._at(np.searchsorted(self._slow_rows, rows[slow]))
+                place = self._at(of_slow)
                 self.instalment[place] += instalment
                 if due_tick + 1 < self.ticks:
                     if due_tick + 1 not in self._instalment_ends:
                         self._instalment_ends[due_tick + 1] = np.zeros_like(self.instalment)
                     self._instalment_ends[due_tick + 1][place] += instalment
+
+    def _by_month(self, rows: NDArray[np.int64], sort: str) -> list[tuple[int, Rows, Rows, Rows, Rows]]:
+        """Loans of ``rows`` by their maturity or term (``sort``): the number, which of them are bullet loans, their places in the group, which are
+        amortising, their places among those. Kept, as the same slots are asked for each time."""
+        key = (sort, rows.tobytes())
+        if key not in self._common:
+            found, months = [], self.months[sort][rows]
+            for number in np.unique(months).tolist():
+                chosen = np.flatnonzero(months == number)
+                is_slow = self.is_amortising[rows[chosen]]
+                slow, bullet = chosen[is_slow], chosen[~is_slow]
+                of_group = np.searchsorted(self._groups[sort, number], rows[bullet]) if len(bullet) else bullet
+                found.append((number, bullet, of_group, slow, np.searchsorted(self._slow_rows, rows[slow])))
+            if len(rows) > ROWS_KEPT:
+                return found
+            self._common[key] = found
+        kept: list[tuple[int, Rows, Rows, Rows, Rows]] = self._common[key]
+        return kept
 
     def _at(self, place: NDArray[np.int64]) -> Any:
         """An index of the rows ``place`` in what is kept: all columns, or those of the part."""
@@ -129,13 +145,12 @@ class RepaymentSchedule:
             at, left = self._at(places), factor[chosen]
             for amounts in (self.instalment, *self._instalment_ends.values()):
                 amounts[at] *= left
-        for group, members in self._groups.items():
-            places, chosen = self._shared_rows(group, members, rows)
-            if len(places):
+        for group, places, chosen in self._shared_groups(rows):
+            to_come = [month[group] for month in self._bullets.values() if group in month]
+            if to_come:
                 at, left = self._at(places), factor[chosen]
-                for month in self._bullets.values():
-                    if group in month:
-                        month[group][at] *= left
+                for amounts in to_come:
+                    amounts[at] *= left
 
     def assign(self, source: NDArray[np.int64], target: NDArray[np.int64], part: Array) -> None:
         """What is to fall due of ``part (n, R)`` of the rows ``source`` falls due of the rows ``target`` instead: each a twin of its source, with the
@@ -150,6 +165,18 @@ class RepaymentSchedule:
                 moved = amounts[self._at(here)] * part[chosen]
                 amounts[self._at(here)] -= moved
                 amounts[self._at(there)] += moved
+
+    def _shared_groups(self, rows: NDArray[np.int64]) -> list[tuple[tuple[str, int], NDArray[np.int64], NDArray[np.int64]]]:
+        """The groups of bullet loans with some of ``rows``, and where these stand in the group and in ``rows``; kept, as for :meth:`_shared_rows`."""
+        key = ("groups", rows.tobytes())
+        if key not in self._common:
+            found = [(group, *np.intersect1d(members, rows, return_indices=True)[1:]) for group, members in self._groups.items()]
+            found = [entry for entry in found if len(entry[1])]
+            if len(rows) > ROWS_KEPT:
+                return found
+            self._common[key] = found
+        kept: list[tuple[tuple[str, int], NDArray[np.int64], NDArray[np.int64]]] = self._common[key]
+        return kept
 
     def _shared_rows(self, name: Any, group: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where the rows that are in both stand in ``group`` and in ``rows``; kept by ``name``, as the same few rows are asked for each time."""
