@@ -17,7 +17,7 @@ FOLDERS = ("agents", "simulator/engine", "simulator/markets", "simulator/ledger"
 TECHNICAL = {"UNLIMITED", "NEVER", "ROUNDS_MAX", "TOLERANCE", "OWN_BUSINESS", "SHOCK", "OPERATING", "SECURED", "UNSECURED", "SUBORDINATED",
              "UNCONVERGED_MAX", "QUANTILES", "DUST", "CENT", "USED_UP", "SLIGHT", "POLL_SECONDS", "STRIKES_MAX",
              "BARREN_MAX", "BLOCK_MIN", "BLOCKS_MAX", "PANEL_BYTES", "QUANTILE_BYTES", "WIDE", "SELECTIONS_KEPT",
-             "SELECTED_ROWS_KEPT"}  # fmt: skip
+             "SELECTED_ROWS_KEPT", "ROWS_KEPT"}  # fmt: skip
 
 
 UNREAD = "**descriptive: no rule reads it**"
