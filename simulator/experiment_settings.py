@@ -314,15 +314,34 @@ class Sensitivity(Group):
         return self
 
 
+class RareEvent(Group):
+    """The probability of a rare event under the chosen shock and policy, far below what brute force can see, without bias.
+
+    method: ``importance_sampling`` (luck pushed in the direction of the event, hits weighed) or ``splitting`` (paths that come near are
+    branched). effort: paths of a repetition (splitting: at each level); pilot: paths at each of its stages; level_share: paths that reach the
+    next level; repetitions: independent estimates, from which the interval comes; brute_force: replications of the comparison, 0: none.
+    """
+
+    kind: Literal["rare_event"] = "rare_event"
+    method: Literal["importance_sampling", "splitting"] = "importance_sampling"
+    event: Literal["systemic", "systemic_at_half", "systemic_at_double"] = "systemic"
+    effort: Annotated[int, Field(ge=20, le=1_000_000)] = 500
+    repetitions: Annotated[int, Field(ge=4, le=10_000)] = 10
+    pilot: Annotated[int, Field(ge=20, le=1_000_000)] = 500
+    level_share: Annotated[float, Field(ge=0.02, le=0.5)] = 0.15
+    brute_force: Annotated[int, Field(ge=0, le=10_000_000)] = 2000
+
+
 ExperimentSettings = Annotated[
     Single | Paired | PolicyComparison | ChannelDecomposition | Accelerator | KnockOuts | DoseResponse | Interaction
-    | Compounding | ReverseStressTest | Uncertainty | Sensitivity,
+    | Compounding | ReverseStressTest | Uncertainty | Sensitivity | RareEvent,
     Field(discriminator="kind"),
 ]  # fmt: skip
 KINDS_OF_EXPERIMENT: dict[str, type[Group]] = {
     "single": Single, "paired": Paired, "policy_comparison": PolicyComparison, "channel_decomposition": ChannelDecomposition,
     "accelerator": Accelerator, "knock_outs": KnockOuts, "dose_response": DoseResponse, "interaction": Interaction,
     "compounding": Compounding, "reverse_stress_test": ReverseStressTest, "uncertainty": Uncertainty, "sensitivity": Sensitivity,
+    "rare_event": RareEvent,
 }  # fmt: skip
 STUDIES = tuple(kind for kind in KINDS_OF_EXPERIMENT if kind not in ("single", "paired"))
 

@@ -107,6 +107,68 @@ class Draws:
         return single
 
 
+class PathDraws(Draws):
+    """Draws of paths that branch off one another or are pushed in one direction; one column a path, otherwise as :class:`Draws`.
+
+    ``roots``: the number whose luck each path begins with, also that of random shocks. ``branches``: by path, ``(tick, repetition, level,
+    parent, child)`` in the order of ticks; from the tick on, the path has the draws of the clone's own stream. ``pushes``: by purpose what is
+    added to every draw of a slot at strength 1, ``(slots,)``; ``strengths``: by path.
+    """
+
+    def __init__(
+        self, seed: int, roots: Sequence[int], ticks: int, agents: int, branches: Sequence[Sequence[Branch]] = (),
+        pushes: Mapping[str, Array] | None = None, strengths: Array | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(seed, roots, ticks, agents)
+        if self.places is not None:
+            self._blocks = {purpose: np.take(block, self.places, axis=2) for purpose, block in self._blocks.items()}
+            self.numbers, self.places = self.columns, None
+        generator = stream(seed, 0, "clone")
+        fresh = generator.bit_generator.state  # as in Draws: the same as `clone_stream`, without a new generator
+        for column, path in enumerate(branches):
+            for tick, repetition, level, parent, child in path:
+                for purpose, block in self._blocks.items():
+                    fresh["state"]["key"][:] = _key(seed, clone_name(level, parent, child, purpose)), repetition
+                    generator.bit_generator.state = fresh
+                    block[tick:, :, column] = generator.standard_normal((ticks, block.shape[1]))[tick:]
+        for purpose, push in (pushes or {}).items():
+            for slot in np.flatnonzero(push):
+                self._blocks[purpose][:, slot, :] += push[slot] * (strengths if strengths is not None else 1.0)
+
+    def along(self, pushes: Mapping[str, Array]) -> Array:
+        """Sum of push times draw over all slots up to each tick, ``(T, R)``: all of the draws that a likelihood ratio needs."""
+        block = self._blocks[COMMON[0]]
+        found = np.zeros((block.shape[0], block.shape[2]))
+        for purpose, push in pushes.items():
+            for slot in np.flatnonzero(push):
+                found += push[slot] * self._blocks[purpose][:, slot, :]
+        return np.cumsum(found, axis=0)
+
+    def sums(self, until: NDArray[np.int64]) -> dict[str, Array]:
+        """Sum of the draws up to the tick ``until (R,)``, this included, by purpose, ``(slots, R)``."""
+        running = (np.arange(self._blocks[COMMON[0]].shape[0])[:, None] <= until)[:, None, :]
+        return {purpose: np.cumsum(block * running, axis=0)[-1] for purpose, block in self._blocks.items()}
+
+
+Branch = tuple[int, int, int, int, int]
+"""Tick from which on a clone has draws of its own, and its name: repetition, level, parent, child."""
+
+
+def clone_name(level: int, parent: int, child: int, purpose: str) -> str:
+    """The purpose of a clone's stream: the ``child``-th of ``parent`` (its place on the level before) at a level."""
+    return f"clone/{level}/{parent}/{child}/{purpose}"
+
+
+def clone_stream(seed: int, repetition: int, level: int, parent: int, child: int, purpose: str) -> np.random.Generator:
+    """The stream of a clone in multilevel splitting."""
+    return stream(seed, repetition, clone_name(level, parent, child, purpose))
+
+
+def drawn_lots(seed: int, repetition: int, level: int, number: int, lots: int) -> NDArray[np.int64]:
+    """Which ``lots`` of ``number`` parents have one child more at a level, ``(lots,)`` in ascending order; a stream of its own."""
+    return np.sort(stream(seed, repetition, f"lots/{level}").choice(number, lots, replace=False)).astype(np.int64)
+
+
 def permutations(seed: int, replication: int, players: int, number: int) -> NDArray[np.int64]:
     """Random orders of ``players``, in antithetic pairs (an order, then its reverse), ``(2 number, players)``; a stream of their own."""
     generator = stream(seed, replication, "permutations")

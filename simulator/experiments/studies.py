@@ -12,6 +12,7 @@ from simulator.experiment_settings import (
     Interaction,
     KnockOuts,
     PolicyComparison,
+    RareEvent,
     ReverseStressTest,
     Sensitivity,
     Uncertainty,
@@ -21,6 +22,7 @@ from simulator.experiments.compounding import compound
 from simulator.experiments.curves import accelerate, interact, respond
 from simulator.experiments.knock_outs import knock_out
 from simulator.experiments.policies import compare_policies
+from simulator.experiments.rare_event import estimate_rare_event
 from simulator.experiments.reverse import reverse_test
 from simulator.experiments.sensitivity import analyse
 from simulator.experiments.uncertainty import spread
@@ -59,5 +61,7 @@ def study_of(bench: Bench, run: Run | None) -> Study | None:
             return spread(bench, asked)
         case Sensitivity():
             return analyse(bench, asked)
+        case RareEvent():
+            return estimate_rare_event(bench, asked)
         case _:
             return None

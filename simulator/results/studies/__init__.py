@@ -7,6 +7,7 @@ from simulator.results.studies import (
     grids,
     knock_outs,
     policy_comparison,
+    rare_event,
     reverse_stress_test,
     sensitivity,
     uncertainty,
@@ -24,4 +25,5 @@ TELLERS: dict[str, Teller] = {
     "reverse_stress_test": reverse_stress_test.TELLER,
     "uncertainty": uncertainty.TELLER,
     "sensitivity": sensitivity.TELLER,
+    "rare_event": rare_event.TELLER,
 }
