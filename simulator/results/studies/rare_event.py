@@ -20,15 +20,20 @@ METHOD_WORDS = {"importance_sampling": "importance sampling", "splitting": "mult
 TAIL_FROM = 0.01
 
 
-def small(value: float) -> str:
-    """A probability for reading: ``2.3 %`` from one in a hundred on, below it ``1.8e-04``, zero as ``0``."""
+def small(value: float, like: float | None = None) -> str:
+    """A probability for reading: ``2.3 %`` from one in a hundred on, below it ``1.8e-04``, zero as ``0``; ``like``: written as that one is."""
     if value == 0.0:
         return "0"
-    return f"{value * 100:.1f} %" if value >= TAIL_FROM else f"{value:.1e}"
+    return f"{value * 100:.2f} %" if (value if like is None else like) >= TAIL_FROM else f"{value:.1e}"
+
+
+def _told(facts: Mapping[str, Any], value: str, low: str, high: str) -> str:
+    known = facts[value]
+    return f"{small(known)} (95 % interval {small(facts[low], known)} to {small(facts[high], known)})"
 
 
 def _estimate(facts: Mapping[str, Any]) -> str:
-    return f"{small(facts['value'])} (95 % interval {small(facts['low'])} to {small(facts['high'])})"
+    return _told(facts, "value", "low", "high")
 
 
 def _gain(facts: Mapping[str, Any], name: str = "gain") -> str:
@@ -53,11 +58,12 @@ def findings(study: Study) -> list[str]:
     """The event, the estimate, the gain, brute force, and where the danger lies."""
     facts = study.facts
     under = plain(facts["shock"]) if facts["shock"] not in ("", "none") else "no shock"
+    kinds = f"agents of {facts['kinds']} kinds or more" if facts["kinds"] > 1 else "agents"
     sentences = [
-        f"Event: within {facts['months']} months agents of {facts['kinds']} kinds or more default on {facts['debt_share'] * 100:g} % of all "
+        f"Event: within {facts['months']} months {kinds} default on {facts['debt_share'] * 100:g} % of all "
         f"modelled debt or more; {under}, {plain(facts['policy']) or 'current rules'}, {facts['horizon_months']} months.",
         f"Estimate by {METHOD_WORDS[facts['method']]}: {_estimate(facts)}, from {facts['repetitions']} independent repetitions "
-        f"(standard error {small(facts['standard_error'])}, {facts['hits']:,} paths reached the event); without bias.",
+        f"(standard error {small(facts['standard_error'], facts['value'])}, {facts['hits']:,} paths reached the event); without bias.",
     ]
     if facts["gain"] is not None:
         sentences.append(
@@ -66,8 +72,8 @@ def findings(study: Study) -> list[str]:
         )
     if facts.get("brute_replications"):
         sentences.append(
-            f"Brute force: {facts['brute_hits']:,} of {facts['brute_replications']:,} replications, {small(facts['brute_value'])} "
-            f"(95 % interval {small(facts['brute_low'])} to {small(facts['brute_high'])})."
+            f"Brute force: {facts['brute_hits']:,} of {facts['brute_replications']:,} replications, "
+            f"{_told(facts, 'brute_value', 'brute_low', 'brute_high')}."
         )
     if "pushes" in study.tables:
         table = study.tables["pushes"]
