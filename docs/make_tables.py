@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "model.md"
 FOLDERS = ("agents", "simulator/engine", "simulator/markets", "simulator/ledger")
 # Bounds of loops, tolerances and codes: they steer the computation and say nothing about the world.
-TECHNICAL = {"UNLIMITED", "NEVER", "ROUNDS_MAX", "TOLERANCE", "OWN_BUSINESS", "SHOCK", "OPERATING", "SECURED", "UNSECURED", "SUBORDINATED",
+TECHNICAL = {"UNLIMITED", "EVENTS", "LOSS_GIVEN_DEFAULT",
+             "NEVER", "ROUNDS_MAX", "TOLERANCE", "OWN_BUSINESS", "SHOCK", "OPERATING", "SECURED", "UNSECURED", "SUBORDINATED",
              "UNCONVERGED_MAX", "QUANTILES", "DUST", "CENT", "USED_UP", "SLIGHT", "POLL_SECONDS", "STRIKES_MAX",
              "BARREN_MAX", "BLOCK_MIN", "BLOCKS_MAX", "PANEL_BYTES", "QUANTILE_BYTES", "WIDE", "SELECTIONS_KEPT",
              "SELECTED_ROWS_KEPT", "ROWS_KEPT"}  # fmt: skip

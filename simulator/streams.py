@@ -13,8 +13,12 @@ import numpy as np
 
 def stream(seed: int, replication: int, purpose: str) -> np.random.Generator:
     """The named stream; its key is a hash of seed and purpose, and the replication."""
-    digest = hashlib.blake2b(f"capital-loop/{seed}/{purpose}".encode(), digest_size=8).digest()
-    return np.random.Generator(np.random.Philox(key=np.array([int.from_bytes(digest, "little"), replication], dtype=np.uint64)))
+    return np.random.Generator(np.random.Philox(key=np.array([hashed(seed, purpose), replication], dtype=np.uint64)))
+
+
+def hashed(seed: int, purpose: str) -> int:
+    """The part of a stream's key that seed and purpose make."""
+    return int.from_bytes(hashlib.blake2b(f"capital-loop/{seed}/{purpose}".encode(), digest_size=8).digest(), "little")
 
 
 def stream_of_seed(seed: int) -> np.random.Generator:

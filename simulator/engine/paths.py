@@ -10,7 +10,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,13 @@ from scenarios.changes import Scenario
 from scenarios.economy import Economy
 from simulator.engine import default_tables
 from simulator.engine.executors import work_through
-from simulator.engine.model import ContagionModel, foreseen_sales
+from simulator.engine.foresight import foreseen_sales
 from simulator.engine.montecarlo import WIDE, Plan
 from simulator.engine.randomness import Branch, PathDraws
 from simulator.engine.recorder import SYSTEMIC
+
+if TYPE_CHECKING:
+    from simulator.engine.model import ContagionModel
 
 Array = NDArray[np.float64]
 
@@ -141,6 +144,8 @@ def _name(task: tuple[int, Sequence[Path]]) -> str:
 
 
 def _run_chunk(shared: tuple[EngineWorld, Mapping[str, Array]], task: tuple[int, Sequence[Path]]) -> Outcome:
+    from simulator.engine.model import ContagionModel  # Mesa is slow to load, and who only hands out the work does without
+
     (world, pushes), paths, plan = shared, task[1], shared[0].plan
     with threadpool_limits(limits=1):
         draws = PathDraws(
@@ -158,8 +163,7 @@ def _run_chunk(shared: tuple[EngineWorld, Mapping[str, Array]], task: tuple[int,
         hit = model.recorder.outcomes(plan.systemic)[world.event].to_numpy()
         ticks = np.full(len(paths), plan.horizon_months - 1)
         defaults = default_tables.defaults(model.recorder)
-        modelled_debt = float(np.cumsum(model.debt_at_start)[-1])
-        for column, tick in first_ticks(defaults[defaults["replication"].isin(np.flatnonzero(hit))], world.rule, modelled_debt):
+        for column, tick in first_ticks(defaults[defaults["replication"].isin(np.flatnonzero(hit))], world.rule, model.debt_at_start):
             ticks[column] = tick
         found = Outcome(scores, hit, ticks, draws.sums(ticks), draws.along(pushes))
     if len(paths) >= WIDE:
@@ -175,19 +179,20 @@ def debt_at_risk(model: ContagionModel) -> Array:
     """
     books = model.books
     likely = np.minimum(books["cds"] / LOSS_GIVEN_DEFAULT, 1.0) * books["leverage"] * books["alive"] * books.can_default[:, None]
-    return model.ledger.sum(books["debt"] * likely) / max(float(np.cumsum(model.debt_at_start)[-1]), 1e-9)
+    return model.ledger.sum(books["debt"] * likely) / np.maximum(model.debt_at_start, 1e-9)
 
 
-def first_ticks(defaults: pd.DataFrame, rule: Mapping[str, float], modelled_debt: float) -> Iterator[tuple[int, int]]:
-    """Replication and first tick by which the definition is met, for those of the table ``defaults`` where it is.
+def first_ticks(defaults: pd.DataFrame, rule: Mapping[str, float], modelled_debt: Array) -> Iterator[tuple[int, int]]:
+    """Replication and first tick by which the definition is met, for those of the table ``defaults`` where it is; ``modelled_debt (R,)``.
 
     Rounding is left a little room: an event that the recorder finds is not missed here.
     """
     for number, rows in defaults.groupby("replication"):
+        least = rule["debt_share"] * modelled_debt[int(str(number))] * (1.0 - 1e-12)
         ticks, debt, kinds = rows["tick"].to_numpy(), rows["debt"].to_numpy(), rows["kind"].to_numpy()
         for tick in np.unique(ticks):
             window = (ticks <= tick) & (ticks > tick - rule["months"])
             amount = float(np.cumsum(debt[window])[-1])
-            if len(set(kinds[window])) >= rule["kinds"] and amount >= rule["debt_share"] * modelled_debt * (1.0 - 1e-12):
+            if len(set(kinds[window])) >= rule["kinds"] and amount >= least:
                 yield int(str(number)), int(tick)
                 break

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.streams import stream
+from simulator.streams import hashed, stream
 
 __all__ = ["BELOW_ONE", "COMMON", "OWN", "Draws", "Quiet", "permutations", "stream", "uniforms"]
 
@@ -123,17 +123,30 @@ class PathDraws(Draws):
         if self.places is not None:
             self._blocks = {purpose: np.take(block, self.places, axis=2) for purpose, block in self._blocks.items()}
             self.numbers, self.places = self.columns, None
+        self.branches = branches
         generator = stream(seed, 0, "clone")
         fresh = generator.bit_generator.state  # as in Draws: the same as `clone_stream`, without a new generator
         for column, path in enumerate(branches):
             for tick, repetition, level, parent, child in path:
                 for purpose, block in self._blocks.items():
-                    fresh["state"]["key"][:] = _key(seed, clone_name(level, parent, child, purpose)), repetition
+                    fresh["state"]["key"][:] = hashed(seed, clone_name(level, parent, child, purpose)), repetition
                     generator.bit_generator.state = fresh
                     block[tick:, :, column] = generator.standard_normal((ticks, block.shape[1]))[tick:]
         for purpose, push in (pushes or {}).items():
             for slot in np.flatnonzero(push):
                 self._blocks[purpose][:, slot, :] += push[slot] * (strengths if strengths is not None else 1.0)
+
+    def with_more(self, seed: int, ids: Sequence[str], ticks: int) -> Draws:
+        """As :meth:`Draws.with_more`, with a clone's own luck for ``ids`` too."""
+        wider = super().with_more(seed, ids, ticks)
+        first = {purpose: self._blocks[purpose].shape[1] for purpose in OWN}
+        for column, path in enumerate(self.branches):
+            for tick, repetition, level, parent, child in path:
+                for purpose in OWN:
+                    for slot, name in enumerate(ids, first[purpose]):
+                        own = clone_stream(seed, repetition, level, parent, child, f"{purpose}/{name}").standard_normal(ticks)
+                        wider._blocks[purpose][tick:, slot, column] = own[tick:]
+        return wider
 
     def along(self, pushes: Mapping[str, Array]) -> Array:
         """Sum of push times draw over all slots up to each tick, ``(T, R)``: all of the draws that a likelihood ratio needs."""

@@ -19,7 +19,15 @@ from simulator.menu import GROUPS, compose, menu
 from simulator.settings import bibliography_keys
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/model.md", "docs/house.md", "docs/three_firms.md", "docs/rare_events.md", "docs/examples/margin_spiral.md", "docs/examples/lender_default.md")
+PAGES = (
+    "README.md",
+    "docs/model.md",
+    "docs/house.md",
+    "docs/three_firms.md",
+    "docs/rare_events.md",
+    "docs/examples/margin_spiral.md",
+    "docs/examples/lender_default.md",
+)
 TERMS = {"rules", "constants", "levers", "items"}
 
 

@@ -154,3 +154,10 @@ def test_the_interval_of_the_gain_covers_the_gain() -> None:
         found = gain((0.01 + 0.001 * generator.standard_normal(20)).tolist(), work=100.0, ticks=10)
         covered += found.low <= 0.01 * 0.99 * 10 / (0.001**2 * 100.0) <= found.high
     assert covered >= 180
+
+
+def test_a_clone_has_its_own_luck_for_agents_that_come_later() -> None:
+    wide = PathDraws(3, [7, 7], 10, 4, [(), ((6, 0, 1, 5, 0),)]).with_more(3, ["entrant"], 10)
+    for tick in range(10):
+        parent, clone = wide.at(tick)["own_demand"][4]
+        assert (parent == clone) == (tick < 6)

@@ -84,9 +84,9 @@ def test_the_tick_of_the_event_is_the_first_at_which_the_definition_is_met() -> 
         columns=["replication", "tick", "debt", "kind"],
     )
     rule = {"months": 12, "kinds": 2, "debt_share": 0.1}
-    assert list(first_ticks(table, rule, 100.0)) == [(0, 9)]
-    assert list(first_ticks(table, {**rule, "months": 18}, 100.0)) == [(0, 9), (1, 20)]
-    assert list(first_ticks(table, {**rule, "kinds": 1}, 1000.0)) == []
+    assert list(first_ticks(table, rule, np.array([100.0, 100.0]))) == [(0, 9)]
+    assert list(first_ticks(table, {**rule, "months": 18}, np.array([100.0, 100.0]))) == [(0, 9), (1, 20)]
+    assert list(first_ticks(table, {**rule, "kinds": 1}, np.array([1000.0, 1000.0]))) == []
 
 
 def test_debt_at_risk_is_a_share_of_debt_and_rises_after_bad_luck(bench: Build) -> None:
