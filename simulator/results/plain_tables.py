@@ -23,21 +23,22 @@ def plain_table(table: ShownTable, most: int = 40, width: int | None = None) -> 
     if sum(full) + len(GAP) * (len(full) - 1) <= width:
         return lines + _block(table, rows, list(range(len(names))), full)
     narrow = [max([*(len(row[place]) for row in rows), *(len(word) for word in names[place].split())]) for place in range(len(names))]
-    label = next((place for place, (_, numeric) in enumerate(table.head) if not numeric), 0)
-    for number, places in enumerate(_blocks(narrow, label, width)):
+    first = next((place for place, (_, numeric) in enumerate(table.head) if not numeric), 0)
+    last = next((place for place in range(first, len(names)) if table.head[place][1]), first + 1)
+    for number, places in enumerate(_blocks(narrow, first, max(last, first + 1), width)):
         lines += [""] * (number > 0) + _block(table, rows, places, narrow)
     return lines
 
 
-def _blocks(widths: list[int], label: int, width: int) -> list[list[int]]:
-    """Columns of each block: what stands before the name and the name, then as many as fit; the name again in every further block."""
-    blocks = [list(range(label + 1))]
-    room = width - sum(widths[: label + 1]) - len(GAP) * label
-    for place in range(label + 1, len(widths)):
+def _blocks(widths: list[int], first: int, last: int, width: int) -> list[list[int]]:
+    """Columns of each block: all up to the row's name (``first`` to ``last - 1``), then as many as fit; the name again in every further one."""
+    blocks = [list(range(last))]
+    room = width - sum(widths[:last]) - len(GAP) * (last - 1)
+    for place in range(last, len(widths)):
         needed = widths[place] + len(GAP)
-        if needed > room and len(blocks[-1]) > 1:
-            blocks.append([label])
-            room = width - widths[label]
+        if needed > room and len(blocks[-1]) > last - first:
+            blocks.append(list(range(first, last)))
+            room = width - sum(widths[first:last]) - len(GAP) * (last - first - 1)
         blocks[-1].append(place)
         room -= needed
     return blocks

@@ -48,3 +48,11 @@ def test_the_width_is_the_terminals_and_80_where_there_is_none(monkeypatch: pyte
 
 def test_only_so_many_rows_are_printed() -> None:
     assert len(plain_table(TABLE, most=1, width=200)) == 3
+
+
+def test_a_name_of_two_words_in_two_columns_is_repeated_whole() -> None:
+    head = [("outcome", False), ("direction", False), ("with the channel", True), ("without it", True)]
+    rows = [["investment", "down", "-21.5 (-24.5 to -18.6)", "-21.3 (-24.3 to -18.4)"], ["investment", "up", "+27.2", "+26.3"]]
+    blocks = "\n".join(plain_table(ShownTable("Responses.", head, rows), width=50)).split("\n\n")
+    assert len(blocks) == 2
+    assert all(word in block for block in blocks for word in ("down", "up"))
