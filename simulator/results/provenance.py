@@ -31,6 +31,7 @@ def version() -> str:
         return "unknown"
 
 
+@cache
 def git_commit() -> str | None:
     """Commit of the checkout this code runs from, with '+changes' when files differ from it; None outside a checkout."""
     folder = Path(__file__).resolve().parent

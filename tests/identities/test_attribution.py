@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scenarios.changes import Change
+from simulator.engine.inputs import opened
 from simulator.engine.model import ContagionModel
 from simulator.ledger.attribution import parties
 from simulator.ledger.names import CHANNELS, LOSS_CHANNELS, REASONS
@@ -34,9 +36,13 @@ def borne(model: ContagionModel) -> dict[str, np.ndarray]:
     return totals
 
 
+shipped = cache(opened)
+"""An economy opened once for all tests here: what is foreseen in it takes as long to find as a run."""
+
+
 def attributed(economy: str, replications: int, months: int = 60, **given: Any) -> ContagionModel:
     """A run in which, after every tick, the accounts of losses are held to the postings, agent by agent; its tables are held to both."""
-    model = ContagionModel(economy, replications=range(replications), horizon_months=months, mesa_agents=False, record="ticks", **given)
+    model = ContagionModel(shipped(economy), replications=range(replications), horizon_months=months, mesa_agents=False, record="ticks", **given)
     books, ledger = model.books, model.ledger
     before = borne(model)
     while books.tick < months:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
 from scenarios.changes import Change
+from scenarios.loading import load_economy
 from simulator.engine.model import ContagionModel
 from simulator.ledger.contracts import Contracts
 from simulator.ledger.identities import IdentityError
@@ -19,6 +21,8 @@ from simulator.markets import accounts
 from simulator.menu import policy_names, shock_names
 
 ECONOMIES = ("three_firms", "us_ai_2025")
+shipped = cache(load_economy)
+"""An economy opened once for all tests here: what is foreseen in it takes as long to find as a run."""
 MONTHS = 60
 TOLERANCE = 1e-9
 CHUNK = 256
@@ -150,7 +154,7 @@ def audit_losses(model: ContagionModel, total_before: np.ndarray) -> np.ndarray:
 
 def audited_tables(economy: str, replications: Iterable[int], months: int = MONTHS, **given: Any) -> ContagionModel:
     """An audited run whose table of replications adds up too."""
-    model = audited(ContagionModel(economy, replications=replications, horizon_months=months, mesa_agents=False, **given))
+    model = audited(ContagionModel(shipped(economy), replications=replications, horizon_months=months, mesa_agents=False, **given))
     table = model.recorder.tables("run")["replications"]
     tags = table[[f"loss_{tag}" for tag in ("direct", *LOSS_CHANNELS)]].sum(axis=1)
     natures = table[[f"{nature}_loss" for nature in ("credit", "mark_to_market", "deadweight")]].sum(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from agents.entrant import ENTRY_YEARS, NEW_CUSTOMERS, RUNWAY_YEARS, SLOTS, SUCCESS_MAX, TARGET_SHARE, TRAINING_MONTHS, UPKEEP, WORTH_YEARS
 from scenarios.changes import Change
+from simulator.engine.inputs import opened
 from simulator.engine.model import ContagionModel
 from simulator.engine.randomness import Draws
 from simulator.ledger.names import CHANNELS, ENTRANT
@@ -17,8 +19,12 @@ CHEAP = (Change("barrier", "entry.barrier", "multiply_by", 0.6, 3), Change("fund
 FREE = (Change("barrier", "entry.barrier", "multiply_by", 0.1, 3), Change("funding", "government.entry_funding", "set_to", 1.0, 3))
 
 
+shipped = cache(opened)
+"""An economy opened once for all tests here: what is foreseen in it takes as long to find as a run."""
+
+
 def run(*changes: Change, economy: Any = "three_firms", months: int = 48, replications: Any = range(6), **more: Any) -> ContagionModel:
-    return ContagionModel(economy, changes=changes, replications=replications, horizon_months=months, mesa_agents=False, **more).run()
+    return ContagionModel(shipped(economy), changes=changes, replications=replications, horizon_months=months, mesa_agents=False, **more).run()
 
 
 @pytest.fixture(scope="module")

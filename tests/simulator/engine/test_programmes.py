@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from scenarios.changes import Change
 from scenarios.levers import LEVERS
 from simulator.engine import programmes, purchases
+from simulator.engine.inputs import opened
 from simulator.engine.model import ContagionModel
 from simulator.engine.recorder import SERIES
 from simulator.engine.tick import decide
@@ -29,8 +31,12 @@ def put(lever: str, value: float, **more: Any) -> Change:
     return Change("change", lever, "set_to", value, 1, **more)
 
 
+shipped = cache(opened)
+"""An economy opened once for all tests here: what is foreseen in it takes as long to find as a run."""
+
+
 def run(*changes: Change, economy: Any = "three_firms", months: int = 12, **more: Any) -> ContagionModel:
-    return ContagionModel(economy, changes=changes, replications=(0, 1, 2), horizon_months=months, mesa_agents=False, **more).run()
+    return ContagionModel(shipped(economy), changes=changes, replications=(0, 1, 2), horizon_months=months, mesa_agents=False, **more).run()
 
 
 @pytest.fixture(scope="module")
