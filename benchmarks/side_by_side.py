@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from agents.registry import FIRM_KINDS
 from benchmarks.harness import at_least_one, median_seconds, report
 from benchmarks.plain_float import PORTS, Asked, PlainModel
 from simulator.engine.inputs import opened
@@ -102,22 +103,25 @@ class _Actor:
 class _ListeningModel(ContagionModel):
     """A model whose hyperscalers and cloud providers are asked through :meth:`ask`, which answers as they do."""
 
+    together = True
+
     def ask(self, actor: Any, rule: str) -> Any:
         """The answer of a cohort or agent to a rule, of the rule's shape."""
         return getattr(actor, rule)()
 
-    def actors(self, *arguments: Any, **options: Any) -> Iterable[Any]:
-        """Those of the model, the two kinds in their stead."""
-        actors = super().actors(*arguments, **options)
-        return [_Actor(actor, self.ask) if actor.kind in PORTS else actor for actor in actors]
-
-    def issuers(self) -> Iterable[Any]:
-        """By kind, to tell the two apart; the model asks adjacent kinds together, which gives the same bits."""
-        return self.actors()
+    def actors(self, rule: str, kinds: tuple[str, ...] = FIRM_KINDS) -> Iterable[Any]:
+        """The two kinds apart from the others, and told apart from each other or not, as ``together`` says: which moves no bit."""
+        others = tuple(kind for kind in kinds if kind not in PORTS)
+        ported = [kind for kind in kinds if kind in PORTS]
+        groups = [tuple(ported)] if self.together else [(kind,) for kind in ported]
+        listened = [_Actor(actor, self.ask) for group in groups for actor in super(_ListeningModel, self).actors(rule, group)]
+        return [*super().actors(rule, others), *listened]
 
 
 class RecordedModel(_ListeningModel):
-    """One replication that keeps every question to the two kinds in ``asked``."""
+    """One replication that keeps every question to the two kinds in ``asked``, one kind after the other."""
+
+    together = False
 
     def __init__(self, economy: Any, **options: Any) -> None:
         super().__init__(economy, **{"mesa_agents": False, **options})

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.base import EconomicAgent
-from agents.issuer import Issuer
 from agents.registry import AGENT_CLASSES, FIRM_KINDS
 from scenarios.changes import Change
 from scenarios.levers import LeverSchedule
+from simulator.engine.cohorts import cohorts_for
 from simulator.engine.entry import with_entrants
 from simulator.engine.facility import with_facility
 from simulator.engine.foresight import foreseen_sales, foreseen_series
@@ -93,7 +93,7 @@ class ContagionModel(mesa.Model):
         if mesa_agents or stepping == "agents":
             for row, kind in enumerate(self.economy.kinds):
                 self.agents_by_row.append(AGENT_CLASSES[kind](self, row))
-        self._issuers: list[Issuer] = []
+        self._asked_together: dict[tuple[str, tuple[str, ...]], list[EconomicAgent]] = {}
         self._singles: dict[str, list[EconomicAgent]] = {}
         self.compute = ComputeMarket(self.books)
         self.credit = CreditMarket(self.books)
@@ -146,25 +146,12 @@ class ContagionModel(mesa.Model):
             self.step()
         return self
 
-    def issuers(self) -> Iterable[EconomicAgent]:
-        """For rules that no kind of firm has of its own (:class:`agents.issuer.Issuer`): adjacent kinds in one cohort."""
-        if self.stepping == "agents":
-            return self.actors(FIRM_KINDS)
-        if not self._issuers:
-            edges = [(self.books.rows[kind].start, self.books.rows[kind].stop) for kind in FIRM_KINDS if kind in self._cohorts]
-            merged: list[list[int]] = []
-            for start, stop in edges:
-                if merged and merged[-1][1] == start:
-                    merged[-1][1] = stop
-                else:
-                    merged.append([start, stop])
-            self._issuers = [Issuer.cohort_of(self.books, slice(start, stop)) for start, stop in merged]
-        return self._issuers
-
-    def actors(self, kinds: tuple[str, ...] = FIRM_KINDS) -> Iterable[EconomicAgent]:
-        """Whom a rule is asked of: one cohort a kind, or one Mesa agent after the other."""
+    def actors(self, rule: str, kinds: tuple[str, ...] = FIRM_KINDS) -> Iterable[EconomicAgent]:
+        """Whom ``rule`` is asked of: cohorts of the kinds, together where the rule is the same, or one Mesa agent after the other."""
         if self.stepping != "agents":
-            return [self._cohorts[kind] for kind in kinds if kind in self._cohorts]
+            if (rule, kinds) not in self._asked_together:
+                self._asked_together[rule, kinds] = cohorts_for(self.books, rule, kinds)
+            return self._asked_together[rule, kinds]
         chosen: list[EconomicAgent] = []
         for kind in kinds:
             if kind not in self._singles:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.borrower import DRAW_SPEED, PAYBACK
-from agents.issuer import MARKET_VOLATILITY, RATE_DURATION, Issuer
+from agents.issuer import MARKET_VOLATILITY, RATE_DURATION
 from agents.leverage import LeveragedHolder
 from agents.registry import FIRM_KINDS
 from simulator.engine import defaults, entry, facility, news, programmes, purchases
@@ -37,7 +37,7 @@ EARNERS = FIRM_KINDS
 def decide(model: ContagionModel, rule: str, into: str, kinds: tuple[str, ...] = FIRM_KINDS) -> None:
     """Ask a rule of every agent of ``kinds`` and keep the answers in the column ``into``."""
     target = model.books[into]
-    for actor in model.issuers() if hasattr(Issuer, rule) else model.actors(kinds):
+    for actor in model.actors(rule, kinds):
         target[actor.rows] = getattr(actor, rule)()
 
 
