@@ -50,6 +50,9 @@ def open_lines(books: Books) -> None:
     if not len(rows):
         return
     share = books.levers[LEVER]
+    if not share.any():
+        books.loans.undrawn[rows] = 0.0
+        return
     collateral = np.maximum(books["secured_room"], 0.0) + LOAN_BOOK_SHARE * books.loans_given()
     solvent = (books["book_net_worth"] > 0.0) & (books["alive"] > 0.0)
     room = share * collateral * solvent

@@ -125,7 +125,16 @@ class Ledger:
 
     def pay_between(self, payer: int | slice, payee: int | slice, amounts: Array, tag: str = "ordinary") -> None:
         """Pay ``amounts (n, R)`` from the rows ``payer`` to the rows ``payee``; either side may be one agent, who pays or gets the sum."""
-        self.pay(self.between(payer, payee, amounts), tag)
+        if isinstance(payer, slice) or isinstance(payee, slice) or payer in self.books.money_issuers or payee in self.books.money_issuers:
+            self.pay(self.between(payer, payee, amounts), tag)
+            return
+        paid = total(np.broadcast_to(amounts, (len(amounts), self.books.replications)))[0]  # two agents without money of their own making
+        cash, posted = self.books["cash"], self.posted[tag]
+        self.touched.add(tag)
+        for row, change in ((payer, -paid), (payee, paid)):
+            cash[row] += change
+            posted[row] += change
+            self.flows[row] += np.abs(change)
 
     def between(self, payer: int | slice, payee: int | slice, amounts: Array) -> Array:
         """The change ``(N, R)`` that a payment of ``amounts (n, R)`` from ``payer`` to ``payee`` makes."""
@@ -151,6 +160,8 @@ class Ledger:
 
     def exchange_other_assets(self, amounts: Array) -> None:
         """Sell other assets worth ``amounts (N, R)`` to Outside at book value; negative amounts buy."""
+        if not amounts.any():
+            return
         books = self.books
         books["other_assets"][...] -= amounts
         change = amounts.copy()

@@ -136,15 +136,16 @@ def redeem(books: Books, ledger: Ledger, wanted: Array) -> None:
     rest = np.maximum(wanted - cash - got, 0.0)
     sold = np.minimum(rest / (1.0 - HAGGLE), books["other_assets"])
     sold[books.outside] = 0.0
-    ledger.exchange_other_assets(sold)
     discount = HAGGLE * sold
-    change = -discount
-    change[books.outside] += ledger.sum(discount)[0]
-    ledger.move_cash(change)
-    ledger.lose_own("funding", discount, "deadweight", reason="decision", cause="outside")  # the fund's investors are Outside
-    gain = np.zeros_like(discount)
-    gain[books.outside] = ledger.sum(discount)[0]
-    ledger.post("ordinary", gain)
+    if sold.any():
+        ledger.exchange_other_assets(sold)
+        change = -discount
+        change[books.outside] += ledger.sum(discount)[0]
+        ledger.move_cash(change)
+        ledger.lose_own("funding", discount, "deadweight", reason="decision", cause="outside")  # the fund's investors are Outside
+        gain = np.zeros_like(discount)
+        gain[books.outside] = ledger.sum(discount)[0]
+        ledger.post("ordinary", gain)
     _repay_outside(books, ledger, np.minimum(cash + got + sold - discount, books["other_liabilities"]))
 
 
