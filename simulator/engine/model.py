@@ -217,7 +217,7 @@ class ContagionModel(mesa.Model):
     def sales(self) -> Array:
         """Sales of the tick at a yearly rate, outside, contracted and of chips and power, USD bn, ``(N, R)``."""
         books = self.books
-        contracts = books.orders.by_holder(self.invoices * self.compute.is_cloud) + books.leases.by_holder(self.rents)
+        contracts = self.compute.of_cloud(self.invoices) + books.leases.by_holder(self.rents)
         return books["outside_sales"] * 12.0 + contracts * 12.0 + books["chip_sales"]
 
     def revenue_deviation(self) -> Array:

@@ -168,8 +168,7 @@ def trade(model: ContagionModel) -> None:
     decide(model, "order_share_taken", "order_share_taken", ("ai_lab",))
     investment = c["planned_investment"] * c["alive"]
     model.invoices = compute.invoices(books, model.planned_deliveries, investment)
-    books.orders.remaining[...] = np.maximum(books.orders.remaining - model.invoices * compute.is_committed, 0.0)
-    chips = books.orders.by_debtor(model.invoices * compute.capital_goods)
+    chips = compute.deliver(books, model.invoices)
     model.backlog = ledger.sum(books.orders.remaining)
     model.renegotiation.run(books, model.renegotiation_lever)
     model.renegotiation_lever = books.levers[renegotiation.LEVER]

@@ -192,9 +192,9 @@ class Ledger:
             held, owed = books.stakes.shares[books.pledge_stakes], (books.pledge_matrix @ pledged)[books.pledge_stakes]
             books.loans.pledged[rows] = np.where(owed > held, pledged * (held / np.maximum(owed, 1e-300)), pledged)
 
-    def set_column(self, name: str, values: Array) -> None:
-        """Write a column that carries no value of its own (a decision, a price memo, an index)."""
-        self.books[name][...] = values
+    def set_column(self, name: str, values: Array, rows: slice | Rows = slice(None)) -> None:
+        """Write a column that carries no value of its own (a decision, a price memo, an index), or some ``rows`` of it."""
+        self.books[name][rows] = values
 
     # ------------------------------------------------------------------ loans
 
@@ -224,19 +224,24 @@ class Ledger:
     # ------------------------------------------------------------------ losses
 
     def lose(
-        self, table: str, channel: str, amounts: Array, nature: str, relief: bool = False, *, reason: str = "default", cause: str = "debtor"
-    ) -> None:
-        """Holders of contracts lose ``amounts (C, R)`` (not negative) through a channel; with ``relief`` the debtors are freed of as much.
+        self, table: str, channel: str, amounts: Array, nature: str, relief: bool = False, *, some: Selection | None = None,
+        reason: str = "default", cause: str = "debtor",
+    ) -> None:  # fmt: skip
+        """Holders of contracts (all, or ``some``) lose ``amounts (C, R)`` (not negative) through a channel; with ``relief`` the debtors are freed of
+        as much.
 
         ``reason`` and ``cause``: by whose default or decision; the default of the debtor if nothing is said. With the channel switched off the
         loss is made good by Outside, in cash, as a booked indemnity: it is then ordinary.
         """
-        contracts: Contracts = getattr(self.books, table)
+        whole: Contracts = getattr(self.books, table)
+        contracts: Ties = whole if some is None else some
         switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
         loss = Loss(channel, reason, table, "holder", cause)
         orphaned = self._of_the_dead(contracts, booked) if table != "stakes" else None  # the dead hold no shares
-        if orphaned is None:
+        if some is not None:
+            self._account(loss, whole.count)[some.rows] += booked
+        elif orphaned is None:
             self._enter(loss, booked)
         else:
             self._enter(loss, booked - orphaned)
@@ -310,16 +315,17 @@ class Ledger:
             self.posted["ordinary"] += rest
             self.posted["ordinary"][row] -= total(rest)[0]
 
-    def revalue_stakes(self, change: Array, tag: str, *, reason: str = "decision", cause: str = "debtor") -> None:
-        """Stakes change in value by ``change (S, R)`` because their issuers' prices have; falls outside ``ordinary`` are losses.
+    def revalue_stakes(self, change: Array, tag: str, some: Selection | None = None, *, reason: str = "decision", cause: str = "debtor") -> None:
+        """Stakes (all, or ``some``) change in value by ``change (S, R)`` because their issuers' prices have; falls outside ``ordinary`` are losses.
 
         ``reason`` and ``cause``: by whose decision or default prices moved; by what the issuer does if nothing is said.
         """
+        stakes: Ties = self.books.stakes if some is None else some
         if tag == "ordinary":
-            self.post(tag, self.books.stakes.by_holder(change))
+            self.post(tag, stakes.by_holder(change))
             return
-        self.lose("stakes", tag, np.maximum(-change, 0.0), "mark_to_market", reason=reason, cause=cause)
-        self.post(tag, self.books.stakes.by_holder(np.maximum(change, 0.0)))
+        self.lose("stakes", tag, np.maximum(-change, 0.0), "mark_to_market", some=some, reason=reason, cause=cause)
+        self.post(tag, stakes.by_holder(np.maximum(change, 0.0)))
 
     def mark_down(self, amounts: Array, sold: Array, reason: str = "decision") -> None:
         """Stakes lose ``amounts (S, R)`` because holders sold ``sold (S, R)`` shares of the same issuers: a fire-sale loss, by each seller's part."""
@@ -360,7 +366,7 @@ class Ledger:
             self.losses[loss] = np.zeros((rows, self.books.replications))
         return self.losses[loss]
 
-    def _of_the_dead(self, contracts: Contracts, amounts: Array) -> Array | None:
+    def _of_the_dead(self, contracts: Ties, amounts: Array) -> Array | None:
         """The part of ``amounts (C, R)`` that is Outside's, which bought the claims of settled estates; None where nothing is."""
         dead = self.books.dead_rows
         if not len(dead):

@@ -49,10 +49,9 @@ class Renegotiation:
         rows = self.rows
         if plan.is_stretched:
             orders.expected[rows] = np.maximum(orders.expected[rows] - plan.renegotiated_pace(books.tick, orders, rows), 0.0)
-        kept = np.ones((books.agents, books.replications))
-        kept[labs] = np.where(talks, 1.0 - PRICE_CUT, 1.0)
-        kept *= by_lever
-        kept = kept[orders.debtor[rows]]
+        of_lab = orders.debtor[rows]
+        kept = np.where(talks, 1.0 - PRICE_CUT, 1.0)[of_lab - labs.start]
+        kept *= by_lever if np.ndim(by_lever) == 0 or len(by_lever) == 1 else by_lever[of_lab]
         changed = kept < 1.0
         if not changed.any():
             return

@@ -216,14 +216,15 @@ class DeliverySchedule:
     is_stretched = False
     """Whether some order has been renegotiated (:mod:`simulator.ledger.renegotiation`): its pace is then under 1."""
 
-    def due(self, tick: int, orders: Contracts) -> Array:
-        """Deliveries due in ``tick``, USD bn, ``(C, R)``: the plan, and a part of what has slipped, at most what remains."""
-        planned, left = self.planned[tick], self.left_by_plan[tick]
+    def due(self, tick: int, orders: Contracts, rows: slice | NDArray[np.int64] = slice(None)) -> Array:
+        """Deliveries of ``rows`` due in ``tick``, USD bn, ``(n, R)``: the plan, and a part of what has slipped, at most what remains."""
+        planned, left, remaining = self.planned[tick][rows], self.left_by_plan[tick][rows], orders.remaining[rows]
         if self.is_stretched:
-            left = np.where(orders.pace < 1.0, orders.expected, left)
-            planned = np.where(orders.pace < 1.0, self.renegotiated_pace(tick, orders, slice(None)), planned)
-        slipped = np.maximum(orders.remaining - left, 0.0)
-        due: Array = np.minimum(planned + slipped / SLIP_MONTHS, orders.remaining)
+            is_new = orders.pace[rows] < 1.0
+            left = np.where(is_new, orders.expected[rows], left)
+            planned = np.where(is_new, self.renegotiated_pace(tick, orders, rows), planned)
+        slipped = np.maximum(remaining - left, 0.0)
+        due: Array = np.minimum(planned + slipped / SLIP_MONTHS, remaining)
         return due
 
     def renegotiated_pace(self, tick: int, orders: Contracts, rows: slice | NDArray[np.int64]) -> Array:

@@ -28,7 +28,7 @@ def ai_rows(books: Books) -> NDArray[np.int64]:
 def share_index(books: Books) -> Array:
     """Index of the AI shares, USD bn, ``(1, R)``: opening market values at today's prices, so that issuance does not move it; never zero."""
     rows = books.ai_rows
-    return np.maximum(total(np.take(books["market_value_at_start"] * books["share_price"], rows, axis=0)), 1e-9)
+    return np.maximum(total(books["market_value_at_start"][rows] * np.take(books["share_price"], rows, axis=0)), 1e-9)
 
 
 def market_values(books: Books, ledger: Ledger, history: list[Array], contagion: list[Array]) -> None:
@@ -39,7 +39,7 @@ def market_values(books: Books, ledger: Ledger, history: list[Array], contagion:
     The return is that of opening holdings (price changes, not issuance). Other shares move with the market factor.
     """
     rows = books.ai_rows
-    value = ledger.sum(np.take(books.market_value(), rows, axis=0))
+    value = ledger.sum(np.take(books["shares"], rows, axis=0) * np.take(books["share_price"], rows, axis=0))
     books.series["ai_market_value"] = value
     books.series["ai_market_value_net"] = value - held_within(books, rows)
     others = np.maximum(books.macro["total_market_value"] - ledger.sum(books["market_value_at_start"][rows]), 0.0)
@@ -87,12 +87,9 @@ def circulate(books: Books, ledger: Ledger, wages: Array, taxes: Array) -> None:
 
     ``wages`` and ``taxes`` ``(1, R)``, USD bn. When the rest of the world runs low on deposits, households buy from it with theirs.
     """
-    change = np.zeros_like(ledger.flows)
     low = 0.25 * books["cash_at_start"][books.outside]
     lent = np.clip(low - books["cash"][books.outside], 0.0, 0.5 * books["cash"][books.household])
-    change[books.outside] += lent
-    change[books.household] -= lent
-    ledger.pay(change)
+    ledger.pay_between(books.household, books.outside, lent[None, :])
     ledger.lend_to_outside()
     for receiver, amount in ((books.household, wages), (books.government, taxes)):
         ledger.pay_between(books.outside, receiver, amount)
@@ -101,6 +98,6 @@ def circulate(books: Books, ledger: Ledger, wages: Array, taxes: Array) -> None:
 
 def concentration(books: Books, ledger: Ledger) -> Array:
     """Herfindahl index of the AI market value over its firms, in [0, 1], ``(1, R)``."""
-    value = np.take(books.market_value(), books.ai_rows, axis=0)
+    value = np.take(books["shares"], books.ai_rows, axis=0) * np.take(books["share_price"], books.ai_rows, axis=0)
     share = value / np.maximum(ledger.sum(value), 1e-9)
     return ledger.sum(share * share)

@@ -24,11 +24,9 @@ class ComputeMarket:
         committed = orders.static["amount"] > 0.0
         buyer_kind = np.array(books.economy.kinds)[orders.debtor]
         is_chips = good == "chips"
-        self.is_committed = committed[:, None].astype(np.float64)
         self.is_chip_tie = (is_chips & ~committed)[:, None].astype(np.float64)
         self.is_power_tie = ((good == "power") & ~committed)[:, None].astype(np.float64)
         self.is_chips = is_chips[:, None].astype(np.float64)
-        self.is_cloud = (good == "cloud")[:, None].astype(np.float64)
         self.buyer_makes_chips = (buyer_kind == "chipmaker")[:, None].astype(np.float64)
         self.supply_share = orders.supply_share
         self.of_labs, self.of_clouds = (orders.some(np.flatnonzero(mask)) for mask in (buyer_kind == "ai_lab", good == "cloud"))
@@ -37,31 +35,38 @@ class ComputeMarket:
             orders.some(np.flatnonzero(mask)) for mask in (of_chips & ~makes_chips, of_chips & makes_chips, (good == "power") & ~committed)
         ]
         self.capital_goods = self.is_chips * (1.0 - self.buyer_makes_chips)  # chips that become the buyer's capacity
+        self.committed, self.committed_clouds = (orders.some(np.flatnonzero(mask)) for mask in (committed, committed & (good == "cloud")))
+        is_capital = is_chips & ~makes_chips
+        self.capital, self.committed_capital = (orders.some(np.flatnonzero(mask)) for mask in (is_capital, is_capital & committed))
+        self.of_makers = orders.some(np.flatnonzero(of_chips | (is_chips & committed) | ((good == "power") & ~committed)))  # of chips, parts, power
 
     def planned(self, books: Books) -> Array:
         """Deliveries of committed orders planned for this tick between living parties, USD bn, ``(O, R)``."""
-        orders = books.orders
-        alive = books["alive"]
-        return books.order_schedule.due(books.tick, orders) * orders.of_holder(alive) * orders.of_debtor(alive)
+        alive, some = books["alive"], self.committed
+        planned = np.zeros_like(books.orders.remaining)
+        planned[some.rows] = books.order_schedule.due(books.tick, books.orders, some.rows) * some.of_holder(alive) * some.of_debtor(alive)
+        return planned
 
     def contracted(self, books: Books) -> tuple[Array, Array]:
         """Contracted sales of capacity now (yearly rate) and over the coming year, USD bn, two arrays ``(N, R)``."""
-        orders = books.orders
-        both = orders.of_holder(books["alive"]) * orders.of_debtor(books["alive"]) * self.is_cloud
+        orders, some = books.orders, self.committed_clouds
+        both = some.of_holder(books["alive"]) * some.of_debtor(books["alive"])
         plan = books.order_schedule
         if plan.is_stretched:
-            both = both * np.minimum(orders.pace, 1.0)
-        now = orders.by_holder(np.minimum(plan.planned[books.tick], orders.remaining) * both)
-        coming = orders.by_holder(np.minimum(plan.next_year(books.tick), orders.remaining) * both)
+            both *= np.minimum(orders.pace[some.rows], 1.0)
+        remaining = orders.remaining[some.rows]
+        now = some.by_holder(np.minimum(plan.planned[books.tick][some.rows], remaining) * both)
+        coming = some.by_holder(np.minimum(plan.next_year(books.tick)[some.rows], remaining) * both)
         return now * books.ticks_per_year, coming
 
     def committed_chips(self, books: Books, planned: Array) -> Array:
         """Chips of committed orders planned for this tick, by buyer, USD bn, ``(N, R)``."""
-        return books.orders.by_debtor(planned * self.capital_goods)
+        return self.committed_capital.by_debtor(planned[self.committed_capital.rows])
 
     def order_bills(self, books: Books, planned: Array) -> Array:
         """Bills of committed orders as planned, by buyer, USD bn, ``(N, R)``."""
-        return books.orders.by_debtor(planned * (1.0 - self.capital_goods))
+        some = self.committed
+        return some.by_debtor(planned[some.rows] * (1.0 - self.capital_goods[some.rows]))
 
     def invoices(self, books: Books, planned: Array, investment: Array) -> Array:
         """What is invoiced this tick, USD bn, ``(O, R)``.
@@ -77,6 +82,16 @@ class ComputeMarket:
             bought *= ties.of_holder(books["alive"])
             invoiced[ties.rows] += bought
         return invoiced
+
+    def deliver(self, books: Books, invoices: Array) -> Array:
+        """Take what is invoiced, ``invoices (O, R)``, from what remains of committed orders; returns the capital goods in it by buyer, ``(N, R)``."""
+        rows, remaining = self.committed.rows, books.orders.remaining
+        remaining[rows] = np.maximum(remaining[rows] - invoices[rows], 0.0)
+        return self.capital.by_debtor(invoices[self.capital.rows])
+
+    def of_cloud(self, invoices: Array) -> Array:
+        """What of ``invoices (O, R)`` is for cloud services, by seller, ``(N, R)``."""
+        return self.of_clouds.by_holder(invoices[self.of_clouds.rows])
 
     def called(self, books: Books, planned: Array) -> Array:
         """Planned deliveries ``(O, R)`` as far as buyers call them: labs may delay."""
@@ -117,11 +132,11 @@ class ComputeMarket:
 
     def note_sales(self, books: Books, ledger: Ledger, invoices: Array) -> None:
         """Smooth chip and parts sales by seller, yearly, and the part of all invoices that came from firms the seller funds."""
-        orders = books.orders
-        sales = orders.by_holder(invoices * (self.is_chip_tie + self.is_chips * self.is_committed + self.is_power_tie)) * books.ticks_per_year
+        sales = self.of_makers.by_holder(invoices[self.of_makers.rows]) * books.ticks_per_year
         ledger.set_column("chip_sales", books["chip_sales"] + SALES_MEMORY * (sales - books["chip_sales"]))
         every = ledger.sum(invoices)
-        books.series["circular_revenue_share"] = ledger.sum(invoices * books.is_circular) / np.maximum(every, 1e-9)
+        circular = invoices[np.flatnonzero(books.is_circular[:, 0])]
+        books.series["circular_revenue_share"] = ledger.sum(circular) / np.maximum(every, 1e-9)
 
 
 def ship_new_generation(books: Books, ledger: Ledger, before: Array, now: Array) -> None:

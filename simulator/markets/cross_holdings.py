@@ -31,8 +31,12 @@ def through_stakes(books: Books, own: Array, first: Array | None = None) -> Arra
     part = stakes.shares / np.maximum(stakes.of_debtor(books["shares"]), 1e-12)
     change = base + stakes.by_holder(part * stakes.of_debtor(own))
     base = change
+    linked = stakes.some(np.flatnonzero(np.isin(stakes.debtor, stakes.holder)))  # who holds nothing passes nothing on
+    if not len(linked.rows):
+        return change
+    part = part[linked.rows]
     for _ in range(ROUNDS_MAX):
-        after = base + stakes.by_holder(part * stakes.of_debtor(change))
+        after = base + linked.by_holder(part * linked.of_debtor(change))
         if np.array_equal(after, change):
             break
         change = after
@@ -59,5 +63,5 @@ def held_within(books: Books, rows: NDArray[np.int64]) -> Array:
     Their market values less this are what outside owners hold of the group: each asset counted once.
     """
     stakes = books.stakes
-    within = np.flatnonzero(np.isin(stakes.holder, rows) & np.isin(stakes.debtor, rows))
-    return total(np.take(books.stake_values(), within, axis=0))
+    within = stakes.some(np.flatnonzero(np.isin(stakes.holder, rows) & np.isin(stakes.debtor, rows)))
+    return total(stakes.shares[within.rows] * within.of_debtor(books["share_price"]))

@@ -11,7 +11,9 @@ from simulator.markets.accounts import share_index
 from simulator.markets.cross_holdings import return_through_stakes
 
 Array = NDArray[np.float64]
+Rows = slice | NDArray[np.int64]
 
+ALL = slice(None)
 MEAN_REVERSION = 0.15  # part of a mispricing that goes in a month (assumption, 0.05-0.3)
 TREND_FOLLOWING = 0.05  # part of the smoothed monthly return that trend followers add (assumption, 0-0.15)
 TREND_MEMORY = 1.0 / 6.0
@@ -48,10 +50,12 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     round_shares = stakes.by_debtor(np.broadcast_to(share, paid.shape))
     public = offered * np.maximum(1.0 - round_shares, 0.0)
     raised = stakes.by_debtor(paid) + public
-    has_round = raised > 1e-9
-    private = (1.0 - books["is_listed"]) * has_round
-    if private.any():
-        _reprice(books, ledger, np.where(private > 0.0, books["fair_price"], books["share_price"]), *_close_gap(books, ledger, private))
+    unlisted = np.flatnonzero(books["is_listed"][:, 0] == 0.0)
+    in_round = unlisted[(raised[unlisted] > 1e-9).any(axis=1)]
+    if len(in_round):
+        private = raised[in_round] > 1e-9
+        price = np.where(private, books["fair_price"][in_round], books["share_price"][in_round])
+        _reprice(books, ledger, in_round, price, *_close_gap(books, ledger, in_round, private))
     price = np.maximum(books["share_price"], 1e-6) * (1.0 - ISSUE_DISCOUNT * books["is_listed"])
     ledger.set_column("shares", books["shares"] + raised / price)
     # The holder swaps cash for shares at the price paid; the issuer's book gains the cash.
@@ -92,13 +96,19 @@ def vest_warrants(books: Books, ledger: Ledger, invoices: Array) -> None:
     ledger.post("ordinary", stakes.by_holder(gained * stakes.of_debtor(books["share_price"])))
 
 
-def _set_mark(books: Books, ledger: Ledger, price: Array, tag: str, *, reason: str = "decision", cause: str = "debtor") -> None:
-    """Move prices to ``price (N, R)`` and book the change of every stake's value under ``tag``, with its ``reason`` and ``cause``."""
-    change = (price - books["share_price"]) * books["alive"]
-    stakes = books.stakes
-    ledger.revalue_stakes(stakes.shares * stakes.of_debtor(change), tag, reason=reason, cause=cause)
+def _set_mark(books: Books, ledger: Ledger, rows: Rows, price: Array, tag: str, *, reason: str = "decision", cause: str = "debtor") -> None:
+    """Move the prices of ``rows`` to ``price (n, R)`` and book the change of their stakes' values under ``tag``, with its ``reason`` and ``cause``."""
+    alive, before = books["alive"][rows], books["share_price"][rows]
+    change = (price - before) * alive
+    whole = books.stakes
+    if isinstance(rows, slice):
+        ledger.revalue_stakes(whole.shares * whole.of_debtor(change), tag, reason=reason, cause=cause)
+    else:
+        stakes = whole.some(np.flatnonzero(np.isin(whole.debtor, rows)))
+        amounts = whole.shares[stakes.rows] * np.take(change, np.searchsorted(rows, stakes.debtor), axis=0)
+        ledger.revalue_stakes(amounts, tag, stakes, reason=reason, cause=cause)
     # The price itself, not the old one plus the change: where nothing moves, a step that others in the batch need must not touch the last digit.
-    ledger.set_column("share_price", np.where(books["alive"] > 0.0, price, books["share_price"]))
+    ledger.set_column("share_price", np.where(alive > 0.0, price, before), rows)
 
 
 def note_contagion(books: Books, before: Array) -> None:
@@ -113,25 +123,27 @@ def shock_values(books: Books, ledger: Ledger, ratio: Array) -> None:
     change = stakes.by_holder(stakes.shares * stakes.of_debtor(books["fair_price"] * (ratio - 1.0) * books["alive"]))
     ledger.set_column("stake_news", books["stake_news"] + change)
     ledger.set_column("fair_price", books["fair_price"] * ratio)
-    _set_mark(books, ledger, books["share_price"] * ratio, "direct", reason="shock")
+    _set_mark(books, ledger, ALL, books["share_price"] * ratio, "direct", reason="shock")
     note_contagion(books, before)
 
 
-def _close_gap(books: Books, ledger: Ledger, closed: Array) -> tuple[Array, Array]:
-    """The parts ``closed (N, R)`` of what the shock and others' decisions have put between mark and fair value, log points; they leave the gap."""
-    direct, others = closed * books["gap_by_shock"], closed * books["gap_by_others"]
-    ledger.set_column("gap_by_shock", books["gap_by_shock"] - direct)
-    ledger.set_column("gap_by_others", books["gap_by_others"] - others)
+def _close_gap(books: Books, ledger: Ledger, rows: Rows, closed: Array) -> tuple[Array, Array]:
+    """The parts ``closed (n, R)`` of what the shock and others' decisions have put between marks and fair values of ``rows``, log points; they leave
+    the gap."""
+    by_shock, by_others = books["gap_by_shock"][rows], books["gap_by_others"][rows]
+    direct, others = closed * by_shock, closed * by_others
+    ledger.set_column("gap_by_shock", by_shock - direct, rows)
+    ledger.set_column("gap_by_others", by_others - others, rows)
     return direct, others
 
 
-def _reprice(books: Books, ledger: Ledger, price: Array, direct: Array, others: Array) -> None:
-    """Move prices to ``price (N, R)`` in the fixed order luck, shock, others; ``direct`` and ``others`` are the log points of the last two."""
-    _set_mark(books, ledger, price * np.exp(-direct - others), "ordinary")
+def _reprice(books: Books, ledger: Ledger, rows: Rows, price: Array, direct: Array, others: Array) -> None:
+    """Move the prices of ``rows`` to ``price (n, R)`` in the fixed order luck, shock, others; ``direct`` and ``others``: log points of the last two."""
+    _set_mark(books, ledger, rows, price * np.exp(-direct - others), "ordinary")
     before = share_index(books)
     if direct.any():
-        _set_mark(books, ledger, price * np.exp(-others), "direct", reason="shock")
-    _set_mark(books, ledger, price, "equity")
+        _set_mark(books, ledger, rows, price * np.exp(-others), "direct", reason="shock")
+    _set_mark(books, ledger, rows, price, "equity")
     note_contagion(books, before)
 
 
@@ -154,29 +166,35 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     listed = books["is_listed"]
     fair = books["fair_price"] * np.exp(luck + direct + others)
     before = books["share_price"].copy()
-    speed = MARK_SPEED + books.levers["market.disclosure"] * (MARK_SPEED_DISCLOSED - MARK_SPEED)
-    marks = before + speed * (fair - before)
-    ledger.set_column("gap_by_shock", books["gap_by_shock"] + (1.0 - listed) * direct)
-    ledger.set_column("gap_by_others", books["gap_by_others"] + (1.0 - listed) * others)
-    gap = np.log(np.maximum(fair, 1e-12) / np.maximum(before, 1e-12))
-    closed = np.log(np.maximum(marks, 1e-12) / np.maximum(before, 1e-12)) / np.where(np.abs(gap) > 1e-9, gap, 1.0)
-    closed = np.where(np.abs(gap) > 1e-9, np.clip(closed, 0.0, 1.0), speed) * (1.0 - listed)
-    by_shock, by_others = _close_gap(books, ledger, closed)
-    by_shock += listed * direct
-    by_others += listed * others
-    price = np.where(listed > 0.0, before * np.exp(luck + trend + direct + others), marks)
+    unlisted = np.flatnonzero(listed[:, 0] == 0.0)
+    ledger.set_column("gap_by_shock", books["gap_by_shock"][unlisted] + direct[unlisted], unlisted)
+    ledger.set_column("gap_by_others", books["gap_by_others"][unlisted] + others[unlisted], unlisted)
+    price = before * np.exp(luck + trend + direct + others)
+    price[unlisted], closed = _new_marks(books, before[unlisted], fair[unlisted])
+    by_shock, by_others = direct.copy(), others.copy()
+    by_shock[unlisted], by_others[unlisted] = _close_gap(books, ledger, unlisted, closed)
     growth = np.log(np.maximum(fair, 1e-12) / np.maximum(books["fair_price_last"], 1e-12))
     ledger.set_column("value_trend", books["value_trend"] + (growth - books["value_trend"]) / 12.0)
     ledger.set_column("fair_price", fair)
     ledger.set_column("fair_price_last", fair)
     ledger.set_column("mispricing", books["mispricing"] + trend - short)
-    _reprice(books, ledger, price, by_shock, by_others)
+    _reprice(books, ledger, ALL, price, by_shock, by_others)
     if short.any():
         index = share_index(books)
-        _set_mark(books, ledger, price * np.exp(-listed * short), "equity", cause="short_seller")
+        _set_mark(books, ledger, ALL, price * np.exp(-listed * short), "equity", cause="short_seller")
         note_contagion(books, index)
     change = np.log(np.maximum(books["share_price"], 1e-12) / np.maximum(before, 1e-12))
     ledger.set_column("price_trend", books["price_trend"] + TREND_MEMORY * (change - books["price_trend"]))
+
+
+def _new_marks(books: Books, before: Array, fair: Array) -> tuple[Array, Array]:
+    """Marks of unlisted shares after a month, and the part of the log gap to fair value that they close, two arrays ``(n, R)``."""
+    speed = MARK_SPEED + books.levers["market.disclosure"] * (MARK_SPEED_DISCLOSED - MARK_SPEED)
+    marks = before + speed * (fair - before)
+    gap = np.log(np.maximum(fair, 1e-12) / np.maximum(before, 1e-12))
+    is_open = np.abs(gap) > 1e-9
+    closed = np.log(np.maximum(marks, 1e-12) / np.maximum(before, 1e-12)) / np.where(is_open, gap, 1.0)
+    return marks, np.where(is_open, np.clip(closed, 0.0, 1.0), speed)
 
 
 def correction(books: Books) -> Array:
