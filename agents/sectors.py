@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.base import Array, EconomicAgent
 from simulator.ledger.columns import rule
@@ -18,6 +19,10 @@ INERTIA = 0.85  # part of the gap to the projection that a quarter keeps (the in
 RESPONSE_TO_INFLATION = 1.5  # rate per point of inflation above its path ([taylor1993])
 RESPONSE_TO_UNEMPLOYMENT = 1.0  # rate per point of unemployment above its path (0.5 on output by [taylor1993] is 1 by Okun's law; 0.5-2)
 TOO_BIG_TO_FAIL = 0.5  # part of an announced bail-out that lenders count on (rating agencies' uplift for support is one to three notches; 0-1)
+READ_BY_SHORT_SELLERS = (
+    "shares", "share_price", "debt", "outside_sales", "receipts_due", "chip_sales", "operating_bill", "tax_bill", "power_bill", "supplier_bill",
+    "interest_due", "order_bills", "rent_bills", "planned_investment", "principal_due", "cash", "open_lines", "cds", "cds_at_start",
+)  # fmt: skip
 BAIL_OUT_DEBT = 20.0  # USD bn of debt from which a firm is large enough to be bailed out (assumption, 10-50)
 RETRAINING_EFFECT = 0.5  # speed of re-employment added by retraining ([card_kluve_weber2018]: effects grow over two years; 0.1-0.8)
 RETRAINING_COST = 0.2  # cost of a year of retraining per yearly wage (assumption, 0.1-0.4)
@@ -162,14 +167,14 @@ class ShortSeller(EconomicAgent):
     kind = "short_seller"
 
     @rule("share")
-    def score(self) -> Array:
-        """How vulnerable each firm looks, in [0, 1], (N, R).
+    def score(self, rows: slice | NDArray[np.int64] = slice(None)) -> Array:
+        """How vulnerable each firm (of ``rows``) looks, in [0, 1], (n, R).
 
         Rule: the mean of four: debt over debt and market value; the cash that operations, dues and investment take in a quarter over cash and open
         lines; investment over investment and operating cash flow; the rise of its CDS over its start.
         Source: model.md, agent ShortSeller; [hirshleifer2011], short sellers choose by accounts.
         """
-        c = self.books.columns
+        c = {name: self.books[name][rows] for name in READ_BY_SHORT_SELLERS}
         value = np.maximum(c["shares"] * c["share_price"], 1e-6)
         debt = c["debt"] / np.maximum(c["debt"] + value, 1e-6)
         earned = c["outside_sales"] + c["receipts_due"] + c["chip_sales"] * self.years_per_tick
@@ -189,11 +194,13 @@ class ShortSeller(EconomicAgent):
         sellers suffices for ``SHORT_NAMES`` full targets and is shared by what each score has risen. Source: model.md, agent ShortSeller.
         """
         columns = self.books.columns
-        attacked = columns["is_listed"] * columns["is_issuer"] * columns["alive"]
-        excess = np.clip(self.score() - columns["short_score_at_start"], 0.0, 1.0) * attacked
+        rows = np.flatnonzero(columns["is_listed"][:, 0] * columns["is_issuer"][:, 0])
+        excess = np.clip(self.score(rows) - columns["short_score_at_start"][rows], 0.0, 1.0) * columns["alive"][rows]
         capacity = self.lever("short_seller.capacity") * (1.0 - self.lever("short_seller.limit"))
         rationed = np.minimum(1.0, SHORT_NAMES * capacity / np.maximum(total(excess), 1e-9))
-        return SHORT_PRESSURE * capacity * excess * rationed
+        pressure = np.zeros_like(columns["alive"])
+        pressure[rows] = SHORT_PRESSURE * capacity * excess * rationed
+        return pressure
 
 
 class Outside(EconomicAgent):

@@ -27,8 +27,8 @@ def what_a_rule_reads(kind: str, rule: str) -> dict[str, Any]:
         if member is None or name in found:
             continue
         found[name] = member
-        function = inspect.unwrap(member.fget) if isinstance(member, property) else inspect.unwrap(member) if callable(member) else None
-        code = getattr(function, "__code__", None)
+        function = member.fget if isinstance(member, property) else member
+        code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
         if code is not None:
             names.extend(_names(code))
             if "__class__" in code.co_freevars:  # it asks its parent class: the same for no other kind

@@ -202,17 +202,22 @@ class ContagionModel(mesa.Model):
         stakes = books.stakes
         if not stakes.count:
             return np.zeros_like(stakes.shares)
-        months_left = np.maximum(self.tranche_end - books.tick, 1.0)
+        rows = np.flatnonzero(stakes.tranche_remaining.any(axis=1))  # few stakes have tranches to come
+        some = stakes.some(rows)
+        months_left = np.maximum(self.tranche_end[rows] - books.tick, 1.0)
         by_schedule = 1.0 / months_left
-        commitments = books.orders.by_debtor(books.orders.remaining)
-        by_purchases = np.minimum(books["order_bills"] / np.maximum(commitments, 1e-9), 1.0)
-        pace = np.where(self.tranche_on_purchases, stakes.of_debtor(by_purchases), by_schedule)
+        commitments = self.compute.remaining_by_buyer(books)
+        by_purchases = np.minimum(some.of_debtor(books["order_bills"]) / np.maximum(some.of_debtor(commitments), 1e-9), 1.0)
+        on_purchases = self.tranche_on_purchases[rows]
+        pace = np.where(on_purchases, by_purchases, by_schedule)
         unbundled = books.levers["stakes.unbundled"]
         if unbundled.any():
-            pace = np.where(self.tranche_on_purchases, pace + unbundled * (by_schedule - pace), pace)
-        supply = np.minimum(stakes.of_debtor(books.levers["ai_lab.tranche_share"]), 1.0)
-        alive = stakes.of_holder(books["alive"]) * stakes.of_debtor(books["alive"])
-        return stakes.tranche_remaining * pace * supply * alive
+            pace = np.where(on_purchases, pace + unbundled * (by_schedule - pace), pace)
+        supply = np.minimum(some.of_debtor(books.levers["ai_lab.tranche_share"]), 1.0)
+        alive = some.of_holder(books["alive"]) * some.of_debtor(books["alive"])
+        due = np.zeros_like(stakes.tranche_remaining)
+        due[rows] = stakes.tranche_remaining[rows] * pace * supply * alive
+        return due
 
     def sales(self) -> Array:
         """Sales of the tick at a yearly rate, outside, contracted and of chips and power, USD bn, ``(N, R)``."""

@@ -71,14 +71,12 @@ def spend(model: ContagionModel) -> None:
     books, ledger = model.books, model.ledger
     government = model.actor("government")
     investment = model.investment
-    grant = government.absorbed_share() * np.minimum(model.building, (1.0 - books["chips_share"]) * investment)
-    if grant.any():
-        ledger.government_pays(grant)
+    share = government.absorbed_share()
+    if share.any():
+        ledger.government_pays(share * np.minimum(model.building, (1.0 - books["chips_share"]) * investment))
     for outlay, receiver in ((government.transfers(), books.household), (government.retraining_cost(), books.outside)):
         if outlay.any():
-            amounts = np.zeros_like(investment)
-            amounts[receiver] = outlay[0]
-            ledger.government_pays(amounts)
+            ledger.government_pays(np.broadcast_to(outlay, (1, books.replications)), receiver)
 
 
 def show_circular_revenue(model: ContagionModel) -> None:

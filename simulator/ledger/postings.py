@@ -125,26 +125,24 @@ class Ledger:
 
     def pay_between(self, payer: int | slice, payee: int | slice, amounts: Array, tag: str = "ordinary") -> None:
         """Pay ``amounts (n, R)`` from the rows ``payer`` to the rows ``payee``; either side may be one agent, who pays or gets the sum."""
-        if isinstance(payer, slice) or isinstance(payee, slice) or payer in self.books.money_issuers or payee in self.books.money_issuers:
-            self.pay(self.between(payer, payee, amounts), tag)
-            return
-        paid = total(np.broadcast_to(amounts, (len(amounts), self.books.replications)))[0]  # two agents without money of their own making
-        cash, posted = self.books["cash"], self.posted[tag]
-        self.touched.add(tag)
-        for row, change in ((payer, -paid), (payee, paid)):
-            cash[row] += change
-            posted[row] += change
-            self.flows[row] += np.abs(change)
+        paid = total(np.broadcast_to(amounts, (len(amounts), self.books.replications)))[0]
+        makers = self.books.money_issuers
+        if isinstance(payer, slice) or isinstance(payee, slice) or payer in makers or payee in makers:
+            change = np.zeros_like(self.flows)
+            change[payer] -= amounts if isinstance(payer, slice) else paid
+            change[payee] += amounts if isinstance(payee, slice) else paid
+            self.pay(change, tag)
+        else:
+            self._hand_over(payer, payee, paid)
+            self.touched.add(tag)
+            self.posted[tag][payer] -= paid
+            self.posted[tag][payee] += paid
 
-    def between(self, payer: int | slice, payee: int | slice, amounts: Array) -> Array:
-        """The change ``(N, R)`` that a payment of ``amounts (n, R)`` from ``payer`` to ``payee`` makes."""
-        change = np.zeros_like(self.flows)
-        for rows, sign in ((payer, -1.0), (payee, 1.0)):
-            if isinstance(rows, slice):
-                change[rows] += sign * amounts
-            else:
-                change[rows] += sign * total(np.broadcast_to(amounts, (len(amounts), self.books.replications)))[0]
-        return change
+    def _hand_over(self, payer: int, payee: int, paid: Array) -> None:
+        """Cash ``paid (R,)`` from one agent to another, neither of whom makes money."""
+        self.books["cash"][payer] -= paid
+        self.books["cash"][payee] += paid
+        self.flows[[payer, payee]] += np.abs(paid)
 
     # ------------------------------------------------------------------ stocks
 
@@ -381,20 +379,20 @@ class Ledger:
         orphaned[rows] = lost
         return orphaned
 
-    def government_pays(self, amounts: Array) -> None:
-        """The government pays ``amounts (N, R)`` with money it borrows from Outside, and keeps the bill."""
+    def government_pays(self, amounts: Array, receiver: int | None = None) -> None:
+        """The government pays ``amounts (N, R)``, or ``(1, R)`` to one ``receiver``, with money it borrows from Outside, and keeps the bill."""
         books = self.books
         bill = total(amounts)
-        self.public_support += amounts
+        self.public_support[slice(None) if receiver is None else [receiver]] += amounts
         books["other_liabilities"][books.government] += bill[0]
         books["other_assets"][books.outside] += bill[0]
-        flow = np.zeros_like(amounts)
-        flow[books.government] += bill[0]
-        flow[books.outside] -= bill[0]
-        self.move_cash(flow)
-        change = amounts.copy()
-        change[books.government] -= bill[0]
-        self.pay(change)
+        self._hand_over(books.outside, books.government, bill[0])
+        if receiver is None:
+            change = amounts.copy()
+            change[books.government] -= bill[0]
+            self.pay(change)
+        else:
+            self.pay_between(books.government, receiver, bill)
         books.series["fiscal_cost"] = books.series["fiscal_cost"] + bill
 
     def _muted(self, channel: str) -> Array | None:

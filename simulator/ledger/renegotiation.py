@@ -45,13 +45,13 @@ class Renegotiation:
         talks = months >= SHORT_MONTHS
         books["months_called_short"][labs] = np.where(talks, 0.0, months)
         lever = books.levers[LEVER]
-        by_lever = 1.0 if lever is lever_before else np.minimum((1.0 - lever) / np.maximum(1.0 - lever_before, 1e-9), 1.0)
+        by_lever = np.ones((1, 1)) if lever is lever_before else np.minimum((1.0 - lever) / np.maximum(1.0 - lever_before, 1e-9), 1.0)
         rows = self.rows
         if plan.is_stretched:
             orders.expected[rows] = np.maximum(orders.expected[rows] - plan.renegotiated_pace(books.tick, orders, rows), 0.0)
         of_lab = orders.debtor[rows]
         kept = np.where(talks, 1.0 - PRICE_CUT, 1.0)[of_lab - labs.start]
-        kept *= by_lever if np.ndim(by_lever) == 0 or len(by_lever) == 1 else by_lever[of_lab]
+        kept *= by_lever if len(by_lever) == 1 else by_lever[of_lab]
         changed = kept < 1.0
         if not changed.any():
             return

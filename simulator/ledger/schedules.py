@@ -147,8 +147,10 @@ class RepaymentSchedule:
                 amounts[at] *= left
         for group, places, chosen in self._shared_groups(rows):
             to_come = [month[group] for month in self._bullets.values() if group in month]
-            if to_come:
-                at, left = self._at(places), factor[chosen]
+            left = factor[chosen]
+            some = np.flatnonzero((left != 1.0).any(axis=1))
+            if to_come and len(some):
+                at, left = self._at(places[some]), left[some]
                 for amounts in to_come:
                     amounts[at] *= left
 

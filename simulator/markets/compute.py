@@ -43,7 +43,7 @@ class ComputeMarket:
     def planned(self, books: Books) -> Array:
         """Deliveries of committed orders planned for this tick between living parties, USD bn, ``(O, R)``."""
         alive, some = books["alive"], self.committed
-        planned = np.zeros_like(books.orders.remaining)
+        planned: Array = np.zeros_like(books.orders.remaining)
         planned[some.rows] = books.order_schedule.due(books.tick, books.orders, some.rows) * some.of_holder(alive) * some.of_debtor(alive)
         return planned
 
@@ -88,6 +88,10 @@ class ComputeMarket:
         rows, remaining = self.committed.rows, books.orders.remaining
         remaining[rows] = np.maximum(remaining[rows] - invoices[rows], 0.0)
         return self.capital.by_debtor(invoices[self.capital.rows])
+
+    def remaining_by_buyer(self, books: Books) -> Array:
+        """What remains of committed orders by buyer, USD bn, ``(N, R)``."""
+        return self.committed.by_debtor(books.orders.remaining[self.committed.rows])
 
     def of_cloud(self, invoices: Array) -> Array:
         """What of ``invoices (O, R)`` is for cloud services, by seller, ``(N, R)``."""

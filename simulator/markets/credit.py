@@ -22,6 +22,9 @@ DUST = 1e-9  # USD bn: a loan under a dollar is not made
 PORTFOLIO_BALANCE = 0.03  # fall of spreads per part of the stock that the central bank holds ([gagnon2011]: 0.3-1 points for 22 %; 0.013-0.045)
 PRICE_OF_CAPITAL = 0.13  # spread that lenders add per unit of required capital ([bcbs_lei2010]: 13 basis points a point; 0.02-0.2)
 BONDS = ("bond", "convertible", "project_bond")  # kinds of loans that are issued in the bond market
+READ_BY_SELLERS = (
+    "interest_due", "principal_due", "operating_bill", "tax_bill", "rent_bills", "cash", "receipts_due", "outside_sales", "other_assets", "alive",
+)  # fmt: skip
 ASKED_ELSEWHERE = 0.5  # part of refused renewals that a borrower asks of its other lenders (assumption, 0-1)
 
 
@@ -196,11 +199,18 @@ class CreditMarket:
 
 def raise_cash_for_dues(books: Books, ledger: Ledger) -> None:
     """Lenders and investors sell liquid other assets to Outside, at book value, when cash and receipts would not cover this month's dues."""
-    due = books["interest_due"] + books["principal_due"] + books["operating_bill"] + books["tax_bill"] + books["rent_bills"]
-    short = np.maximum(due - books["cash"] - 0.9 * (books["receipts_due"] + books["outside_sales"]), 0.0)
-    sold = np.minimum(short, books["other_assets"]) * books.sells_securities * books["alive"]
+    sellers = np.flatnonzero(books.sells_securities)
+    if not len(sellers):
+        return
+    rows = slice(sellers[0], sellers[-1] + 1)
+    c = {name: books[name][rows] for name in READ_BY_SELLERS}
+    due = c["interest_due"] + c["principal_due"] + c["operating_bill"] + c["tax_bill"] + c["rent_bills"]
+    short = np.maximum(due - c["cash"] - 0.9 * (c["receipts_due"] + c["outside_sales"]), 0.0)
+    sold = np.minimum(short, c["other_assets"]) * books.sells_securities[rows] * c["alive"]
     if sold.any():
-        ledger.exchange_other_assets(sold)
+        amounts = np.zeros_like(books["cash"])
+        amounts[rows] = sold
+        ledger.exchange_other_assets(amounts)
 
 
 def raise_liquidity(books: Books, ledger: Ledger, outgoing: Array) -> None:

@@ -41,9 +41,9 @@ class Funding:
             rows = np.flatnonzero(given > 0.0)
             strictest.at(column, loans.debtor[rows], given[rows])
             books.columns.add(name, np.where(np.isfinite(column), column, 0.0), "parameter")
-        sells = books.rows["lender"]
-        self.is_firm = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "ai_lab", "utility", "project_company"))[:, None].astype(np.float64)
-        self.is_firm[sells] = 0.0
+        is_firm = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "ai_lab", "utility", "project_company"))
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], is_firm, [False]]).astype(np.int8)))
+        self.firms = [slice(start, stop) for start, stop in edges.reshape(-1, 2).tolist()]  # rows of firms that sell in haste
         loans.add("hoarded")
 
     def look_ahead(self, books: Books) -> None:
@@ -118,18 +118,22 @@ class Funding:
             books.repayments.scale(lines.rows, np.where(before > 0.0, loans.principal[lines.rows] / np.maximum(before, 1e-12), 1.0))
             loans.undrawn[lines.rows] += back
 
-    def lacking(self, books: Books, asked: Array) -> Array:
-        """Dues of the month with the principal ``asked (N, R)``, less cash, open lines and nine tenths of what others owe, USD bn, ``(N, R)``."""
-        dues = books["interest_due"] + asked + books["operating_bill"] + books["tax_bill"] + books["rent_bills"] + books["order_bills"]
-        return dues - books["cash"] - books["open_lines"] - 0.9 * books["receipts_due"]
+    def lacking(self, books: Books, asked: Array, rows: slice = slice(None)) -> Array:
+        """Dues of the month of ``rows`` with the principal ``asked (n, R)``, less cash, open lines and nine tenths of what others owe, USD bn,
+        ``(n, R)``."""
+        dues = books["interest_due"][rows] + asked + books["operating_bill"][rows] + books["tax_bill"][rows]
+        dues = dues + books["rent_bills"][rows] + books["order_bills"][rows]
+        return dues - books["cash"][rows] - books["open_lines"][rows] - 0.9 * books["receipts_due"][rows]
 
     def sell_in_haste(self, books: Books, ledger: Ledger, due: Selection, refused: Array) -> None:
         """A firm that must repay in cash what lenders would not renew, ``refused (n, R)`` of the loans ``due``, and lacks cash and open lines,
         sells other assets in haste. What they fetch below book is its loss under ``funding``, split over the loans that were refused.
         """
         asked = due.by_debtor(refused)
-        short = np.clip(self.lacking(books, asked), 0.0, asked) * self.is_firm * books["alive"]
-        sold = np.minimum(short / (1.0 - HASTE_DISCOUNT), SALEABLE_SHARE * books["other_assets"])
+        sold = np.zeros_like(asked)
+        for rows in self.firms:
+            short = np.clip(self.lacking(books, asked[rows], rows), 0.0, asked[rows]) * books["alive"][rows]
+            np.minimum(short / (1.0 - HASTE_DISCOUNT), SALEABLE_SHARE * books["other_assets"][rows], out=sold[rows])
         if not (sold > 1e-9).any():
             return
         lost = HASTE_DISCOUNT * sold

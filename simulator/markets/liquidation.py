@@ -111,16 +111,18 @@ def meet_redemptions(books: Books, ledger: Ledger, wanted: Array) -> None:
 
     Source: quarterly caps of interval and private credit funds; the queue is paid first come, first served in later quarters.
     """
-    gated = books["redemption_gate"] < 1.0
-    if gated.any():
+    gated = np.flatnonzero(books["redemption_gate"][:, 0] < 1.0)
+    if len(gated):
         if books.tick % QUARTER == 0:
-            net_assets = np.maximum(books["other_liabilities"] + books["book_net_worth"], 0.0)
-            ledger.set_column("gate_room", np.where(gated, books["redemption_gate"] * net_assets, 0.0))
-        asked = np.minimum(wanted + books["redemptions_waiting"], books["other_liabilities"]) * books["alive"]
-        paid = np.where(gated, np.minimum(asked, books["gate_room"]), wanted)
-        ledger.set_column("gate_room", np.where(gated, books["gate_room"] - paid, 0.0))
-        ledger.set_column("redemptions_waiting", np.where(gated, asked - paid, 0.0))
-        wanted = paid
+            net_assets = np.maximum(books["other_liabilities"][gated] + books["book_net_worth"][gated], 0.0)
+            ledger.set_column("gate_room", books["redemption_gate"][gated] * net_assets, gated)
+        room = books["gate_room"][gated]
+        asked = np.minimum(wanted[gated] + books["redemptions_waiting"][gated], books["other_liabilities"][gated]) * books["alive"][gated]
+        paid = np.minimum(asked, room)
+        ledger.set_column("gate_room", room - paid, gated)
+        ledger.set_column("redemptions_waiting", asked - paid, gated)
+        wanted = wanted.copy()
+        wanted[gated] = paid
     if wanted.any():
         redeem(books, ledger, wanted)
 

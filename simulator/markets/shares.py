@@ -97,7 +97,7 @@ def vest_warrants(books: Books, ledger: Ledger, invoices: Array) -> None:
 
 
 def _set_mark(books: Books, ledger: Ledger, rows: Rows, price: Array, tag: str, *, reason: str = "decision", cause: str = "debtor") -> None:
-    """Move the prices of ``rows`` to ``price (n, R)`` and book the change of their stakes' values under ``tag``, with its ``reason`` and ``cause``."""
+    """Move the prices of ``rows`` to ``price (n, R)`` and book the change of their stakes' values under ``tag``, by ``reason`` and ``cause``."""
     alive, before = books["alive"][rows], books["share_price"][rows]
     change = (price - before) * alive
     whole = books.stakes
@@ -127,7 +127,7 @@ def shock_values(books: Books, ledger: Ledger, ratio: Array) -> None:
     note_contagion(books, before)
 
 
-def _close_gap(books: Books, ledger: Ledger, rows: Rows, closed: Array) -> tuple[Array, Array]:
+def _close_gap(books: Books, ledger: Ledger, rows: Rows, closed: Array | NDArray[np.bool_]) -> tuple[Array, Array]:
     """The parts ``closed (n, R)`` of what the shock and others' decisions have put between marks and fair values of ``rows``, log points; they leave
     the gap."""
     by_shock, by_others = books["gap_by_shock"][rows], books["gap_by_others"][rows]
@@ -138,7 +138,7 @@ def _close_gap(books: Books, ledger: Ledger, rows: Rows, closed: Array) -> tuple
 
 
 def _reprice(books: Books, ledger: Ledger, rows: Rows, price: Array, direct: Array, others: Array) -> None:
-    """Move the prices of ``rows`` to ``price (n, R)`` in the fixed order luck, shock, others; ``direct`` and ``others``: log points of the last two."""
+    """Move the prices of ``rows`` to ``price (n, R)`` in the fixed order luck, shock (``direct`` log points), ``others`` (log points too)."""
     _set_mark(books, ledger, rows, price * np.exp(-direct - others), "ordinary")
     before = share_index(books)
     if direct.any():
