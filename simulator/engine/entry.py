@@ -73,7 +73,7 @@ def compete(model: ContagionModel) -> None:
         return
     sales = books["outside_sales"]
     books.series["lab_sales"] = model.ledger.sum(sales[labs])
-    for actor in model.actors((ENTRANT,)):
+    for actor in model.actors("new_success", (ENTRANT,)):
         books["success"][actor.rows] = actor.new_success()
         books["share_won"][actor.rows] = actor.share_won()
     won = books["share_won"][entrants] * books.series["lab_sales"]
@@ -92,7 +92,7 @@ def enter(model: ContagionModel) -> None:
     alive = books["alive"][labs]
     books.series["lab_funding"] = ledger.sum(books["equity_supply"][labs] * alive) / np.maximum(ledger.sum(alive), 1.0)
     entering, cost = np.zeros_like(ledger.flows), np.zeros_like(ledger.flows)
-    for actor in model.actors((ENTRANT,)):
+    for actor in model.actors("enters", (ENTRANT,)):
         entering[actor.rows], cost[actor.rows] = actor.enters(), actor.cost_of_entry()
     if not entering.any():
         return
