@@ -237,13 +237,11 @@ class Ledger:
         booked = amounts if switch is None else amounts * switch
         loss = Loss(channel, reason, table, "holder", cause)
         orphaned = self._of_the_dead(contracts, booked) if table != "stakes" else None  # the dead hold no shares
-        if some is not None:
-            self._account(loss, whole.count)[some.rows] += booked
-        elif orphaned is None:
-            self._enter(loss, booked)
+        if orphaned is None:
+            self._enter(loss, booked, whole.count, some)
         else:
-            self._enter(loss, booked - orphaned)
-            self._enter(loss._replace(bearer="outside"), orphaned)
+            self._enter(loss, booked - orphaned, whole.count, some)
+            self._enter(loss._replace(bearer="outside"), orphaned, whole.count, some)
         self._count(channel, nature, total(booked))
         self.post(channel, -self.books.by_owner(contracts, booked))
         if relief:
@@ -262,11 +260,7 @@ class Ledger:
         contracts: Ties = whole if some is None else some
         switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
-        account = self._account(Loss(channel, reason, table, "debtor", cause), whole.count)
-        if some is None:
-            account += booked
-        else:
-            account[some.rows] += booked
+        self._enter(Loss(channel, reason, table, "debtor", cause), booked, whole.count, some)
         borne = contracts.by_debtor(booked)
         self._count(channel, "credit", total(borne))
         self.post(channel, -borne)
@@ -354,10 +348,9 @@ class Ledger:
         if switch is not None:
             self._indemnify(amounts * (1.0 - switch))
 
-    def _enter(self, loss: Loss, amounts: Array) -> None:
-        """Add ``amounts (K, R)`` to an account of losses."""
-        account = self._account(loss, len(amounts))
-        account += amounts
+    def _enter(self, loss: Loss, amounts: Array, count: int = 0, some: Selection | None = None) -> None:
+        """Add ``amounts (K, R)`` to an account of losses; those of ``some`` contracts of ``count`` to their rows."""
+        self._account(loss, count or len(amounts))[slice(None) if some is None else some.rows] += amounts
 
     def _account(self, loss: Loss, rows: int) -> Array:
         if loss not in self.losses:

@@ -25,4 +25,5 @@ def test_kinds_are_asked_apart_where_the_rule_or_anything_that_it_reads_differs(
 
 def test_a_rule_is_the_same_as_itself_in_every_kind() -> None:
     for kind in FIRM_KINDS:
-        assert all(is_same_rule(name, kind, kind) for name in dir(AGENT_CLASSES[kind]) if getattr(getattr(AGENT_CLASSES[kind], name), "is_rule", False))
+        members = {name: getattr(AGENT_CLASSES[kind], name) for name in dir(AGENT_CLASSES[kind])}
+        assert all(is_same_rule(name, kind, kind) for name, member in members.items() if getattr(member, "is_rule", False))
