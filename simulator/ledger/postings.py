@@ -92,8 +92,6 @@ class Ledger:
         """Sum over the first axis, ``(1, R)``, with bits that do not depend on the number of replications."""
         return total(amounts)
 
-    # ------------------------------------------------------------------ cash
-
     def move_cash(self, change: Array) -> None:
         """Change cash by ``change (N, R)``, which sums to zero over agents. Banks and the central bank pay by creating deposits."""
         books = self.books
@@ -144,8 +142,6 @@ class Ledger:
         self.books["cash"][payee] += paid
         self.flows[[payer, payee]] += np.abs(paid)
 
-    # ------------------------------------------------------------------ stocks
-
     def change_stock(self, name: str, change: Array, tag: str = "ordinary") -> None:
         """Change a stock of value (capacity, other assets, …) and the net worth with it; liabilities lower net worth."""
         self.books[name][...] += change
@@ -193,8 +189,6 @@ class Ledger:
     def set_column(self, name: str, values: Array, rows: slice | Rows = slice(None)) -> None:
         """Write a column that carries no value of its own (a decision, a price memo, an index), or some ``rows`` of it."""
         self.books[name][rows] = values
-
-    # ------------------------------------------------------------------ loans
 
     def lend(self, slots: Selection, amounts: Array) -> None:
         """New loans ``amounts (n, R)`` in ``slots``: cash to the borrower, principal to the lender's assets. No one's net worth moves."""
