@@ -162,7 +162,7 @@ def audited_tables(economy: str, replications: Iterable[int], months: int = MONT
     assert np.allclose(natures, table["total_loss"], rtol=1e-9)
     assert table["converged"].all()
     dead = (1.0 - model.books["alive"]).sum(axis=0)
-    assert (table["defaults"].to_numpy() == dead).all()
+    assert ((table["defaults"] + table["entrant_defaults"]).to_numpy() == dead).all()
     return model
 
 

@@ -114,7 +114,7 @@ def test_frozen_columns_cannot_be_written_until_they_thaw() -> None:
 
 @pytest.fixture(scope="module")
 def stepped() -> ContagionModel:
-    model = ContagionModel("us_ai_2025", "rate_hold", replications=range(3), horizon_months=12)
+    model = ContagionModel("us_ai_2025", "rate_hold", "open_models", replications=range(3), horizon_months=12)
     for _ in range(2):
         model.step()
     return model
