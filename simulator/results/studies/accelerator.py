@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from simulator.results import figure_style as style
 from simulator.results.findings import interval, number
-from simulator.results.studies.words import change, clear, factor, outcome_words, plain, sentence_case, unit
+from simulator.results.studies.words import change, clear, factor, in_sentences, outcome_words, plain, sentence_case, unit
 from simulator.results.study import ShownTable, Study, Teller
 
 
@@ -25,12 +25,32 @@ def _response(study: Study, outcome: str, direction: str, is_on: bool) -> Any:
 
 
 def headline(study: Study) -> str:
-    """Both ratios of the first outcome."""
+    """What the channel does to the response of the first outcome, in both directions."""
     name = study.facts["outcomes"][0]
-    down, up = (_ratio(study, name, direction)["accelerator"] for direction in ("down", "up"))
-    words = outcome_words(name)[0]
-    channel = plain(study.facts["channel"])
-    return f"The {channel} channel multiplies the response of {words} by {down:.3f} in a shock down and by {up:.3f} in the same shock up"
+    down, up = (_amplified(_ratio(study, name, direction)) for direction in ("down", "up"))
+    words = in_sentences(name)[0]
+    return f"With the {plain(study.facts['channel'])} channel {words} responds {down} to a shock down and {up} to the same shock up"
+
+
+def _amplified(row: Any) -> str:
+    """``2.6 % more strongly``, or that the interval of the ratio holds one."""
+    if not clear(row["accelerator_low"] - 1.0, row["accelerator_high"] - 1.0):
+        return "not clearly differently"
+    return f"{number(abs(row['accelerator'] - 1.0), 'share')} {'more' if row['accelerator'] > 1.0 else 'less'} strongly"
+
+
+def _added(study: Study, outcome: str) -> str:
+    """The response of an outcome in both directions, and the part that the channel adds."""
+    words, kind = in_sentences(outcome)
+    after, parts = f" {unit(kind, True)}".rstrip(), []
+    for direction in ("down", "up"):
+        row, response = _ratio(study, outcome, direction), _response(study, outcome, direction, True)
+        size = f"by {number(response['response'], kind, signed=True, bare=True)}{after} in a shock {direction}"
+        if not clear(response["response_low"], response["response_high"]):
+            size += " (not clear of zero)"
+        added = f"the channel adds {number(row['added'], kind, signed=True, bare=True)}"
+        parts.append(f"{size} ({added if clear(row['added_low'], row['added_high']) else 'the channel adds nothing clear'})")
+    return f"{sentence_case(words)} changes {' and '.join(parts)}"
 
 
 def findings(study: Study) -> list[str]:
@@ -110,8 +130,10 @@ def ratios(study: Study) -> Figure:
             row, at = _ratio(study, name, direction), len(names) - 1 - place + step
             axes.hlines(at, row["accelerator_low"], row["accelerator_high"], color=colour, linewidth=2.4, alpha=0.55)
             axes.plot(row["accelerator"], at, "o", color=colour, markersize=6)
-            axes.annotate(f"{row['accelerator']:.3f}", (float(np.nanmax([row["accelerator_high"], row["accelerator"]])), at), (6, 0),
-                          textcoords="offset points", va="center", fontsize=8.2, color=colour)  # fmt: skip
+            side = -1 if row["accelerator_high"] < 1.0 else 1  # away from the line at one
+            ends = (row["accelerator"], row["accelerator_high"] if side > 0 else row["accelerator_low"])
+            axes.annotate(f"{row['accelerator']:.3f}", (float(side * np.nanmax(side * np.array(ends))), at), (6 * side, 0),
+                          textcoords="offset points", ha="left" if side > 0 else "right", va="center", fontsize=8.2, color=colour)  # fmt: skip
     axes.set_yticks(range(len(names))[::-1], [sentence_case(outcome_words(name)[0]) for name in names])
     axes.tick_params(axis="y", labelcolor=style.INK)
     axes.set_ylim(-0.5, len(names) - 0.5)
@@ -124,11 +146,11 @@ def ratios(study: Study) -> Figure:
 def responses(study: Study) -> Figure:
     """The responses themselves, a panel an outcome."""
     names = study.facts["outcomes"]
-    height, width = 3.6, max(6.4, 3.6 * len(names))
-    title, note = "What the shocks change, with the channel and with it frozen", "Bars: paired mean response; lines: 95 % intervals."
-    figure, top = style.new_figure(title, note,
-                                   width, height)  # fmt: skip
-    top = style.colour_key(figure, [(f"{plain(study.facts['channel'])} on", style.BLUE), ("frozen", style.ORANGE)], top, width)
+    height, width = 3.9, max(6.4, 3.6 * len(names))
+    note = "Bars: mean change against no shock on the same draws; lines: 95 % intervals."
+    figure, top = style.new_figure(_added(study, names[0]), note, width, height)
+    channel = plain(study.facts["channel"])
+    top = style.colour_key(figure, [(f"with the {channel} channel", style.BLUE), (f"{channel} frozen", style.ORANGE)], top, width)
     room = 0.97 / len(names)
     for place, name in enumerate(names):
         words, kind = outcome_words(name)
@@ -137,10 +159,15 @@ def responses(study: Study) -> Figure:
             for is_on, colour, step in ((True, style.BLUE, -0.19), (False, style.ORANGE, 0.19)):
                 row = _response(study, name, direction, is_on)
                 axes.bar(at + step, row["response"] * factor(kind), 0.36, color=colour)
+                side = -1 if row["response"] < 0.0 else 1
+                end = min(row["response_low"], 0.0) if side < 0 else max(row["response_high"], 0.0)
+                axes.annotate(number(row["response"], kind, signed=True, bare=True), (at + step, end * factor(kind)), (0, 4 * side),
+                              textcoords="offset points", ha="center", va="bottom" if side > 0 else "top", fontsize=8.2)  # fmt: skip
                 axes.vlines(at + step, row["response_low"] * factor(kind), row["response_high"] * factor(kind), color=style.INK, linewidth=1.1)
         axes.axhline(0.0, color=style.INK, linewidth=0.8)
         axes.set_xticks([0, 1], ["shock down", "shock up"])
-        axes.set_title(f"{sentence_case(words)}, {unit(kind, True)}", loc="left", color=style.INK)
+        axes.set_title(f"Change of {words}, {unit(kind, True)}".rstrip(", "), loc="left", color=style.INK)
+        axes.margins(y=0.12)
         axes.grid(axis="x", visible=False)
     return figure
 

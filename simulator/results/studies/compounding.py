@@ -10,16 +10,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from simulator.results import figure_style as style
+from simulator.results.findings import number
 from simulator.results.studies.words import (
     Told,
     against_the_sum,
     change,
     factor,
+    in_sentences,
     outcome_words,
     plain,
     sentence_case,
     signed,
     tables_by_outcome,
+    together,
     unit,
 )
 from simulator.results.study import ShownTable, Study, Teller
@@ -36,11 +39,13 @@ def _verdict(excess: Any) -> str:
 
 def headline(study: Study) -> str:
     """Together against the sum, of the first outcome."""
-    name = study.facts["outcomes"][0]
-    words, kind = outcome_words(name)
-    excess = _rows(study, name).loc["excess"]
-    told = change(excess["value"], excess["low"], excess["high"], kind)
-    return f"Together the {len(study.facts['shocks'])} shocks change the {words} by {_verdict(excess)}: difference {told}"
+    return _told(study, study.facts["outcomes"][0])
+
+
+def _told(study: Study, outcome: str) -> str:
+    words, kind = in_sentences(outcome)
+    whole, excess = (tuple(float(_rows(study, outcome).loc[part, end]) for end in ("value", "low", "high")) for part in ("together", "excess"))
+    return together(f"Together the {len(study.facts['shocks'])} shocks", words, kind, whole, excess)
 
 
 def findings(study: Study) -> list[str]:
@@ -74,11 +79,10 @@ def shown(study: Study) -> list[ShownTable]:
 
 
 def bars(study: Study, outcome: str) -> Figure:
-    """Parts stacked into their sum, beside all together, with the interval of the whole and of the sum."""
+    """A bar for each alone, their sum and all together, each with its number and interval."""
     words, kind = outcome_words(outcome)
     rows, scale = _rows(study, outcome), factor(kind)
-    title = headline(study) if outcome == study.facts["outcomes"][0] else f"{sentence_case(words)}: {_verdict(rows.loc['excess'])}"
-    figure, top = style.new_figure(title, "Change against no shock on the same draws; lines are 95 % intervals.", 8.2, 3.9)
+    figure, top = style.new_figure(_told(study, outcome), "Change against no shock on the same draws; lines are 95 % intervals.", 8.2, 3.9)
     names = [*study.facts["shocks"], "sum of the parts", "together"]
     axes = figure.add_axes((0.30, 0.16, 0.64, top - 0.16))
     places = np.arange(len(names))[::-1]
@@ -87,6 +91,11 @@ def bars(study: Study, outcome: str) -> Figure:
         row = rows.loc[name]
         axes.barh(place, row["value"] * scale, color=colour, height=0.62)
         axes.plot([row["low"] * scale, row["high"] * scale], [place, place], color=style.INK, linewidth=1.4)
+        side = -1 if row["value"] < 0.0 else 1
+        end = max(row["high"], 0.0) if side > 0 else min(row["low"], 0.0)
+        axes.annotate(number(row["value"], kind, signed=True, bare=True), (end * scale, place), (6 * side, 0), textcoords="offset points",
+                      ha="left" if side > 0 else "right", va="center", fontsize=8.5, color=style.INK)  # fmt: skip
+    axes.margins(x=0.14)
     axes.axvline(0.0, color=style.INK, linewidth=0.8)
     axes.set_yticks(places, [sentence_case(plain(name)) for name in names])
     axes.set_xlabel(f"change of {words}, {unit(kind, True)}".rstrip(", "))

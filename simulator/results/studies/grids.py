@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -20,12 +21,14 @@ from simulator.results.studies.words import (
     change,
     clear,
     factor,
+    in_sentences,
     level,
     outcome_words,
     plain,
     sentence_case,
     signed,
     tables_by_outcome,
+    together,
     unit,
 )
 from simulator.results.study import ShownTable, Study, Teller
@@ -42,17 +45,28 @@ def _rows(study: Study, table: str, outcome: str) -> Any:
 
 
 def dose_headline(study: Study) -> str:
-    """The outcome at the ends of the grid."""
-    name = study.facts["outcomes"][0]
-    words, kind = outcome_words(name)
-    rows = _rows(study, "doses", name).sort_values("dose")
-    first, last = rows.iloc[0], rows.iloc[-1]
-    start = f"{sentence_case(plain(study.facts['name']))} from {first['dose']:g} to {last['dose']:g}: the {words}"
-    step = last["value"] - first["value"]
-    if abs(step) < 1e-12 or (first["low"] <= last["value"] <= first["high"]):
-        return f"{start} stays near {number(first['value'], kind)}"
-    after = f" {unit(kind)}" if kind == "money" else ""
-    return f"{start} {'rises' if step > 0 else 'falls'} from {number(first['value'], kind)} to {number(last['value'], kind)}{after}"
+    """The first outcome with a clear effect, at the ends of the grid, and those before it without one."""
+    unclear = []
+    for name in study.facts["outcomes"]:
+        words, kind = outcome_words(name)
+        rows = _rows(study, "doses", name).sort_values("dose")
+        first, last = rows.iloc[0], rows.iloc[-1]
+        start = f"{sentence_case(plain(study.facts['name']))} from {first['dose']:g} to {last['dose']:g}:"
+        if _ends_differ(first, last, study.facts["neutral"]):
+            after = f" {unit(kind)}" if kind == "money" else ""
+            way = "rises" if last["value"] > first["value"] else "falls"
+            text = f"{start} the {words} {way} from {number(first['value'], kind)} to {number(last['value'], kind)}{after}"
+            return f"{text}; no clear effect on the {' and the '.join(unclear)}" if unclear else text
+        unclear.append(words)
+    return f"{start} no clear effect on the {' and the '.join(unclear)}"
+
+
+def _ends_differ(first: Any, last: Any, neutral: float) -> bool:
+    """Whether luck can't explain the step between the ends of a grid: by the paired difference where an end is no change, else by levels."""
+    for end, other in ((first, last), (last, first)):
+        if end["dose"] == neutral:
+            return clear(other["difference_low"], other["difference_high"])
+    return not (first["low"] <= last["value"] <= first["high"] or last["low"] <= first["value"] <= last["high"])
 
 
 def dose_findings(study: Study) -> list[str]:
@@ -64,18 +78,18 @@ def dose_findings(study: Study) -> list[str]:
         neutral = study.facts["neutral"]
         far = rows.loc[(rows["dose"] - neutral).abs().idxmax()]
         text = f"At {far['dose']:g} ({study.facts['unit']}) the {words} is {level(far['value'], far['low'], far['high'], kind)}, "
-        text += f"against no change of it {change(far['difference'], far['difference_low'], far['difference_high'], kind)}"
+        text += f"a change of {change(far['difference'], far['difference_low'], far['difference_high'], kind)} from a dose of {neutral:g}"
         steps = rows["value"].diff() / rows["dose"].diff()
-        if len(rows) > 2 and steps.abs().max() > 0:
+        if len(rows) > 2 and steps.abs().max() > 0 and clear(far["difference_low"], far["difference_high"]):
             place = int(steps.abs().idxmax())
             text += f"; it is steepest between {rows['dose'][place - 1]:g} and {rows['dose'][place]:g}"
         sentences.append(text + ".")
         told = rows[[clear(low, high) for low, high in zip(rows["difference_low"], rows["difference_high"], strict=True)]]
         if len(told):
             nearest = told.loc[(told["dose"] - neutral).abs().idxmin()]
-            sentences.append(f"The smallest dose of the grid whose effect on the {words} is told from zero is {nearest['dose']:g}.")
+            sentences.append(f"The smallest dose of the grid whose effect on the {words} is distinguishable from zero is {nearest['dose']:g}.")
         else:
-            sentences.append(f"No dose of the grid has an effect on the {words} that is told from zero.")
+            sentences.append(f"No dose of the grid has an effect on the {words} that is distinguishable from zero.")
         middle = rows[(rows["dose"] - neutral).abs() > 0]
         if len(middle) >= 2 and clear(far["difference_low"], far["difference_high"]):
             near = middle.loc[(middle["dose"] - neutral).abs().idxmin()]
@@ -85,7 +99,8 @@ def dose_findings(study: Study) -> list[str]:
                 share = far["difference"] / straight
                 how = "faster than" if share > 1.1 else "slower than" if share < 0.9 else "about in step with"
                 sentences.append(
-                    f"From {near['dose']:g} to {far['dose']:g} the effect on the {words} grows {how} the dose (factor {number(share, 'count')})."
+                    f"From {near['dose']:g} to {far['dose']:g} the effect on the {words} grows {how} the dose "
+                    f"({number(share, 'count')} times a straight line)."
                 )
     sentences += bounded(study.facts["saturated"])
     sentences.append(f"All doses run on the same {study.facts['replications']:,} draws; differences are paired.")
@@ -109,7 +124,7 @@ def dose_tables(study: Study) -> list[ShownTable]:
 def curves(study: Study) -> Figure:
     """A curve an outcome, with its band."""
     names = study.facts["outcomes"]
-    height, width = 3.9, max(8.2, 3.7 * len(names))
+    height, width = 4.1, max(8.2, 3.7 * len(names))
     figure, top = style.new_figure(
         dose_headline(study), "Line: mean over replications (dots: the doses run); band: 95 % interval. All doses share their draws.", width, height
     )
@@ -117,12 +132,12 @@ def curves(study: Study) -> Figure:
     for place, name in enumerate(names):
         words, kind = outcome_words(name)
         rows, scale = _rows(study, "doses", name).sort_values("dose"), factor(kind)
-        axes = figure.add_axes((0.085 + place * room, 0.56 / height, room - 0.115, top - 0.6 / height - 0.2 / height))
+        axes = figure.add_axes((0.085 + place * room, 0.7 / height, room - 0.115, top - 0.74 / height - 0.2 / height))
         axes.fill_between(rows["dose"], rows["low"] * scale, rows["high"] * scale, color=style.BLUE, alpha=0.18, linewidth=0)
         axes.plot(rows["dose"], rows["value"] * scale, "-o", color=style.BLUE, markersize=4.5, linewidth=1.8)
         axes.axvline(study.facts["neutral"], color=style.MUTED, linewidth=0.9, linestyle=":")
         axes.set_title(sentence_case(words), loc="left", color=style.INK)
-        axes.set_xlabel(f"{plain(study.facts['name'])}, {study.facts['unit']}"[:70])
+        axes.set_xlabel(textwrap.shorten(f"{plain(study.facts['name'])}", 46, placeholder=" …") + f",\n{study.facts['unit']}")
         axes.set_ylabel(axis_label(name))
         if kind in ("share", "money") and float(rows["low"].min()) >= 0.0:
             axes.set_ylim(bottom=0.0)
@@ -150,12 +165,15 @@ def _verdict(row: Any) -> str:
 
 
 def cells_headline(study: Study) -> str:
-    """Together against the sum."""
-    name = study.facts["outcomes"][0]
-    words, kind = outcome_words(name)
-    row = _corner(study, name)
-    excess = change(row["excess"], row["excess_low"], row["excess_high"], kind)
-    return f"Together, {plain(study.facts['first'])} and {plain(study.facts['second'])} change the {words} by {_verdict(row)}: {excess}"
+    """Together against the sum, of the first outcome."""
+    return _cells_told(study, study.facts["outcomes"][0])
+
+
+def _cells_told(study: Study, outcome: str) -> str:
+    row = _corner(study, outcome)
+    who = f"Together, {plain(study.facts['first'])} and {plain(study.facts['second'])}"
+    whole = (row["difference"], row["difference_low"], row["difference_high"])
+    return together(who, *in_sentences(outcome), whole, (row["excess"], row["excess_low"], row["excess_high"]))
 
 
 def cells_findings(study: Study) -> list[str]:
@@ -194,37 +212,29 @@ def cells_tables(study: Study) -> list[ShownTable]:
 
 
 def heat_map(study: Study, outcome: str) -> Figure:
-    """Left: the outcome by both doses; right: how much more than the sum, outlined where told from zero."""
+    """Left: the outcome by both doses; right: how much more than the sum, coloured only where its interval leaves out zero."""
     words, kind = outcome_words(outcome)
     rows, scale, facts = _rows(study, "cells", outcome), factor(kind), study.facts
     first, second = sorted(rows["first"].unique()), sorted(rows["second"].unique())
     height = 2.6 + 0.5 * len(first)
-    title = (
-        cells_headline(study)
-        if outcome == facts["outcomes"][0]
-        else f"{sentence_case(words)} by {plain(facts['first'])} and {plain(facts['second'])}"
-    )
-    figure, top = style.new_figure(
-        title, "Right: what both do together beyond the sum of each alone; framed where its 95 % interval leaves out zero.", 9.6, height
-    )
+    note = "Right: what both do together beyond the sum of each alone; coloured only where its 95 % interval leaves out zero."
+    figure, top = style.new_figure(_cells_told(study, outcome), note, 9.6, height)
     for place, (column, label) in enumerate((("value", sentence_case(words)), ("excess", "More than the sum of the parts"))):
         grid = rows.pivot_table(index="first", columns="second", values=column).loc[first, second].to_numpy() * scale
         axes = figure.add_axes((0.115 + 0.47 * place, 0.62 / height, 0.355, top - 0.66 / height - 0.24 / height))
         if column == "value":
-            image = axes.imshow(grid, cmap="cividis", aspect="auto", origin="lower")
+            least = 0.0 if grid.min() >= 0.0 else None
+            image = axes.imshow(grid, cmap="cividis", vmin=least, aspect="auto", origin="lower")
         else:
+            rows["told"] = [clear(low, high) for low, high in zip(rows["excess_low"], rows["excess_high"], strict=True)]
+            told = rows.pivot_table(index="first", columns="second", values="told").loc[first, second].to_numpy() > 0.5
             most = max(float(np.abs(grid).max()), 1e-9)
-            image = axes.imshow(grid, cmap="PuOr_r", norm=TwoSlopeNorm(0.0, -most, most), aspect="auto", origin="lower")
-        low, high = float(grid.min()), float(grid.max())
+            norm = TwoSlopeNorm(0.0, -most, most)
+            image = axes.imshow(np.where(told, grid, 0.0), cmap="PuOr_r", norm=norm, aspect="auto", origin="lower")
         for (y, x), value in np.ndenumerate(grid):
-            row = rows[(rows["first"] == first[y]) & (rows["second"] == second[x])].iloc[0]
-            dark = value < low + 0.55 * (high - low) if column == "value" else abs(value) > 0.65 * max(abs(low), abs(high), 1e-9)
-            shade = "white" if dark else style.INK
-            axes.text(
-                x, y, number(float(value) / scale, kind, signed=column == "excess", bare=True), ha="center", va="center", fontsize=8.5, color=shade
-            )
-            if column == "excess" and clear(row["excess_low"], row["excess_high"]):
-                axes.add_patch(_frame(x, y))
+            text = number(float(value) / scale, kind, signed=column == "excess", bare=True)
+            shade = _ink_on(image.to_rgba(image.get_array()[y, x]))
+            axes.text(x, y, text, ha="center", va="center", fontsize=8.5, color=shade)
         axes.set_xticks(range(len(second)), [f"{dose:g}" for dose in second])
         axes.set_yticks(range(len(first)), [f"{dose:g}" for dose in first])
         axes.set_title(f"{label}, {unit(kind, column == 'excess')}".rstrip(", "), loc="left", color=style.INK)
@@ -237,15 +247,14 @@ def heat_map(study: Study, outcome: str) -> Figure:
     return figure
 
 
-def _frame(x: int, y: int) -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, fill=False, edgecolor=style.INK, linewidth=1.4)
+def _ink_on(colour: Any) -> str:
+    """White or ink, whichever is read more easily on this colour (by its luminance)."""
+    return "white" if float(np.dot(np.asarray(colour)[:3], (0.299, 0.587, 0.114))) < 0.55 else style.INK
 
 
 def cells_figures(study: Study) -> Figures:
     """One figure an outcome."""
-    reading = "On the right, orange means that the two together do more than each alone would suggest."
+    reading = "On the right: orange where the two together come out above what each alone adds up to, purple where below, white where not clear."
     return {f"interaction_{name}": (partial(heat_map, outcome=name), reading) for name in study.facts["outcomes"]}
 
 

@@ -97,8 +97,8 @@ def bounded(saturated: Mapping[str, float]) -> list[str]:
     """A sentence on changes that can't grow further because their lever stands at its bound."""
     if not saturated:
         return []
-    parts = [f"{plain(name)} from {dose:.2g} times its size on" for name, dose in saturated.items()]
-    return [f"At the bound of its lever, and no larger with the dose: {', '.join(parts)}."]
+    parts = [f"{plain(name)} at {dose:.2g} times its size" for name, dose in saturated.items()]
+    return [f"A larger dose does no more once the lever has reached its bound: {', '.join(parts)}."]
 
 
 ROUNDING = 1e-9
@@ -115,6 +115,23 @@ def against_the_sum(excess: float, low: float, high: float) -> str:
     if not clear(low, high):
         return "about as much as the sum of their parts"
     return "more than the sum of their parts" if excess > 0.0 else "less than the sum of their parts"
+
+
+def together(who: str, words: str, style: str, whole: tuple[float, float, float], excess: tuple[float, float, float]) -> str:
+    """What several do to an outcome together, beside the sum of each alone; ``whole`` and ``excess``: value and ends of the interval.
+
+    An effect whose interval holds zero is never called a rise or a fall.
+    """
+    after = f" {unit(style, True)}".rstrip()
+    is_more = clear(*excess[1:])
+    beyond = f"{number(abs(excess[0]), style, bare=True)}{after} {'more' if excess[0] * whole[0] > 0.0 else 'less'} than the sum of each alone"
+    if clear(*whole[1:]):
+        size = f"{'raise' if whole[0] > 0.0 else 'lower'} the {words} by {number(abs(whole[0]), style, bare=True)}{after}"
+        return f"{who} {size}, {beyond if is_more else 'about as much as the sum of each alone'}"
+    if is_more:
+        alone = number(whole[0] - excess[0], style, signed=True, bare=True)
+        return f"{who} have no clear effect on the {words}, although each alone adds up to {alone}{after}"
+    return f"{who} have no clear effect on the {words}, and none beyond the sum of each alone"
 
 
 def signed(value: float, low: float, high: float, style: str) -> list[str]:
