@@ -44,8 +44,9 @@ def headline(study: Study) -> str:
 
 def _told(study: Study, outcome: str) -> str:
     words, kind = in_sentences(outcome)
-    whole, excess = (tuple(float(_rows(study, outcome).loc[part, end]) for end in ("value", "low", "high")) for part in ("together", "excess"))
-    return together(f"Together the {len(study.facts['shocks'])} shocks", words, kind, whole, excess)
+    whole, excess = (_rows(study, outcome).loc[part] for part in ("together", "excess"))
+    who = f"Together the {len(study.facts['shocks'])} shocks"
+    return together(who, words, kind, (whole["value"], whole["low"], whole["high"]), (excess["value"], excess["low"], excess["high"]))
 
 
 def findings(study: Study) -> list[str]:

@@ -46,7 +46,7 @@ def _rows(study: Study, table: str, outcome: str) -> Any:
 
 def dose_headline(study: Study) -> str:
     """The first outcome with a clear effect, at the ends of the grid, and those before it without one."""
-    unclear = []
+    unclear: list[str] = []
     for name in study.facts["outcomes"]:
         words, kind = outcome_words(name)
         rows = _rows(study, "doses", name).sort_values("dose")
@@ -223,18 +223,19 @@ def heat_map(study: Study, outcome: str) -> Figure:
         grid = rows.pivot_table(index="first", columns="second", values=column).loc[first, second].to_numpy() * scale
         axes = figure.add_axes((0.115 + 0.47 * place, 0.62 / height, 0.355, top - 0.66 / height - 0.24 / height))
         if column == "value":
-            least = 0.0 if grid.min() >= 0.0 else None
+            drawn, least = grid, 0.0 if grid.min() >= 0.0 else None
             image = axes.imshow(grid, cmap="cividis", vmin=least, aspect="auto", origin="lower")
         else:
             rows["told"] = [clear(low, high) for low, high in zip(rows["excess_low"], rows["excess_high"], strict=True)]
             told = rows.pivot_table(index="first", columns="second", values="told").loc[first, second].to_numpy() > 0.5
             most = max(float(np.abs(grid).max()), 1e-9)
             norm = TwoSlopeNorm(0.0, -most, most)
-            image = axes.imshow(np.where(told, grid, 0.0), cmap="PuOr_r", norm=norm, aspect="auto", origin="lower")
+            drawn = np.where(told, grid, 0.0)
+            image = axes.imshow(drawn, cmap="PuOr_r", norm=norm, aspect="auto", origin="lower")
+        colours = image.to_rgba(drawn)
         for (y, x), value in np.ndenumerate(grid):
             text = number(float(value) / scale, kind, signed=column == "excess", bare=True)
-            shade = _ink_on(image.to_rgba(image.get_array()[y, x]))
-            axes.text(x, y, text, ha="center", va="center", fontsize=8.5, color=shade)
+            axes.text(x, y, text, ha="center", va="center", fontsize=8.5, color=_ink_on(colours[y, x]))
         axes.set_xticks(range(len(second)), [f"{dose:g}" for dose in second])
         axes.set_yticks(range(len(first)), [f"{dose:g}" for dose in first])
         axes.set_title(f"{label}, {unit(kind, column == 'excess')}".rstrip(", "), loc="left", color=style.INK)
