@@ -18,6 +18,8 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from simulator.results.findings import unbroken
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -49,6 +51,7 @@ STYLE: dict[str, Any] = {
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
     "xtick.major.size": 0,
+    "xtick.major.pad": 5.0,  # the first year stays clear of the zero beside it
     "ytick.major.size": 0,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
@@ -65,12 +68,12 @@ def look() -> AbstractContextManager[None]:
 def new_figure(title: str, note: str = "", width: float = 8.2, height: float = 4.6) -> tuple[Figure, float]:
     """An empty figure with its finding as title and a note under it; returns it with the room left at the top (share)."""
     figure = Figure(figsize=(width, height))
-    lines = textwrap.wrap(title, int(width * 9.7))
+    lines = textwrap.wrap(unbroken(title), int(width * 9.7))
     top = height - 0.12
     for line in lines:
         top -= 0.22
         figure.text(0.22 / width, top / height, line, fontsize=12, fontweight="bold", va="baseline", color=INK)
-    for line in textwrap.wrap(note, int(width * 14.6)):
+    for line in textwrap.wrap(unbroken(note), int(width * 14.6)):
         top -= 0.19
         figure.text(0.22 / width, top / height, line, fontsize=8.5, va="baseline", color=MUTED)
     return figure, (top - 0.18) / height

@@ -218,24 +218,29 @@ def system_series(run: Run) -> Figure:
             style.fan(axes, run, quantiles[label][name], colours[label], factor)
         style.panel_title(axes, f"{words}, {unit}", 8.8)
         axes.locator_params(axis="y", nbins=4)
+        if not any(quantiles[label][name].to_numpy().any() for label in labels):  # no made-up scale around a line of zeros
+            axes.set_ylim(0.0, 1.0)
+            axes.set_yticks([0.0], ["0"])
         style.year_axis(axes, run, 4)
     return figure
 
 
 def _series_title(run: Run, quantiles: dict[str, dict[str, pd.DataFrame]], names: list[str]) -> str:
-    """Investment and credit at the end, against the reference; without them the plain subject."""
-    if run.focus == run.reference:
-        return f"The economy under '{run.title(run.focus)}'"
-    parts = []
+    """Investment, credit and the CDS index at the end, against the reference, or against their start when there is no other; else the subject."""
+    alone, parts = run.focus == run.reference, []
     for name, words in (("investment", "investment"), ("credit", "credit"), ("cds_index", "the CDS index")):
         if name in names:
-            one, two = (quantiles[label][name] for label in (run.focus, run.reference))
-            change = _change(float(one[0.5].iloc[-1]), float(two[0.5].iloc[-1]))
+            base = quantiles[run.reference][name][0.5].iloc[0 if alone else -1]
+            change = _change(float(quantiles[run.focus][name][0.5].iloc[-1]), float(base))
             size = abs(round(change * 100))
             parts.append(f"{words} {size} % {'higher' if change > 0 else 'lower'}" if size else f"{words} unchanged")
+    if not parts and alone:
+        return f"The economy under '{run.title(run.focus)}'"
     if not parts:
         return f"'{run.title(run.focus)}' against '{run.title(run.reference)}'"
     told = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    if alone:
+        return f"Under '{run.title(run.focus)}', at the end against the start: {told} (medians)"
     return f"'{run.title(run.focus)}' against '{run.title(run.reference)}' at the end: {told} (medians)"
 
 

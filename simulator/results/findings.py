@@ -100,6 +100,11 @@ def number(value: float, style: str, signed: bool = False, bare: bool = False) -
     return text if style != "share" or bare else text + " %"
 
 
+def unbroken(text: str) -> str:
+    """The text with its units kept on the line of their number."""
+    return text.replace(" %", "\u00a0%").replace(" USD bn", "\u00a0USD\u00a0bn")
+
+
 def interval(low: float, high: float, style: str, signed: bool = False) -> str:
     """'4.9 to 7.7', in per cent for shares; 'n/a' without an interval."""
     if not (np.isfinite(low) and np.isfinite(high)):

@@ -35,6 +35,7 @@ table { border-collapse: collapse; width: 100%; margin: .6rem 0 1rem; font-size:
 caption { text-align: left; padding-bottom: .3rem; font-size: .92rem; }
 th, td { text-align: left; padding: .34rem .6rem .34rem 0; border-bottom: 1px solid #e6eaed; vertical-align: top; }
 th { font-weight: 600; color: #5f6b75; border-bottom-color: #b9c2c9; } td.n, th.n { text-align: right; white-space: nowrap; }
+thead th.n { white-space: normal; vertical-align: bottom; }
 tr.clear td.d { font-weight: 600; } .scroll { overflow-x: auto; }
 figure { margin: 1.4rem 0 2rem; } figure img { width: 100%; height: auto; display: block; }
 figcaption { font-size: .95rem; margin-top: .3rem; }
@@ -44,7 +45,7 @@ ol.story li { padding: .1rem 0 .5rem 1rem; } ol.story time { color: #5f6b75; fon
 .box { background: #f6f8f9; border: 1px solid #e0e5e9; border-radius: .5rem; padding: .4rem 1.1rem .6rem; }
 code, pre { font: .87rem/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
   overflow-wrap: anywhere; white-space: pre-wrap; }
-.study table { font-size: .84rem; } .study th.n { white-space: normal; vertical-align: bottom; } .study tr.clear td { font-weight: 600; }
+.study table { font-size: .84rem; } .study tr.clear td { font-weight: 600; }
 @media print { body { padding: 0; max-width: none; font-size: 10.5pt; }
   figure, table, .box, li { break-inside: avoid; } h2 { break-after: avoid; } }
 """
@@ -304,7 +305,7 @@ def page_of(run: Run, names: Sequence[str]) -> str:
         f"<h2>Assumptions</h2>{_assumptions(run)}",
         f"<h2>How far to trust it, and how to repeat it</h2>{_trust(run)}</main></body></html>",
     ]
-    return "\n".join(page) + "\n"
+    return words.unbroken("\n".join(page)) + "\n"
 
 
 def _study(run: Run, names: Sequence[str]) -> str:

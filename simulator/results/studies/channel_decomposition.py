@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from simulator.results import figure_style as style
-from simulator.results.findings import interval, number
+from simulator.results.findings import CHANNEL_WORDS, interval, number
 from simulator.results.studies.words import change, clear, factor, outcome_words, plain, sentence_case, unit
 from simulator.results.study import ShownTable, Study, Teller
 
@@ -21,12 +21,20 @@ def headline(study: Study) -> str:
     if not clear(facts["whole_low"], facts["whole_high"]):
         return f"The channels together add nothing distinguishable to the {words}"
     top: Any = table.sort_values("share").iloc[-1]
+    if not clear(top["share_low"], top["share_high"]):
+        return f"All channels together add {_size(facts['whole'], kind)} to the {words}; no single one's share is clear of luck"
     part = f"{number(top['part'], 'share')} of what all channels add to the {words}"
-    return (
-        f"The {plain(top['channel'])} channel carries the largest share: {part} ({number(top['share'], kind, bare=True)} {unit(kind, True)})".replace(
-            " )", ")"
-        )
-    )
+    return f"The {_name(top['channel'])} channel carries the largest share: {part} ({_size(top['share'], kind)})"
+
+
+def _name(channel: str) -> str:
+    """A channel by its key, with the words of the other figures where the key does not say it: ``equity (falling stakes)``."""
+    words = CHANNEL_WORDS.get(channel, "")
+    return plain(channel) if plain(channel) in words or not words else f"{plain(channel)} ({words})"
+
+
+def _size(value: float, kind: str) -> str:
+    return f"{number(value, kind, bare=True)} {unit(kind, True)}".strip()
 
 
 def findings(study: Study) -> list[str]:
@@ -35,7 +43,7 @@ def findings(study: Study) -> list[str]:
     words, kind = outcome_words(facts["outcome"])
     whole = change(facts["whole"], facts["whole_low"], facts["whole_high"], kind)
     sentences = [
-        f"With all channels on, the {words} is {number(facts['all_on'], kind)}, with all off {number(facts['all_off'], kind)}: "
+        f"With all channels on, the {words} is {_level(facts['all_on'], kind)}, with all off {_level(facts['all_off'], kind)}: "
         f"the channels together add {whole}."
     ]
     told = table[[clear(low, high) for low, high in zip(table["share_low"], table["share_high"], strict=True)]]
@@ -53,8 +61,8 @@ def findings(study: Study) -> list[str]:
         sentences.append(f"Without any effect here: {', '.join(plain(name) for name in inert['channel'])}.")
     synergy = float(facts["whole"] - table["alone"].sum())
     sentences.append(
-        f"Alone, the channels would add {number(float(table['alone'].sum()), kind)} together; "
-        f"{'the rest, ' if synergy > 0 else 'less than that is left, by '}{number(abs(synergy), kind)}, is what they do to each other."
+        f"Each alone, the channels would add {_size(float(table['alone'].sum()), kind)} in sum; what they do to each other "
+        f"{'adds another' if synergy > 0 else 'takes away'} {_size(abs(synergy), kind)}."
     )
     luck, orders = float(table["error_luck"].max()), float(table["error_orders"].max())
     if facts["method"] == "exact":
@@ -62,8 +70,12 @@ def findings(study: Study) -> list[str]:
     else:
         how = f"Shares come from {2 * facts['pairs']} orders in each of {facts['replications']:,} replications ({facts['columns']:,} runs); "
         how += f"the largest standard error of a share is {number(luck, kind)} from luck and {number(orders, kind)} from the orders"
-    sentences.append(f"{how}. The shares add to the whole (to {facts['residual']:.1e}).")
+    sentences.append(f"{how}. The shares add up to the whole (rounding: {facts['residual']:.1e}).")
     return sentences
+
+
+def _level(value: float, kind: str) -> str:
+    return f"{number(value, kind)} {unit(kind) if kind == 'money' else ''}".strip()
 
 
 def shown(study: Study) -> list[ShownTable]:
@@ -100,16 +112,16 @@ def shares(study: Study) -> Figure:
     note += "less that with all off."
     figure, top = style.new_figure(headline(study), note, height=height)
     top = style.colour_key(
-        figure, [("Shapley share", style.BLUE), ("goes when it is off", style.VERMILLION), ("there when it is alone", style.GREEN)], top, 8.2
+        figure, [("Shapley share", style.BLUE), ("goes when only it is off", style.VERMILLION), ("there when only it is on", style.GREEN)], top, 8.2
     )
-    axes = figure.add_axes((0.15, 0.5 / height, 0.81, top - 0.5 / height))
+    axes = figure.add_axes((0.29, 0.5 / height, 0.67, top - 0.5 / height))
     at = np.arange(len(table))
     axes.barh(at, table["share"] * scale, 0.62, color=style.BLUE, alpha=0.8)
     axes.hlines(at, table["share_low"] * scale, table["share_high"] * scale, color=style.INK, linewidth=1.1)
     axes.plot(table["off"] * scale, at + 0.12, "D", color=style.VERMILLION, markersize=5.5, markeredgecolor="white", markeredgewidth=0.6)
     axes.plot(table["alone"] * scale, at - 0.12, "o", color=style.GREEN, markersize=6, markeredgecolor="white", markeredgewidth=0.6)
     axes.axvline(0.0, color=style.MUTED, linewidth=0.9)
-    axes.set_yticks(at, [sentence_case(plain(name)) for name in table["channel"]])
+    axes.set_yticks(at, [sentence_case(_name(name)) for name in table["channel"]])
     axes.tick_params(axis="y", labelcolor=style.INK)
     axes.set_xlabel(f"added to the {words}, {unit(kind, True)}")
     axes.set_ylim(-0.6, len(table) - 0.4)
@@ -122,7 +134,7 @@ def figures(study: Study) -> Mapping[str, tuple[Callable[[Study], Figure], str]]
     return {
         "channel_shares": (
             shares,
-            "Where the red diamond lies beyond the bar, the channel matters most together with others; a share spreads that evenly.",
+            "Where the orange diamond lies beyond the bar, the channel matters most together with others; a share spreads that evenly.",
         )
     }
 

@@ -99,9 +99,14 @@ def shown(study: Study) -> list[ShownTable]:
         head.append((f"{words}{', ' + unit(kind, True) if unit(kind, True) else ''}", True))
         if outcome == name:
             head.append(("95 % interval", True))
-    caption = "How much of each outcome goes with what is taken out (with everybody less without it, paired); * = told from zero after Holm's "
+    caption = "How much of each outcome goes with what is taken out (with everybody less without it, paired); * = distinguishable from zero "
     return [
-        ShownTable(caption + "correction. Size: total assets of an agent, amount of a contract.", head, rows, [bool(flag) for flag in order["told"]])
+        ShownTable(
+            caption + "after Holm's correction. Size: total assets of an agent, amount of a contract.",
+            head,
+            rows,
+            [bool(flag) for flag in order["told"]],
+        )
     ]
 
 
@@ -111,7 +116,7 @@ def ranking(study: Study) -> Figure:
     words, kind = outcome_words(name)
     rows = rows_of(study, name).head(SHOWN_MAX)
     height, scale = 1.6 + 0.25 * len(rows), factor(kind)
-    note = f"How much lower the {words} is without it, same draws; 95 % paired intervals. Filled: told from zero after Holm's correction."
+    note = f"How much lower the {words} is without it, same draws; 95 % paired intervals. Filled: distinguishable from zero after Holm's correction."
     figure, top = style.new_figure(headline(study), note, height=height)
     axes = figure.add_axes((0.34, 0.5 / height, 0.62, top - 0.5 / height))
     at = np.arange(len(rows))[::-1]

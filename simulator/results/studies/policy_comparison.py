@@ -17,7 +17,7 @@ from simulator.results.study import ShownTable, Study, Teller
 PANELS = ("systemic", "total_loss", "loss_taxpayers", "investment_total", "employment_mean", "lab_concentration_end")
 BEARERS = {
     "loss_lenders": ("lenders", style.BLUE), "loss_shareholders": ("shareholders", style.SKY), "loss_suppliers": ("suppliers", style.PURPLE),
-    "loss_taxpayers": ("taxpayers", style.VERMILLION), "loss_workers": ("workers", style.ORANGE),
+    "loss_taxpayers": ("taxpayers", style.VERMILLION), "loss_workers": ("workers", style.GREEN),
 }  # fmt: skip
 GOOD = {"investment_total": 1, "employment_mean": 1}
 """Outcomes of which more is better; of the others less is."""
@@ -36,8 +36,11 @@ def ranked(study: Study, world: str) -> list[str]:
 
 
 def headline(study: Study) -> str:
-    """The best policy of the first world, and how many can be told from the current one."""
-    world = study.facts["worlds"][0]
+    """The best policy of the first world, what taxpayers pay for it, and how many can be told from the current one."""
+    return _best(study, study.facts["worlds"][0])
+
+
+def _best(study: Study, world: str) -> str:
     ranking = study.tables["ranking"]
     rows = ranking[ranking["world"] == world]
     if rows.empty:
@@ -50,6 +53,11 @@ def headline(study: Study) -> str:
     size = number(abs(best["difference"]), kind, bare=True)
     verb = "raises" if sign > 0 else "lowers"
     start = f"Under {plain(world)}, {plain(best['policy'])} {verb} the {words} most: by {size} {unit(kind, True)}".strip()
+    burden = of(study, world, "loss_taxpayers")
+    if study.facts["ranked_by"] != "loss_taxpayers" and best["policy"] in burden.index:
+        cost = burden.loc[best["policy"]]
+        if cost["told"] and cost["difference"] >= 0.5:  # USD bn: what a headline needs to say
+            start += f", at a cost of {number(float(cost['difference']), 'money')} USD bn to taxpayers"
     return f"{start} ({told} of {len(rows)} policies distinguishable from {plain(study.facts['current'])})"
 
 
@@ -83,7 +91,7 @@ def findings(study: Study) -> list[str]:
         if len(undecided):
             sentences.append(
                 f"Too small for {count:,} replications: {len(undecided)} of {len(needed)} differences; as large as they look, the nearest of them "
-                f"would take {int(undecided.min()):,} to be told from zero with a probability of 80 %."
+                f"would take {int(undecided.min()):,} to be distinguishable from zero with a probability of 80 %."
             )
     return sentences
 
@@ -160,16 +168,26 @@ def _scores(study: Study, world: str, order: list[str]) -> ShownTable:
         cells = [str(place), plain(policy)]
         for column in names:
             row, kind = of(study, world, column).loc[policy], outcome_words(column)[1]
-            digits = f"{row['difference']:+.4f}".replace("-", "−") if column == "lab_concentration_end" else None
+            digits = _fine(row["difference"]) if column == "lab_concentration_end" else None
             text = digits or number(float(row["difference"]), kind, signed=True, bare=True)
             cells.append(text + (" *" if row["told"] else ""))
-        cells[3:3] = [interval(first["difference_low"], first["difference_high"], outcome_words(name)[1], signed=True), f"{first['p_adjusted']:.3f}"]
+        cells[3:3] = [interval(first["difference_low"], first["difference_high"], outcome_words(name)[1], signed=True), _p_value(first["p_adjusted"])]
         rows.append(cells)
         clear.append(bool(first["told"]))
     base = of(study, world, name).loc[study.facts["current"]]
     caption = f"Under {plain(world)}: change of the mean against {plain(study.facts['current'])} ({outcome_words(name)[0]} there "
     caption += f"{number(float(base['value']), outcome_words(name)[1])}); * = distinguishable from zero after correction over all policies."
     return ShownTable(caption, head, rows, clear)
+
+
+def _p_value(value: float) -> str:
+    return "< 0.001" if value < 0.0005 else f"{value:.3f}"
+
+
+def _fine(value: float) -> str:
+    """A change of an index, four digits; no sign on a zero."""
+    text = f"{value:+.4f}".replace("-", "−")
+    return "0.0000" if text[1:] == "0.0000" else text
 
 
 def _bearers(study: Study, world: str, order: list[str]) -> ShownTable:
@@ -217,7 +235,8 @@ def _tail_table(study: Study, world: str, order: list[str]) -> ShownTable:
         row, chance = table.loc[policy], risk.loc[policy]
         cells = [plain(policy), f"{number(chance['value'], 'share')} ({interval(chance['low'], chance['high'], 'share')})"]
         for name in ("severity", "value_at_risk", "expected_shortfall"):
-            cells.append(f"{number(row[name], 'money')} ({interval(row[name + '_low'], row[name + '_high'], 'money')})")
+            limits = interval(row[name + "_low"], row[name + "_high"], "money")
+            cells.append(number(row[name], "money") + (f" ({limits})" if limits != "n/a" else ""))
         if row["is_reference"]:
             cells += ["", ""]
         else:
@@ -243,11 +262,11 @@ def scoreboard(study: Study, world: str) -> Figure:
         return style.empty_figure(headline(study), "There is no policy to compare.")
     names = [name for name in PANELS if len(of(study, world, name))]
     height = 1.75 + 0.27 * len(order)
-    title = headline(study) if world == study.facts["worlds"][0] else f"What each policy changes under {plain(world)}"
     note = f"Change against {plain(study.facts['current'])} on the same draws, 95 % paired intervals. Filled: distinguishable from zero after "
-    note += "correction over all policies. Blue: better, red: worse."
-    figure, top = style.new_figure(title, note, width=11.8, height=height)
-    left, gap = label_room([plain(policy) for policy in order], 11.8), 0.012
+    note += "correction over all policies. Blue: better, orange: worse."
+    wide = 10.4
+    figure, top = style.new_figure(_best(study, world), note, width=wide, height=height)
+    left, gap = label_room([plain(policy) for policy in order], wide), 0.012
     width = (0.985 - left) / len(names)
     at = np.arange(len(order))[::-1]
     for place, name in enumerate(names):
@@ -266,7 +285,7 @@ def scoreboard(study: Study, world: str) -> Figure:
         axes.set_title(sentence_case(words), loc="left", color=style.INK, fontsize=8.4)
         axes.set_xlabel(unit(kind, True) or "index")
         axes.set_ylim(-0.6, len(order) - 0.4)
-        axes.locator_params(axis="x", nbins=2 if name == "employment_mean" else 3)
+        axes.locator_params(axis="x", nbins=2)
         axes.set_yticks(at, [plain(policy) for policy in order] if place == 0 else [])
         axes.tick_params(axis="y", labelcolor=style.INK)
         axes.grid(axis="y", visible=False)
@@ -305,6 +324,8 @@ def who_pays(study: Study, world: str) -> Figure:
     axes.tick_params(axis="y", labelcolor=style.INK)
     axes.set_ylim(-0.6, len(order) - 0.4)
     axes.set_xlabel("change of the mean loss, USD bn")
+    axes.use_sticky_edges = False
+    axes.margins(x=0.03)
     axes.grid(axis="y", visible=False)
     return figure
 

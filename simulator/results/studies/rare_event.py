@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simulator.results import figure_style as style
@@ -17,14 +19,18 @@ PURPOSE_WORDS = {
     "market": "the share market", "ai": "AI shares", "common_demand": "demand of all", "own_return": "share price of", "own_demand": "demand for",
 }  # fmt: skip
 METHOD_WORDS = {"importance_sampling": "importance sampling", "splitting": "multilevel splitting"}
-TAIL_FROM = 0.01
+SCIENTIFIC_BELOW = 1e-5
+"""Probabilities from here on are told in per cent, with two digits that count."""
 
 
 def small(value: float, like: float | None = None) -> str:
-    """A probability for reading: ``2.3 %`` from one in a hundred on, below it ``1.8e-04``, zero as ``0``; ``like``: written as that one is."""
+    """A probability for reading: ``2.34 %``, ``0.018 %``, below one in 100,000 ``1.8e-06``, zero as ``0``; ``like``: written as that one is."""
     if value == 0.0:
         return "0"
-    return f"{value * 100:.2f} %" if (value if like is None else like) >= TAIL_FROM else f"{value:.1e}"
+    written = value if like is None or like == 0.0 else like
+    if written < SCIENTIFIC_BELOW:
+        return f"{value:.1e}"
+    return f"{value * 100:.{max(2, 1 - math.floor(math.log10(written * 100)))}f} %"
 
 
 def _told(facts: Mapping[str, Any], value: str, low: str, high: str) -> str:
@@ -50,8 +56,8 @@ def headline(study: Study) -> str:
         return f"No path of any repetition became systemic within the {span} horizon: the estimate is zero, and says nothing of how small"
     ending = "" if facts["gain"] is None else f", known {facts['gain']:,.0f} times better than by brute force for the same work"
     if facts["gain"] is not None and facts["gain"] < 1.5:
-        ending = ", not known better than by brute force for the same work"
-    return f"P(systemic) over the {span} horizon is {_estimate(facts)}{ending}"
+        ending = ", no better known than by brute force for the same work"
+    return f"The probability of a systemic cascade over the {span} horizon is {_estimate(facts)}{ending}"
 
 
 def findings(study: Study) -> list[str]:
@@ -59,11 +65,17 @@ def findings(study: Study) -> list[str]:
     facts = study.facts
     under = plain(facts["shock"]) if facts["shock"] not in ("", "none") else "no shock"
     kinds = f"agents of {facts['kinds']} kinds or more" if facts["kinds"] > 1 else "agents"
+    estimate = (
+        f"Estimate by {METHOD_WORDS[facts['method']]}: {_estimate(facts)}, from {facts['repetitions']} independent repetitions "
+        f"(standard error {small(facts['standard_error'], facts['value'])}, {facts['hits']:,} paths reached the event); without bias."
+    )
+    if facts["value"] == 0.0:
+        estimate = f"By {METHOD_WORDS[facts['method']]} no path of {facts['repetitions']} independent repetitions reached the event: "
+        estimate += "there is no interval. Raise effort or pilot."
     sentences = [
         f"Event: within {facts['months']} months {kinds} default on {facts['debt_share'] * 100:g} % of all "
         f"modelled debt or more; {under}, {plain(facts['policy']) or 'current rules'}, {facts['horizon_months']} months.",
-        f"Estimate by {METHOD_WORDS[facts['method']]}: {_estimate(facts)}, from {facts['repetitions']} independent repetitions "
-        f"(standard error {small(facts['standard_error'], facts['value'])}, {facts['hits']:,} paths reached the event); without bias.",
+        estimate,
     ]
     if facts["gain"] is not None:
         sentences.append(
@@ -87,7 +99,7 @@ def findings(study: Study) -> list[str]:
 
 def _slot(row: Any) -> str:
     words = PURPOSE_WORDS.get(row["purpose"], plain(row["purpose"]))
-    return f"{words} {row['agent']}".strip()
+    return f"{words} {plain(row['agent'])}".strip()
 
 
 def shown(study: Study) -> list[ShownTable]:
@@ -102,7 +114,10 @@ def shown(study: Study) -> list[ShownTable]:
         head = [("level", True), ("debt at risk", True), ("mean share that reaches it", True), ("over repetitions", True), ("product so far", True)]
         tables.append(ShownTable("Levels: each is reached from the one before", head, rows))
     if "pushes" in study.tables:
-        rows = [[sentence_case(_slot(row)), f"{row['push']:+.3f}", f"{row['over_horizon']:+.2f}"] for _, row in study.tables["pushes"].iterrows()]
+        rows = [
+            [sentence_case(_slot(row)), *(f"{row[at]:+.3f}".replace("-", "−") for at in ("push", "over_horizon"))]
+            for _, row in study.tables["pushes"].iterrows()
+        ]
         head = [("luck that is pushed", False), ("a month, standard deviations", True), ("over the horizon", True)]
         tables.append(ShownTable("Push of importance sampling at full strength", head, rows))
     rows = []
@@ -119,30 +134,38 @@ def repetitions(study: Study) -> Figure:
     """Every repetition's estimate, their mean with its interval, and brute force."""
     facts, values = study.facts, study.tables["repetitions"]["value"].to_numpy()
     height = 3.4
-    note = "Dots: independent repetitions. Bars: 95 % intervals."
+    note = "Small dots: independent repetitions. Large dots with bars: estimates with 95 % intervals."
+    is_known = facts["value"] > 0.0  # without a hit neither the mean nor an interval says anything
     figure, top = style.new_figure(headline(study), note, height=height)
-    axes = figure.add_axes((0.2, 0.52 / height, 0.76, top - 0.52 / height))
+    axes = figure.add_axes((0.23, 0.52 / height, 0.72, top - 0.52 / height))
     spread = 0.25 * np.cos(np.arange(len(values)) * 2.4)
-    axes.plot(values, 2.0 + spread, "o", color=style.BLUE, alpha=0.6, markersize=4.5, markeredgewidth=0)
-    names = ["mean", "repetitions"]
-    axes.plot([facts["low"], facts["high"]], [1.0, 1.0], color=style.BLUE, linewidth=2.2)
-    axes.plot(facts["value"], 1.0, "o", color=style.BLUE, markersize=7)
+    axes.plot(100.0 * values, 2.0 + spread, "o", color=style.BLUE, alpha=0.6, markersize=4.5, markeredgewidth=0)
+    names = [METHOD_WORDS[facts["method"]] if is_known else "no estimate", f"its {len(values)} repetitions"]
+    if is_known:
+        _dot(axes, 1.0, facts["value"], facts["low"], facts["high"], style.BLUE)
     if facts.get("brute_replications"):
-        axes.plot([facts["brute_low"], facts["brute_high"]], [0.0, 0.0], color=style.VERMILLION, linewidth=2.2)
-        axes.plot(facts["brute_value"], 0.0, "o", color=style.VERMILLION, markersize=7)
-        names = [f"brute force, {facts['brute_replications']:,}", *names]
+        _dot(axes, 0.0, facts["brute_value"], facts["brute_low"], facts["brute_high"], style.VERMILLION)
+        names = [f"brute force,\n{facts['brute_replications']:,} replications", *names]
+    axes.tick_params(axis="y", labelcolor=style.INK)
     axes.set_yticks(np.arange(len(names)) + (0.0 if len(names) == 3 else 1.0), names)
     axes.set_ylim(-0.5 if len(names) == 3 else 0.5, 2.6)
     axes.set_xlim(left=0.0)
-    axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
-    axes.set_xlabel("probability of a systemic cascade")
+    axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 3))
+    axes.set_xlabel("probability of a systemic cascade, %")
     axes.grid(axis="y", visible=False)
     return figure
 
 
+def _dot(axes: Axes, at: float, value: float, low: float, high: float, colour: str) -> None:
+    """An estimate in per cent with its interval and its number."""
+    axes.plot([100.0 * low, 100.0 * high], [at, at], color=colour, linewidth=2.2)
+    axes.plot(100.0 * value, at, "o", color=colour, markersize=7, clip_on=False)
+    axes.annotate(small(value), (100.0 * value, at), (0, 8), textcoords="offset points", ha="center", fontsize=8.5, color=colour)
+
+
 def figures(study: Study) -> Mapping[str, tuple[Callable[[Study], Figure], str]]:
     """One figure."""
-    return {"rare_event": (repetitions, "The narrower the blue bar beside the red one, the more is gained over brute force.")}
+    return {"rare_event": (repetitions, "The narrower the blue bar beside the orange one, the more is gained over brute force.")}
 
 
 TELLER = Teller(headline, findings, shown, figures)

@@ -128,7 +128,7 @@ def _tornado_words(study: Study, name: str, words: str, kind: str, rows: Any) ->
         for _, row in told.head(3).iterrows()
     ]
     return [f"One at a time, the others at their medians, the {words} changes most with {'; '.join(parts)}. "
-            f"{len(told)} of {len(rows)} ranges make a difference that is told from zero."]  # fmt: skip
+            f"{len(told)} of {len(rows)} ranges make a difference that is distinguishable from zero."]  # fmt: skip
 
 
 def shown(study: Study) -> list[ShownTable]:

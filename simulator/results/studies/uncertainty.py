@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simulator.results import figure_style as style
@@ -169,7 +170,7 @@ def spread(study: Study, outcome: str) -> Figure:
         f"Share of the {study.facts['points']:,} points at or below a value; {what}. Dotted: mean; band: its 95 % interval.", 8.2, height,
     )  # fmt: skip
     axes = figure.add_axes((0.09, 0.56 / height, 0.87, top - 0.56 / height - 0.1 / height))
-    for scenario, colour in (("baseline", style.MUTED), ("chosen", style.BLUE)):
+    for scenario, colour in (("baseline", style.BLUE), ("chosen", style.VERMILLION)):
         if scenario not in study.facts["scenarios"]:
             continue
         values = np.sort(_values(study, outcome, scenario)) * scale
@@ -177,11 +178,23 @@ def spread(study: Study, outcome: str) -> Figure:
         row = _row(study, "estimates", outcome, scenario)
         axes.axvspan(row["value_low"] * scale, row["value_high"] * scale, color=colour, alpha=0.15, linewidth=0)
         axes.axvline(row["value"] * scale, color=colour, linewidth=1.1, linestyle=":")
+    _leave_out_outliers(axes, np.concatenate([_values(study, outcome, scenario) for scenario in study.facts["scenarios"]]) * scale)
     axes.set_ylim(0.0, 101.0)
     axes.set_xlabel(axis_label(outcome).replace("mean ", ""))
     axes.set_ylabel("share of points, %")
     axes.legend(loc="lower right", frameon=False)
     return figure
+
+
+def _leave_out_outliers(axes: Axes, values: Any) -> None:
+    """Ends the axis at the top hundredth of the points where those lie far off, and says how many are beyond."""
+    low, typical, most = float(values.min()), float(np.quantile(values, 0.99)), float(values.max())
+    end = typical + 0.05 * (typical - low)
+    beyond = int((values > end).sum())
+    if not beyond or most - low < 2.0 * (typical - low):
+        return
+    axes.set_xlim(low - 0.05 * (typical - low), end)
+    axes.annotate(f"{beyond} further right,\nup to {most:,.0f}", (1.0, 0.78), xycoords="axes fraction", ha="right", fontsize=8.2, color=style.MUTED)
 
 
 def _shortened(name: str, most: int = 36) -> str:
@@ -193,7 +206,7 @@ def _spread_title(study: Study, outcome: str) -> str:
     words, kind = in_sentences(outcome)
     low, high = (number(float(value), kind) for value in np.quantile(_values(study, outcome, "chosen"), [0.05, 0.95]))
     after = f" {unit(kind)}" if kind == "money" else ""
-    return f"Over uncertain parameters, the {words} is {low} to {high}{after} at nine tenths of the points"
+    return f"With uncertain parameters, nine results in ten for the {words} lie between {low} and {high}{after}"
 
 
 def split(study: Study) -> Figure:

@@ -41,7 +41,7 @@ def test_what_is_found_can_be_told(bench: Build, method: str) -> None:
     assert facts["low"] <= facts["value"] <= facts["high"]
     assert len(found.tables["repetitions"]) == 4
     teller = found.teller
-    assert "P(systemic)" in teller.headline(found) or "zero" in teller.headline(found)
+    assert "probability of a systemic cascade" in teller.headline(found) or "zero" in teller.headline(found)
     assert all(sentence.endswith(".") and "nan" not in sentence for sentence in teller.findings(found))
     for table in teller.shown(found):
         assert all(len(row) == len(table.head) for row in table.rows)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from simulator.results.studies import accelerator, grids
+from simulator.results.findings import unbroken
+from simulator.results.studies import accelerator, channel_decomposition, grids, policy_comparison, rare_event
 from simulator.results.studies.words import against_the_sum, clear, signed, tables_by_outcome, together
 from simulator.results.study import Study
 
@@ -81,3 +82,32 @@ def test_the_accelerator_is_told_in_per_cent_and_only_where_its_interval_leaves_
     study = Study("accelerator", {"ratios": ratios}, {"outcomes": ["investment_total"], "channel": "spread"})
     told = "With the spread channel investment responds 2.6 % more strongly to a shock down and not clearly differently to the same shock up"
     assert accelerator.headline(study) == told
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.0, "0"), (0.0345, "3.45 %"), (0.00018, "0.018 %"), (0.000012, "0.0012 %"), (1.8e-06, "1.8e-06")])
+def test_a_small_probability_is_told_in_per_cent_down_to_one_in_a_hundred_thousand(value: float, told: str) -> None:
+    assert rare_event.small(value) == told
+
+
+@pytest.mark.parametrize(("cost", "is_told", "says"), [(371.0, True, True), (371.0, False, False), (0.2, True, False), (-30.0, True, False)])
+def test_the_best_policy_is_named_with_what_taxpayers_pay_for_it(cost: float, is_told: bool, says: bool) -> None:
+    ranking = pd.DataFrame([("shock", "fiscal_backstop", -68.7, True)], columns=["world", "policy", "difference", "told"])
+    policies = pd.DataFrame(
+        [("shock", "loss_taxpayers", "fiscal_backstop", cost, is_told)], columns=["world", "outcome", "policy", "difference", "told"]
+    )
+    facts = {"worlds": ["shock"], "ranked_by": "total_loss", "current": "current_rules"}
+    told = policy_comparison.headline(Study("policy_comparison", {"ranking": ranking, "policies": policies}, facts))
+    assert told.startswith("Under shock, fiscal backstop lowers the total loss most: by 68.7 USD bn")
+    assert (", at a cost of 371 USD bn to taxpayers" in told) == says
+
+
+@pytest.mark.parametrize(("low", "names_one"), [(90.0, True), (-5.0, False)])
+def test_a_channel_is_called_the_largest_only_when_its_share_is_clear_of_luck(low: float, names_one: bool) -> None:
+    shares = pd.DataFrame([("equity", 158.0, low, 225.0, 0.657)], columns=["channel", "share", "share_low", "share_high", "part"])
+    facts = {"outcome": "total_loss", "whole": 240.0, "whole_low": 175.0, "whole_high": 305.0}
+    told = channel_decomposition.headline(Study("channel_decomposition", {"shares": shares}, facts))
+    assert ("equity (falling stakes) channel carries the largest share" in told) == names_one
+
+
+def test_a_unit_stays_on_the_line_of_its_number() -> None:
+    assert unbroken("by 12.1 % or 5 USD bn") == "by 12.1\u00a0% or 5\u00a0USD\u00a0bn"
