@@ -11,7 +11,7 @@ test: lint
 	$(BIN)/pytest -q -n auto
 
 test-slow: .venv
-	$(BIN)/pytest -q -m slow -n auto
+	$(BIN)/pytest -q -m slow -n auto --dist loadgroup
 
 lint: .venv
 	$(BIN)/ruff check .

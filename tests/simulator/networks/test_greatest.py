@@ -112,7 +112,9 @@ def every_clearing_is_checked(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]
 
     def checked(self: EdgeNetwork, dues: np.ndarray, cash: np.ndarray, **given: Any) -> EdgeClearing:
         found = clear(self, dues, cash, **given)
-        drawn = np.zeros_like(found.paid) if found.drawn is None else found.drawn
+        drawn = np.zeros_like(dues)
+        if found.drawn is not None:
+            drawn[given.get("line_edges", slice(None))] = found.drawn
         options = {name: given[name] for name in ("asset_recovery", "claim_recovery", "is_failed") if name in given}
         verdict = check_greatest(self, dues + drawn, cash, found.paid, tolerance=1e-8, **options)
         assert verdict.is_greatest[found.converged].all(), (verdict.residual, verdict.gap)
