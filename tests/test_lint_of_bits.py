@@ -17,7 +17,7 @@ SPARSE_PRODUCTS = ("simulator/ledger/sums.py", "simulator/ledger/contracts.py", 
 """Where ``@`` is meant: with a matrix in CSR form on its left. The kernels of simulator/networks are tested on their own."""
 SPARSE_NAMES = ("_matrix", "matrix")
 """Elsewhere ``@`` is allowed with a left side whose name says that it is a sparse matrix."""
-SPARSE_CALLS = ("incidence", "rows_of_holders")
+SPARSE_CALLS = ("incidence",)
 """Or that is the answer of one of these."""
 RANDOM_ROOM = "simulator/streams.py"
 REDUCTIONS = ("sum", "mean", "std", "var", "nansum", "nanmean", "nanstd", "average")

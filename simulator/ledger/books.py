@@ -250,10 +250,11 @@ class Books:
         """Sum amounts ``(C, R)`` by owner, ``(N, R)``: the holder, or Outside, which bought the claims of every settled estate."""
         owned = contracts.by_holder(amounts)
         if len(self.dead_rows):
-            rows = self.dead_rows
-            orphaned = owned[rows] * (1.0 - self["alive"][rows])
-            owned[rows] -= orphaned
-            owned[self.outside] += total(orphaned)[0]
+            rows = contracts.holders_among(self.dead_rows)[0]
+            if len(rows):
+                orphaned = owned[rows] * (1.0 - self["alive"][rows])
+                owned[rows] -= orphaned
+                owned[self.outside] += total(orphaned)[0]
         return owned
 
     def net(self, contracts: Ties, amounts: Array, columns: NDArray[np.int64] | None = None) -> Array:
@@ -262,12 +263,13 @@ class Books:
         ``columns``: the replications that the amounts are of, when not of all.
         """
         change: Array = contracts.net_matrix @ amounts
-        rows = self.dead_rows
-        if len(rows):
-            alive = self["alive"][rows] if columns is None else self["alive"][np.ix_(rows, columns)]
-            orphaned = (contracts.rows_of_holders(rows) @ amounts) * (1.0 - alive)
-            change[rows] -= orphaned
-            change[self.outside] += total(orphaned)[0]
+        if len(self.dead_rows):
+            rows, holder_matrix = contracts.holders_among(self.dead_rows)
+            if len(rows):
+                alive = self["alive"][rows] if columns is None else self["alive"][np.ix_(rows, columns)]
+                orphaned = (holder_matrix @ amounts) * (1.0 - alive)
+                change[rows] -= orphaned
+                change[self.outside] += total(orphaned)[0]
         return change
 
     def debt(self) -> Array:

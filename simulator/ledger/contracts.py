@@ -60,13 +60,14 @@ class Ties:
         change: Array = self.net_matrix @ amounts
         return change
 
-    def rows_of_holders(self, rows: NDArray[np.int64]) -> Any:
-        """The rows of the matrix that sums by holder, kept until other rows are asked for."""
-        known = self.__dict__.get("_holder_rows")
+    def holders_among(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Any]:
+        """Those of the agents ``rows`` that are holders, and their rows of the matrix that sums by holder; kept until other rows are asked for."""
+        known = self.__dict__.get("_holders_among")
         key = rows.tobytes()
         if known is None or known[0] != key:
-            known = self.__dict__["_holder_rows"] = (key, self.holder_matrix[rows])
-        return known[1]
+            holders = rows[np.isin(rows, self.holder)]
+            known = self.__dict__["_holders_among"] = (key, holders, self.holder_matrix[holders])
+        return known[1], known[2]
 
     def of_holder(self, values: Array) -> Array:
         """Each contract's holder's row of ``values (N, R)``: ``(C, R)``."""

@@ -63,12 +63,16 @@ class CreditMarket:
             part *= owed[rows]
             part *= books.years_per_tick
         dear = loans.some(np.flatnonzero(self.is_repriced & (loans.has_opening_rate > 0.0).any(axis=1)))
-        dearer = loans.rate[dear.rows]
-        dearer -= loans.rate_at_start[dear.rows]
-        np.maximum(dearer, 0.0, out=dearer)
-        dearer *= owed[dear.rows]
-        dearer *= books.years_per_tick
-        return interest, dear, np.minimum(dearer, interest[dear.rows], out=dearer)
+        dearer = np.empty((len(dear.rows), owed.shape[1]))
+        for block in row_blocks(*dearer.shape):
+            rows = dear.rows[block]
+            part = np.take(loans.rate, rows, axis=0, out=dearer[block], mode="clip")
+            part -= loans.rate_at_start[rows]
+            np.maximum(part, 0.0, out=part)
+            part *= owed[rows]
+            part *= books.years_per_tick
+            np.minimum(part, interest[rows], out=part)
+        return interest, dear, dearer
 
     def offered_spread(self, books: Books, rows: NDArray[np.int64] | None = None) -> Array:
         """Spread over the policy rate that each slot offers (those of ``rows``, where given), ``(C, R)``.
