@@ -62,9 +62,11 @@ def _check_flow_of_funds(books: Books, ledger: Ledger) -> None:
     expected = ledger.opening.copy()
     for posting in ledger.postings():
         expected += posting
-    error = np.abs(closing - expected)
+    error = np.abs(np.subtract(closing, expected, out=expected), out=expected)
     turnover = ledger.flows
-    bad = ~(error <= TOLERANCE * np.maximum(turnover, 1.0))
+    allowed = np.maximum(turnover, 1.0)
+    allowed *= TOLERANCE
+    bad = ~(error <= allowed)
     if bad.any():  # flows alone are the stricter scale; gross positions and postings are summed only where it is not enough
         turnover = turnover + books.gross_positions()
         for posting in ledger.postings():

@@ -68,11 +68,11 @@ class Ledger:
         self.touched.clear()
         self.flows[...] = 0.0
 
-    def worth_so_far(self) -> Array:
-        """Net worth now, USD bn, ``(N, R)``: the opening and what has been posted since."""
-        worth = self.opening.copy()
+    def worth_so_far(self, rows: slice | Rows = slice(None)) -> Array:
+        """Net worth now (of ``rows``), USD bn, ``(N, R)``: the opening and what has been posted since."""
+        worth = np.array(self.opening[rows])
         for posting in self.postings():
-            worth += posting
+            worth += posting[rows]
         return worth
 
     def postings(self) -> list[Array]:
@@ -111,10 +111,10 @@ class Ledger:
         cash[issuers], deposits[issuers] = held, owed
         self.flows += np.abs(change)
 
-    def post(self, tag: str, change: Array) -> None:
-        """Enter a change of net worth ``(N, R)`` under a tag."""
+    def post(self, tag: str, change: Array, rows: int | slice | Rows = slice(None)) -> None:
+        """Enter a change of net worth ``(N, R)`` under a tag, or that of some ``rows``."""
         self.touched.add(tag)
-        self.posted[tag] += change
+        self.posted[tag][rows] += change
 
     def pay(self, change: Array, tag: str = "ordinary") -> None:
         """An income of some that is a cost of others: cash and net worth move by ``change (N, R)``, which sums to zero over agents."""

@@ -147,12 +147,15 @@ class RepaymentSchedule:
                 amounts[at] *= left
         for group, places, chosen in self._shared_groups(rows):
             to_come = [month[group] for month in self._bullets.values() if group in month]
+            if not to_come:
+                continue
             left = factor[chosen]
-            some = np.flatnonzero((left != 1.0).any(axis=1))
-            if to_come and len(some):
-                at, left = self._at(places[some]), left[some]
+            row, column = np.nonzero(left != 1.0)  # few loans in few replications
+            if len(row):
+                left = left[row, column]
+                at = places[row] * self.width + (column if self.columns is None else self.columns[column])
                 for amounts in to_come:
-                    amounts[at] *= left
+                    amounts.reshape(-1)[at] *= left
 
     def assign(self, source: NDArray[np.int64], target: NDArray[np.int64], part: Array) -> None:
         """What is to fall due of ``part (n, R)`` of the rows ``source`` falls due of the rows ``target`` instead: each a twin of its source, with the

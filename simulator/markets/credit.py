@@ -65,9 +65,8 @@ class CreditMarket:
         dear = loans.some(np.flatnonzero(self.is_repriced & (loans.has_opening_rate > 0.0).any(axis=1)))
         dearer = np.empty((len(dear.rows), owed.shape[1]))
         for block in row_blocks(*dearer.shape):
-            rows = dear.rows[block]
-            part = np.take(loans.rate, rows, axis=0, out=dearer[block], mode="clip")
-            part -= loans.rate_at_start[rows]
+            rows, part = dear.rows[block], dearer[block]
+            np.subtract(loans.rate[rows], loans.rate_at_start[rows], out=part)
             np.maximum(part, 0.0, out=part)
             part *= owed[rows]
             part *= books.years_per_tick

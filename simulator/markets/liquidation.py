@@ -169,7 +169,7 @@ def is_over_leveraged(books: Books, ledger: Ledger) -> NDArray[np.bool_]:
     rows = np.flatnonzero((limit > 0.0).any(axis=1))
     if not len(rows):
         return np.zeros(books.replications, dtype=bool)
-    equity = ledger.worth_so_far()[rows]
+    equity = ledger.worth_so_far(rows)
     owed = sum((books[name][rows] for name in ("debt", "other_liabilities", "deposits", "operating_arrears")), np.zeros_like(equity))
     above = (equity + owed > limit[rows] * np.maximum(equity, 0.0)) & (books["alive"][rows] > 0.0)
     return np.asarray(above.any(axis=0))

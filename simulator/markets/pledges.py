@@ -58,8 +58,11 @@ def receivables(books: Books) -> Array:
     owned: Array = books.by_owner(books.orders, books.orders.arrears) + books.by_owner(books.leases, books.leases.arrears)
     owned += books["contracted_now"] * (RECEIVABLE_MONTHS / 12.0)
     lenders = books.rows["lender"]
-    given = books.loans_given()[lenders] + books["other_assets"][lenders]
-    owned[lenders] += np.where(books["is_bank"][lenders] > 0.0, 0.0, given)
+    funds = lenders.start + np.flatnonzero(books["is_bank"][lenders, 0] == 0.0)
+    if len(funds):
+        loans = books.loans.some(np.flatnonzero(np.isin(books.loans.holder, funds)))
+        given = books.by_owner(loans, books.loans.principal[loans.rows] + books.loans.arrears[loans.rows])
+        owned[funds] += given[funds] + books["other_assets"][funds]
     return owned
 
 

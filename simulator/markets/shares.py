@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
+from simulator.ledger.contracts import Selection
 from simulator.ledger.postings import Ledger
+from simulator.ledger.sums import merged_rows
 from simulator.markets.accounts import share_index
 from simulator.markets.cross_holdings import return_through_stakes
 
@@ -25,6 +27,9 @@ CASH_FOR_ROUNDS = 0.2  # part of an investor's cash that one month's rounds and 
 ISSUE_DISCOUNT = 0.05
 DEPTH = 0.4  # c in depth = c ADV / σ √τ ([cont_schaanning2017] after estimates for bonds; 0.3-1)
 LEAST_FACTOR = 0.01  # a single forced sale leaves at least this part of the price
+READ_OF_INVESTORS = (
+    "cash_floor_months", "operating_bill", "interest_due", "rent_bills", "cash", "opening_cash", "months_in_arrears", "margin_breached",
+)  # fmt: skip
 
 
 def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due: Array) -> None:
@@ -36,47 +41,58 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     """
     stakes = books.stakes
     offered = wanted_round * books["equity_supply"]
-    share = stakes.round_share
-    asked = tranches_due + stakes.of_debtor(offered) * share * stakes.of_holder(books["alive"])
-    by_holder = stakes.by_holder(asked)
-    buffer = books["cash_floor_months"] * (books["operating_bill"] + books["interest_due"] + books["rent_bills"])
-    purse = np.maximum(np.minimum(books["cash"], books["opening_cash"]) - buffer, 0.0) * CASH_FOR_ROUNDS
-    purse[books.money_issuers] = 1e9
-    purse *= (books["months_in_arrears"] < 1.0) & (books["margin_breached"] < 1.0)  # who is overdue or called pays nobody in
-    paid_share = np.minimum(1.0, purse / np.maximum(by_holder, 1e-9))
-    paid = asked * stakes.of_holder(paid_share)
-    taken = np.minimum(tranches_due, paid)
-    stakes.tranche_remaining[...] = np.maximum(stakes.tranche_remaining - taken, 0.0)
-    round_shares = stakes.by_debtor(np.broadcast_to(share, paid.shape))
-    public = offered * np.maximum(1.0 - round_shares, 0.0)
-    raised = stakes.by_debtor(paid) + public
-    unlisted = np.flatnonzero(books["is_listed"][:, 0] == 0.0)
-    in_round = unlisted[(raised[unlisted] > 1e-9).any(axis=1)]
-    if len(in_round):
-        private = raised[in_round] > 1e-9
+    raising = np.flatnonzero(offered.any(axis=1))
+    some = stakes.some(np.flatnonzero(np.isin(stakes.debtor, raising) | tranches_due.any(axis=1)))
+    issuers = merged_rows(raising, np.unique(some.debtor))  # the few who raise anything, and the stakes that it is asked of
+    books.series["capital_raised"] = np.zeros((1, books.replications))
+    if not len(issuers):
+        return
+    offered, tranches = offered[issuers], tranches_due[some.rows]
+    at_issuer = np.searchsorted(issuers, some.debtor)
+    asked = tranches + offered[at_issuer] * stakes.round_share[some.rows] * some.of_holder(books["alive"])
+    paid = asked * _paid_share(books, some, asked)
+    taken = np.minimum(tranches, paid)
+    stakes.tranche_remaining[some.rows] = np.maximum(stakes.tranche_remaining[some.rows] - taken, 0.0)
+    public = offered * np.maximum(1.0 - stakes.by_debtor(stakes.round_share)[issuers], 0.0)
+    received = some.by_debtor(paid)
+    raised = received[issuers] + public
+    private = raised > 1e-9
+    at = np.flatnonzero((books["is_listed"][issuers, 0] == 0.0) & private.any(axis=1))
+    if len(at):
+        in_round, private = issuers[at], private[at]
         price = np.where(private, books["fair_price"][in_round], books["share_price"][in_round])
         _reprice(books, ledger, in_round, price, *_close_gap(books, ledger, in_round, private))
-    price = np.maximum(books["share_price"], 1e-6) * (1.0 - ISSUE_DISCOUNT * books["is_listed"])
-    ledger.set_column("shares", books["shares"] + raised / price)
+    share_price = books["share_price"][issuers]
+    price = np.maximum(share_price, 1e-6) * (1.0 - ISSUE_DISCOUNT * books["is_listed"][issuers])
+    ledger.set_column("shares", books["shares"][issuers] + raised / price, issuers)
     # The holder swaps cash for shares at the price paid; the issuer's book gains the cash.
-    change = stakes.net(paid)
-    ledger.move_cash(-change)
-    ledger.post("ordinary", stakes.by_debtor(paid))
-    bought = paid / stakes.of_debtor(price)
-    discount = bought * stakes.of_debtor(books["share_price"]) - paid
-    stakes.shares[...] += bought
-    ledger.post("ordinary", stakes.by_holder(discount))
-    flow = public.copy()
-    flow[books.outside] -= ledger.sum(public)[0]
+    ledger.move_cash(-some.net(paid))
+    ledger.post("ordinary", received)
+    bought = paid / price[at_issuer]
+    stakes.shares[some.rows] += bought
+    ledger.post("ordinary", some.by_holder(bought * share_price[at_issuer] - paid))
+    from_public, value = ledger.sum(public)[0], ledger.sum(public / price * share_price)[0]
+    flow = np.zeros_like(books["cash"])
+    flow[issuers] = public
+    flow[books.outside] -= from_public
     ledger.move_cash(flow)
-    ledger.post("ordinary", public)
-    value = public / price * books["share_price"]
-    books["other_assets"][books.outside] += ledger.sum(value)[0]
-    outside_gain = np.zeros_like(public)
-    outside_gain[books.outside] = (ledger.sum(value) - ledger.sum(public))[0]
-    ledger.post("ordinary", outside_gain)
+    ledger.post("ordinary", public, issuers)
+    books["other_assets"][books.outside] += value
+    ledger.post("ordinary", value - from_public, books.outside)
     books.series["capital_raised"] = ledger.sum(raised)
-    books["paid_in"][...] += raised
+    books["paid_in"][issuers] += raised
+
+
+def _paid_share(books: Books, some: Selection, asked: Array) -> Array:
+    """The part of what is ``asked (n, R)`` of the stakes ``some`` that their holders pay out of this month's purse, in [0, 1], ``(n, R)``."""
+    holders = np.unique(some.holder)
+    c = {name: books[name][holders] for name in READ_OF_INVESTORS}
+    buffer = c["cash_floor_months"] * (c["operating_bill"] + c["interest_due"] + c["rent_bills"])
+    purse = np.maximum(np.minimum(c["cash"], c["opening_cash"]) - buffer, 0.0) * CASH_FOR_ROUNDS
+    purse[np.isin(holders, books.money_issuers)] = 1e9
+    purse *= (c["months_in_arrears"] < 1.0) & (c["margin_breached"] < 1.0)  # who is overdue or called pays nobody in
+    paid: Array = np.minimum(1.0, purse / np.maximum(some.by_holder(asked)[holders], 1e-9))
+    return paid[np.searchsorted(holders, some.holder)]
 
 
 def vest_warrants(books: Books, ledger: Ledger, invoices: Array) -> None:
