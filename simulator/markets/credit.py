@@ -65,12 +65,12 @@ class CreditMarket:
         dear = loans.some(np.flatnonzero(self.is_repriced & (loans.has_opening_rate > 0.0).any(axis=1)))
         dearer = np.empty((len(dear.rows), owed.shape[1]))
         for block in row_blocks(*dearer.shape):
-            rows, part = dear.rows[block], dearer[block]
-            np.subtract(loans.rate[rows], loans.rate_at_start[rows], out=part)
+            some, part = dear.rows[block], dearer[block]
+            np.subtract(loans.rate[some], loans.rate_at_start[some], out=part)
             np.maximum(part, 0.0, out=part)
-            part *= owed[rows]
+            part *= owed[some]
             part *= books.years_per_tick
-            np.minimum(part, interest[rows], out=part)
+            np.minimum(part, interest[some], out=part)
         return interest, dear, dearer
 
     def offered_spread(self, books: Books, rows: NDArray[np.int64] | None = None) -> Array:
