@@ -161,10 +161,7 @@ class Firm(Issuer):
     @property
     def revenue(self) -> Array:
         """Revenue of this tick at a yearly rate, outside and contracted, USD bn per year, ``(n, R)``."""
-        yearly = self.outside_sales / self.years_per_tick
-        yearly += self.contracted_now * self.delivery
-        yearly += self.chip_sales
-        return yearly
+        return self.outside_sales / self.years_per_tick + self.contracted_now * self.delivery + self.chip_sales
 
     delivery = Flow("share", "share of contracted and demanded capacity that can be served")
 
@@ -174,12 +171,8 @@ class Firm(Issuer):
 
         Rule: a share of revenue and a fixed cost.
         """
-        cost = self.cost_share * self.revenue
-        cost += self.fixed_cost
-        cost *= self.years_per_tick
-        cost -= self.power_bill
-        cost -= self.supplier_bill
-        return np.maximum(cost, 0.0, out=cost)
+        cost = (self.cost_share * self.revenue + self.fixed_cost) * self.years_per_tick
+        return np.maximum(cost - self.power_bill - self.supplier_bill, 0.0)
 
     @rule("USD bn")
     def tax(self) -> Array:
@@ -189,11 +182,9 @@ class Firm(Issuer):
         expensing is withdrawn, last month's investment beyond wear is no longer deducted at once, as far as there was profit to deduct it from
         ([hall_jorgenson1967]); the tariff is paid on the chips in that investment.
         """
-        profit = self.revenue * self.years_per_tick
-        for cost in (self.operating_bill, self.interest_due, self.order_bills, self.rent_bills):
-            profit -= cost
+        profit = self.revenue * self.years_per_tick - self.operating_bill - self.interest_due - self.order_bills - self.rent_bills
         wear = self.capacity * self.depreciation_rate * self.years_per_tick
-        profit -= wear
+        profit = profit - wear
         tax = self.tax_rate * np.maximum(profit, 0.0)
         if self.automates:
             tax = tax + self.lever("government.robot_tax_rate") * self.revenue * self.years_per_tick
@@ -206,22 +197,14 @@ class Firm(Issuer):
     @property
     def cash_floor(self) -> Array:
         """Cash that the firm keeps, USD bn, ``(n, R)``: some months of operating cost, interest and rent."""
-        floor = self.operating_bill + self.interest_due
-        floor += self.rent_bills
-        floor *= self.cash_floor_months
-        return floor
+        return self.cash_floor_months * (self.operating_bill + self.interest_due + self.rent_bills)
 
     @property
     def cash_flow(self) -> Array:
         """Cash expected this tick before investment and principal, USD bn, ``(n, R)``."""
-        flow = self.outside_sales + self.receipts_due
-        flow += self.chip_sales * self.years_per_tick
-        paid = self.operating_bill + self.tax_bill
-        paid += self.power_bill
-        paid += self.supplier_bill
-        for cost in (paid, self.interest_due, self.order_bills, self.rent_bills):
-            flow -= cost
-        return flow
+        earned = self.outside_sales + self.receipts_due + self.chip_sales * self.years_per_tick
+        paid = self.operating_bill + self.tax_bill + self.power_bill + self.supplier_bill
+        return earned - paid - self.interest_due - self.order_bills - self.rent_bills
 
     @property
     def relative_q(self) -> Array:
@@ -258,12 +241,8 @@ class Firm(Issuer):
 
         Rule: pecking order: own cash above the buffer, then debt; a firm that lenders avoid builds only what its cash pays. Source: [myers1984].
         """
-        own = self.cash - self.cash_floor  # cash holds the new loans already
-        own += self.cash_flow
-        own -= self.principal_due
-        np.maximum(own, 0.0, out=own)
-        np.minimum(self.planned_investment, own, out=own)
-        return np.maximum(own, self.committed_chips, out=own)
+        own = np.maximum(self.cash - self.cash_floor + self.cash_flow - self.principal_due, 0.0)  # cash holds the new loans already
+        return np.maximum(np.minimum(self.planned_investment, own), self.committed_chips)
 
     new_credit = Flow("USD bn", "new loans granted this tick")
 

@@ -96,14 +96,9 @@ class Issuer(Borrower):
         noise = market * self.draw("market") + ai * self.draw("ai") + own * self.draw("own_return")
         drift = (self.macro("policy_rate") + RISK_PREMIUM - 0.5 * (common + own * own)) * years
         growth = self.seen("expectation", "growth_news") - self.seen("expectation", "growth_news_by_shock")
-        growth -= self.seen("expectation", "growth_news_by_others")
-        growth *= NEWS_TO_GROWTH
-        growth += NEWS_TO_REVENUE * self.demand_luck
-        growth *= self.gearing
-        noise *= np.sqrt(years)
-        noise += drift
-        noise += np.clip(growth, -NEWS_MAX, NEWS_MAX, out=growth)
-        return noise
+        growth = growth - self.seen("expectation", "growth_news_by_others")
+        news = self.gearing * (NEWS_TO_REVENUE * self.demand_luck + NEWS_TO_GROWTH * growth)
+        return np.sqrt(years) * noise + drift + np.clip(news, -NEWS_MAX, NEWS_MAX)
 
     @rule("log points")
     def return_by_shock(self) -> Array:
@@ -130,18 +125,12 @@ class Issuer(Borrower):
         year and is not covered, rises with contracted sales over debt (backlog is collateral for belief); nothing for who is overdue or in margin
         breach. Source: model.md stage 4; logistic form as in [bernanke1999]-type rationing, coefficients assumed.
         """
-        odds = self.contracted_next / np.maximum(self.debt, 1e-6)
-        np.minimum(odds, 1.0, out=odds)
-        odds *= COVERED_BY_CONTRACT
-        odds += ACCEPTANCE_AT_ZERO
-        odds -= self.seen("spread", "cds") * (1.0 - self.public_backing) / CDS_HALF
+        covered = np.minimum(self.contracted_next / np.maximum(self.debt, 1e-6), 1.0)
+        odds = ACCEPTANCE_AT_ZERO + COVERED_BY_CONTRACT * covered - self.seen("spread", "cds") * (1.0 - self.public_backing) / CDS_HALF
         odds -= WALL_SLOPE * np.maximum(self.refinancing_gap() - WALL_COMFORT, 0.0)
         odds -= LEVERAGE_SLOPE * np.maximum(self.seen("spread", "leverage") - LEVERAGE_COMFORT, 0.0)
         in_order = (self.months_in_arrears < 1.0) & (self.margin_breached < 1.0)
-        standing = expit(odds, out=odds)
-        standing *= in_order
-        standing *= self.alive
-        return standing
+        return expit(odds) * in_order * self.alive
 
     @rule("per year")
     def external_finance_premium(self) -> Array:
@@ -180,17 +169,11 @@ class Issuer(Borrower):
         Rule: hazard from Merton's distance to default at the firm's own asset volatility (so that equity volatility rises with leverage),
         raised as its shares turn more volatile, times loss given default. Source: [merton1974]; [campbell_taksler2003] for volatility.
         """
-        whole = self.debt + self.market_value
-        leverage = np.divide(self.debt, np.maximum(whole, 1e-6, out=whole), out=whole)
-        np.clip(leverage, LEVERAGE_FLOOR, 0.999, out=leverage)
+        leverage = np.clip(self.debt / np.maximum(self.debt + self.market_value, 1e-6), LEVERAGE_FLOOR, 0.999)
         volatility = self.asset_volatility * self.volatility_factor
-        distance = (0.02 - 0.5 * volatility * volatility) * MERTON_YEARS
-        distance -= np.log(leverage, out=leverage)
-        distance /= volatility * np.sqrt(MERTON_YEARS)
-        survival = np.maximum(ndtr(distance, out=distance), 0.02, out=distance)
-        spread = np.negative(np.log(survival, out=survival), out=survival)
-        spread /= MERTON_YEARS
-        return spread * (1.0 - self.macro("recovery_unsecured"))
+        distance = -np.log(leverage) + (0.02 - 0.5 * volatility * volatility) * MERTON_YEARS
+        survival = np.maximum(ndtr(distance / (volatility * np.sqrt(MERTON_YEARS))), 0.02)
+        return -np.log(survival) / MERTON_YEARS * (1.0 - self.macro("recovery_unsecured"))
 
     @rule("per year")
     def cds_premium(self) -> Array:

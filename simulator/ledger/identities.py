@@ -62,8 +62,7 @@ def _check_flow_of_funds(books: Books, ledger: Ledger) -> None:
     expected = ledger.opening.copy()
     for posting in ledger.postings():
         expected += posting
-    error = closing - expected
-    np.abs(error, out=error)
+    error = np.abs(np.subtract(closing, expected, out=expected), out=expected)
     turnover = ledger.flows
     allowed = np.maximum(turnover, 1.0)
     allowed *= TOLERANCE

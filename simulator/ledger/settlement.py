@@ -122,10 +122,8 @@ class Settlement:
         for table, arrears in tables:
             owed += table.by_debtor(arrears)
             received += books.by_owner(table, arrears)
-        purse = books["cash"] + self._unlimited
-        purse += received
-        short = np.flatnonzero(np.any(purse < owed * (1.0 + 1e-12), axis=0))
-        flow = np.subtract(received, owed, out=received)
+        short = np.flatnonzero(np.any(books["cash"] + self._unlimited + received < owed * (1.0 + 1e-12), axis=0))
+        flow = received - owed
         overdue = np.zeros_like(owed)
         unpaid: list[Array] = []
         if len(short):
@@ -143,11 +141,10 @@ class Settlement:
             arrears[...] = 0.0
             if unpaid:
                 arrears[:, short] = unpaid[place]
-        late = books["months_in_arrears"] > 0.0
+        was_overdue = books["months_in_arrears"] > 0.0
         is_overdue = overdue > 1e-9 * (owed + 1.0)
-        books["months_in_arrears"][...] += 1.0
-        books["months_in_arrears"][...] *= is_overdue
-        late |= is_overdue
+        ledger.set_column("months_in_arrears", np.where(is_overdue, books["months_in_arrears"] + 1.0, 0.0))
+        late = was_overdue | is_overdue
         if late.any():
             self._count_months(ledger, np.flatnonzero(late.any(axis=1)), np.flatnonzero(late.any(axis=0)), owed)
 

@@ -175,64 +175,41 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     Source: [brock_hommes1998] for trend followers.
     """
     luck, direct = books["return_by_luck"], books["return_by_shock"]
-    own = direct - books["return_by_rate"]
-    own += books["return_by_others"]
-    others = books["return_by_others"] + return_through_stakes(books, own)
-    books["stake_news"][...] = 0.0
-    trend = TREND_FOLLOWING * books["price_trend"]
-    trend -= correction(books)
+    others = books["return_by_others"] + return_through_stakes(books, direct - books["return_by_rate"] + books["return_by_others"])
+    ledger.set_column("stake_news", np.zeros_like(others))
+    trend = TREND_FOLLOWING * books["price_trend"] - correction(books)
     short = books.through("short", "short_pressure")
     listed = books["is_listed"]
-    fair = luck + direct
-    fair += others
-    np.exp(fair, out=fair)
-    fair *= books["fair_price"]
+    fair = books["fair_price"] * np.exp(luck + direct + others)
     before = books["share_price"].copy()
     unlisted = np.flatnonzero(listed[:, 0] == 0.0)
     ledger.set_column("gap_by_shock", books["gap_by_shock"][unlisted] + direct[unlisted], unlisted)
     ledger.set_column("gap_by_others", books["gap_by_others"][unlisted] + others[unlisted], unlisted)
-    price = luck + trend
-    price += direct
-    price += others
-    np.exp(price, out=price)
-    price *= before
+    price = before * np.exp(luck + trend + direct + others)
     price[unlisted], closed = _new_marks(books, before[unlisted], fair[unlisted])
     by_shock, by_others = direct.copy(), others.copy()
     by_shock[unlisted], by_others[unlisted] = _close_gap(books, ledger, unlisted, closed)
-    growth = _log_ratio(fair, books["fair_price_last"])
-    growth -= books["value_trend"]
-    growth /= 12.0
-    books["value_trend"][...] += growth
+    growth = np.log(np.maximum(fair, 1e-12) / np.maximum(books["fair_price_last"], 1e-12))
+    ledger.set_column("value_trend", books["value_trend"] + (growth - books["value_trend"]) / 12.0)
     ledger.set_column("fair_price", fair)
     ledger.set_column("fair_price_last", fair)
-    trend += books["mispricing"]
-    trend -= short
-    ledger.set_column("mispricing", trend)
+    ledger.set_column("mispricing", books["mispricing"] + trend - short)
     _reprice(books, ledger, ALL, price, by_shock, by_others)
     if short.any():
         index = share_index(books)
         _set_mark(books, ledger, ALL, price * np.exp(-listed * short), "equity", cause="short_seller")
         note_contagion(books, index)
-    change = _log_ratio(books["share_price"], before)
-    change -= books["price_trend"]
-    change *= TREND_MEMORY
-    books["price_trend"][...] += change
-
-
-def _log_ratio(now: Array, before: Array) -> Array:
-    """Log of prices ``now`` over those ``before``, neither taken for less than a trillionth, ``(n, R)``."""
-    ratio: Array = np.maximum(now, 1e-12)
-    ratio /= np.maximum(before, 1e-12)
-    return np.log(ratio, out=ratio)
+    change = np.log(np.maximum(books["share_price"], 1e-12) / np.maximum(before, 1e-12))
+    ledger.set_column("price_trend", books["price_trend"] + TREND_MEMORY * (change - books["price_trend"]))
 
 
 def _new_marks(books: Books, before: Array, fair: Array) -> tuple[Array, Array]:
     """Marks of unlisted shares after a month, and the part of the log gap to fair value that they close, two arrays ``(n, R)``."""
     speed = MARK_SPEED + books.levers["market.disclosure"] * (MARK_SPEED_DISCLOSED - MARK_SPEED)
     marks = before + speed * (fair - before)
-    gap = _log_ratio(fair, before)
+    gap = np.log(np.maximum(fair, 1e-12) / np.maximum(before, 1e-12))
     is_open = np.abs(gap) > 1e-9
-    closed = _log_ratio(marks, before) / np.where(is_open, gap, 1.0)
+    closed = np.log(np.maximum(marks, 1e-12) / np.maximum(before, 1e-12)) / np.where(is_open, gap, 1.0)
     return marks, np.where(is_open, np.clip(closed, 0.0, 1.0), speed)
 
 
