@@ -62,7 +62,8 @@ def _check_flow_of_funds(books: Books, ledger: Ledger) -> None:
     expected = ledger.opening.copy()
     for posting in ledger.postings():
         expected += posting
-    error = np.abs(np.subtract(closing, expected, out=expected), out=expected)
+    error = closing - expected
+    np.abs(error, out=error)
     turnover = ledger.flows
     allowed = np.maximum(turnover, 1.0)
     allowed *= TOLERANCE
