@@ -327,7 +327,6 @@ PORTS: dict[str, type[PlainFirm]] = {"hyperscaler": PlainHyperscaler, "cloud": P
 # ---------------------------------------------------------------------- driven by what was recorded
 
 
-
 @dataclass(frozen=True)
 class Asked:
     """A rule asked of all agents of a kind in a tick: what it read, a list of floats per attribute and agent, and its answers."""
