@@ -50,12 +50,13 @@ class Cells:
 def losses_of(books: Books, ledger: Ledger, agent: Rows, column: Rows) -> Cells:
     """Every loss to date of ``agent (E,)`` in the replications ``column (E,)`` of ``ledger``; only the contracts of these agents are looked at."""
     accounts = sorted(ledger.losses)  # the order in which a batch first met them must not show
+    kept = column if ledger.columns is None else ledger.columns[column]
     positions, numbers, causes, amounts = [], [], [], []
     for number, account in enumerate(accounts):
         rows, events = rows_borne_by(books, account, agent)
         if not len(rows):
             continue
-        amount = ledger.losses[account][rows, column[events]]
+        amount = ledger.losses[account][rows, kept[events]]
         some = amount > 0.0
         positions.append(events[some])
         numbers.append(np.full(int(some.sum()), number))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.ledger.attribution import AGENTS, SALES, SECURITIES, Loss, pairs_of_securities, pairs_of_stakes
+from simulator.ledger.attribution import AGENTS, SALES, SECURITIES, Loss, enter, pairs_of_securities, pairs_of_stakes
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts, Selection, Ties
 from simulator.ledger.names import LOSS_CHANNELS
@@ -33,6 +33,8 @@ class Ledger:
     def __init__(self, books: Books) -> None:
         self.books = books
         size, width = books.agents, books.replications
+        self.width = width  # of the accounts of losses, which are kept for all
+        self.columns: Rows | None = None  # in a part of a batch: its columns in them
         self.posted: dict[str, Array] = {tag: np.zeros((size, width)) for tag in TAGS}
         self.touched: set[str] = set()  # tags posted to in this tick; shared by the parts of a batch
         self.to_date: dict[str, Array] = {}  # postings of the ticks before this one, by tag
@@ -344,12 +346,9 @@ class Ledger:
 
     def _enter(self, loss: Loss, amounts: Array, count: int = 0, some: Selection | None = None) -> None:
         """Add ``amounts (K, R)`` to an account of losses; those of ``some`` contracts of ``count`` to their rows."""
-        self._account(loss, count or len(amounts))[slice(None) if some is None else some.rows] += amounts
-
-    def _account(self, loss: Loss, rows: int) -> Array:
         if loss not in self.losses:
-            self.losses[loss] = np.zeros((rows, self.books.replications))
-        return self.losses[loss]
+            self.losses[loss] = np.zeros((count or len(amounts), self.width))
+        enter(self.losses[loss], amounts, None if some is None else some.rows, self.columns)
 
     def _of_the_dead(self, contracts: Ties, amounts: Array) -> Array | None:
         """The part of ``amounts (C, R)`` that is Outside's, which bought the claims of settled estates; None where nothing is."""
