@@ -82,7 +82,7 @@ def simulate(
     record: str = "summary",
     contributions: bool = False,
     amplification: bool = False,
-    chunk: int = 500,
+    chunk: int = 1000,
     workers: int = 1,
     config_dir: str | Path | None = None,
 ) -> Run:

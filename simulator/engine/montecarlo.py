@@ -1,12 +1,13 @@
 """Monte Carlo: replications in blocks, blocks in chunks sized for the cache, the same draws for every scenario, wherever it is computed.
 
-A *block* of replications of one scenario is one piece of work, and one file a table where files are kept. A *chunk* is what is stepped
-together: it changes memory and speed, never a number, and never a file.
+A *block* of replications of one scenario is one file a table where files are kept. A *chunk* is what is stepped together, a part of a block
+or several blocks: it changes memory and speed, never a number, and never a file.
 """
 
 from __future__ import annotations
 
 import gc
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -46,12 +47,12 @@ WIDE = 100
 class Plan:
     """What is run: replications 0 … ``replications - 1`` of each scenario, in chunks of ``chunk``, and where (``execution``, else ``workers``).
 
-    ``block``: replications in one piece of work and one file; 0: a hundredth of all, 500 at least.
+    ``block``: replications in one file; 0: a hundredth of all, 500 at least.
     """
 
     replications: int = 1000
     seed: int = 1
-    chunk: int = 500
+    chunk: int = 1000
     horizon_months: int = 60
     record: str = "summary"
     systemic: dict[str, float] | None = None
@@ -73,7 +74,7 @@ class Plan:
 
 
 class Unit(NamedTuple):
-    """One piece of work: the replications ``first`` … ``stop - 1`` (block number ``block``) of the scenario at position ``scenario``."""
+    """One block of one scenario: the replications ``first`` … ``stop - 1`` (block number ``block``) of the scenario at position ``scenario``."""
 
     scenario: int
     block: int
@@ -154,13 +155,33 @@ def job_of(economy: Economy, scenarios: Sequence[Scenario], plan: Plan, keep: Ke
     return Job(economy, tuple(scenarios), plan, foreseen_sales(economy, plan.horizon_months), keep)
 
 
+def together(wanted: Iterable[Unit], most: int, workers: int) -> Iterator[tuple[Unit, ...]]:
+    """Pieces of work: up to ``most`` units of one scenario, to be stepped together, and fewer where some worker would be left without any."""
+    in_order = list(wanted)
+    waiting = {scenario: deque(unit for unit in in_order if unit.scenario == scenario) for scenario in {unit.scenario for unit in in_order}}
+    left, handed, size = len(in_order), 0, 1
+    for unit in in_order:
+        own = waiting[unit.scenario]
+        if not own or own[0] != unit:  # gone with an earlier one
+            continue
+        if handed % workers == 0:
+            size = min(most, max(1, left // workers))
+        piece = tuple(own.popleft() for _ in range(min(size, len(own))))
+        left, handed = left - len(piece), handed + 1
+        yield piece
+
+
 def compute(job: Job, wanted: Iterable[Unit]) -> Generator[tuple[Unit, Done]]:
     """Every unit with what became of it, in the order of completion. Close the iterator to stop; raises as `work_through`."""
 
-    def name(unit: Unit) -> str:
-        return f"replications {unit.first} to {unit.stop - 1} of '{job.scenarios[unit.scenario].label}'"
+    def name(piece: tuple[Unit, ...]) -> str:
+        return f"replications {piece[0].first} to {piece[-1].stop - 1} of '{job.scenarios[piece[0].scenario].label}'"
 
-    return work_through(wanted, run_unit, job, job.plan.where, name)
+    plan = job.plan
+    most = 1 if plan.where.scheduler is not None else max(1, _chunk_of(job) // plan.block_size)  # nobody knows how many a scheduler's workers are
+    with closing(work_through(together(wanted, most, plan.where.workers), run_units, job, plan.where, name)) as results:
+        for piece, done in results:
+            yield from zip(piece, done, strict=True)
 
 
 def run_scenarios(
@@ -211,40 +232,59 @@ def check_convergence(counts: Iterable[Mapping[str, int]]) -> None:
 # ---------------------------------------------------------------------- one unit
 
 
-def run_unit(job: Job, unit: Unit) -> Done:
-    """Step the replications of a unit, chunk by chunk, and keep or hand back their tables in the order of replications."""
-    writer = job.keep.open(unit) if job.keep is not None else None
-    done = Done(dict.fromkeys(COUNTS, 0))
-    parts: dict[str, list[pd.DataFrame]] = {}
-    series: list[Array] = []
+def run_units(job: Job, piece: Sequence[Unit]) -> list[Done]:
+    """Step the replications of some units of one scenario, chunk by chunk, and keep or hand back the tables of each in the order of replications."""
+    finished = [Done(dict.fromkeys(COUNTS, 0)) for _ in piece]
+    parts: list[tuple[list[Tables], list[Array]]] = [([], []) for _ in piece]
+    numbers = [number for unit in piece for number in range(unit.first, unit.stop)]
     width = _chunk_of(job)
+    writers: list[Writer] = []
     try:
-        for first in range(unit.first, unit.stop, width):
-            tables, recorded = run_chunk(job, job.scenarios[unit.scenario], range(first, min(first + width, unit.stop)))
+        if job.keep is not None:
+            writers.extend(map(job.keep.open, piece))
+        for first in range(0, len(numbers), width):
+            chunk = tuple(numbers[first : first + width])
+            tables, recorded = run_chunk(job, job.scenarios[piece[0].scenario], chunk)
             if width >= WIDE:
                 gc.collect()  # model, books and agents know each other: their arrays would wait for the collector, chunk after chunk
-            series.append(recorded)
-            outcomes = tables["replications"]
-            found = (len(outcomes), outcomes["defaults"].sum(), outcomes["systemic"].sum(), (~outcomes["converged"]).sum())
-            for name, value in zip(COUNTS, found, strict=True):
-                done.counts[name] += int(value)
-            if writer is not None:
-                writer.add(tables)
-            for name, table in tables.items() if writer is None else ():
-                parts.setdefault(name, []).append(table)
-        recorded = np.concatenate(series, axis=1)
-        if writer is not None:
-            done.files = writer.close(recorded)
-        else:
-            done.tables, done.series = {name: _joined(frames) for name, frames in parts.items()}, recorded
+            for place, unit in enumerate(piece):
+                if unit.stop <= chunk[0] or unit.first > chunk[-1]:
+                    continue
+                own, series = _of_unit(unit, chunk, tables, recorded)
+                _count(finished[place].counts, own["replications"])
+                parts[place][1].append(series)
+                if writers:
+                    writers[place].add(own)
+                else:
+                    parts[place][0].append(own)
+        for place, (done, (kept, pieces)) in enumerate(zip(finished, parts, strict=True)):
+            series = np.concatenate(pieces, axis=1)
+            if writers:
+                done.files = writers[place].close(series)
+            else:
+                done.tables, done.series = {name: _joined([tables[name] for tables in kept]) for name in kept[0]}, series
     except BaseException:
-        if writer is not None:
+        for writer in writers:
             writer.discard()
         raise
-    return done
+    return finished
 
 
-def run_chunk(job: Job, scenario: Scenario, numbers: range) -> tuple[Tables, Array]:
+def _of_unit(unit: Unit, chunk: Sequence[int], tables: Tables, series: Array) -> tuple[Tables, Array]:
+    """What a chunk has of one unit."""
+    if unit.first <= chunk[0] and chunk[-1] < unit.stop:
+        return tables, series
+    mine = {name: table[table["replication"].between(unit.first, unit.stop - 1)] for name, table in tables.items()}
+    return mine, series[:, [place for place, number in enumerate(chunk) if unit.first <= number < unit.stop]] if series.size else series
+
+
+def _count(counts: dict[str, int], outcomes: pd.DataFrame) -> None:
+    found = (len(outcomes), outcomes["defaults"].sum(), outcomes["systemic"].sum(), (~outcomes["converged"]).sum())
+    for name, value in zip(COUNTS, found, strict=True):
+        counts[name] += int(value)
+
+
+def run_chunk(job: Job, scenario: Scenario, numbers: Sequence[int]) -> tuple[Tables, Array]:
     """The tables of one chunk of replications, sorted by replication, and its series ``(series, replication, tick)``.
 
     The series are empty unless record=summary; the table ``ticks`` is missing then.
@@ -256,7 +296,7 @@ def run_chunk(job: Job, scenario: Scenario, numbers: range) -> tuple[Tables, Arr
         model = ContagionModel(
             economy, rng=plan.seed, replications=numbers, horizon_months=plan.horizon_months, changes=scenario.changes,
             channels=dict(scenario.channels), record=plan.record, mesa_agents=False, foreseen=job.foreseen,
-            draws=_draws(plan.seed, numbers, plan.horizon_months, len(economy.ids)),
+            draws=_draws(plan.seed, tuple(numbers), plan.horizon_months, len(economy.ids)),
         ).run()  # fmt: skip
         tables = model.recorder.tables(scenario.label, plan.systemic)
         if plan.contributions or plan.amplification:
@@ -278,7 +318,7 @@ def add_counterfactuals(economy: Economy, scenario: Scenario, plan: Plan, tables
 
 
 @lru_cache(maxsize=1)
-def _draws(seed: int, numbers: range, months: int, agents: int) -> Draws:
+def _draws(seed: int, numbers: tuple[int, ...], months: int, agents: int) -> Draws:
     """The scenarios of a block follow each other, so one block of draws serves them all."""
     return Draws(seed, numbers, months, agents)
 

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scenarios.changes import Change, Scenario
 from scenarios.economy import Economy
 from scenarios.loading import load_economy
 from simulator.engine.model import ContagionModel
-from simulator.engine.montecarlo import QUANTILES, Plan, chunks, run_scenarios
+from simulator.engine.montecarlo import QUANTILES, Plan, chunks, run_scenarios, together, units
 from simulator.engine.recorded import SERIES
 from simulator.errors import InputError
 
@@ -82,6 +84,25 @@ def test_progress_is_told_of_every_finished_chunk(economy: Economy) -> None:
     run(economy, CALM, SHOCKED, on_progress=lambda replications, defaults: told.append((replications, defaults)))
     assert sum(replications for replications, _ in told) == 10
     assert sum(defaults for _, defaults in told) >= 5
+
+
+@given(st.integers(1, 5), st.integers(1, 4000), st.integers(1, 5), st.integers(1, 9))
+def test_units_stepped_together_are_of_one_scenario_and_leave_no_worker_idle(scenarios: int, replications: int, most: int, workers: int) -> None:
+    wanted = list(units(scenarios, Plan(replications)))
+    pieces = list(together(wanted, most, workers))
+    assert sorted(unit for piece in pieces for unit in piece) == sorted(wanted)
+    assert all(len({unit.scenario for unit in piece}) == 1 and list(piece) == sorted(piece) and len(piece) <= most for piece in pieces)
+    assert len(pieces) >= min(workers, len(wanted))
+
+
+def test_two_workers_step_a_scenario_each_but_share_a_single_one() -> None:
+    def cut(scenarios: int, workers: int) -> list[list[tuple[int, int]]]:
+        return [[(unit.scenario, unit.block) for unit in piece] for piece in together(units(scenarios, Plan(1000)), 2, workers)]
+
+    assert cut(2, 2) == [[(0, 0), (0, 1)], [(1, 0), (1, 1)]]
+    assert cut(1, 2) == [[(0, 0)], [(0, 1)]]
+    assert cut(3, 2) == [[(0, 0), (0, 1)], [(1, 0), (1, 1)], [(2, 0)], [(2, 1)]]
+    assert cut(2, 4) == [[(0, 0)], [(1, 0)], [(1, 1)], [(0, 1)]]
 
 
 def test_too_many_replications_that_do_not_converge_stop_the_run(economy: Economy, monkeypatch: pytest.MonkeyPatch) -> None:
