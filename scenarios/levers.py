@@ -223,13 +223,10 @@ def reached_rows(
             if given:
                 raise InputError(f"{key}: {lever.name} is a global lever and takes no {key}")
         return np.ones(1, dtype=bool)
-    reached = np.array(
-        [
-            lever.kind in (None, kind) and lever.lender_type in (None, lender_type)
-            for kind, lender_type in zip(economy.kinds, economy.lender_types, strict=True)
-        ],
-        dtype=bool,
-    )
+    reached = np.ones(len(economy.ids), dtype=bool)
+    for wanted, words in ((lever.kind, economy.kinds), (lever.lender_type, economy.lender_types)):
+        if wanted is not None:
+            reached &= np.fromiter((word == wanted for word in words), dtype=bool, count=len(words))
     if jurisdictions:
         known = sorted({place for place in economy.jurisdictions if place})
         for place in jurisdictions:

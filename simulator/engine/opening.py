@@ -148,13 +148,12 @@ def _open_orders(model: ContagionModel) -> None:
     model.tranche_on_purchases = (stakes.static["tranche_trigger"] == "purchases")[:, None]
     first = np.full((books.agents, 1), 1.0)
     lease_start = np.asarray(books.leases.static["start"], dtype=np.float64)
-    for row, start in zip(books.leases.holder, lease_start, strict=True):
-        first[row, 0] = max(first[row, 0], min(start, 120.0))
+    np.maximum.at(first[:, 0], books.leases.holder, np.minimum(lease_start, 120.0))
     model.first_lease = first
-    funded = set(zip(stakes.holder.tolist(), stakes.debtor.tolist(), strict=True))
-    funded |= set(zip(books.loans.holder.tolist(), books.loans.debtor.tolist(), strict=True))
-    pairs = zip(orders.holder.tolist(), orders.debtor.tolist(), strict=True)
-    books.is_circular = np.array([[1.0 if pair in funded else 0.0] for pair in pairs]).reshape(-1, 1)
+    pairs, *funded = (ties.holder * books.agents + ties.debtor for ties in (orders, stakes, books.loans))  # a number a pair
+    known = np.sort(np.concatenate(funded))
+    known = np.append(known, -1)  # np.isin hashes, which takes many times as long
+    books.is_circular = (known[np.searchsorted(known[:-1], pairs)] == pairs).astype(np.float64)[:, None]
 
 
 def _utility_price(model: ContagionModel) -> float | Array:

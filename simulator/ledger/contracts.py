@@ -1,18 +1,17 @@
 """Contracts as columns ``(contract, replication)``: who owes whom is fixed within a batch, amounts differ.
 
-A :class:`Contracts` table knows its two parties and sums amounts by party with one sparse product, which gives the
-same bits for any number of replications.
+A :class:`Contracts` table knows its two parties and sums amounts by party, with the same bits for any number of replications
+(:mod:`simulator.ledger.sums`).
 """
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.ledger.sums import incidence
+from simulator.networks.incidence import Incidence, NetIncidence
 
 Array = NDArray[np.float64]
 
@@ -23,51 +22,40 @@ SELECTED_ROWS_KEPT = 1_000_000
 
 
 class Ties:
-    """Who owes whom: ``holder (C,)`` and ``debtor (C,)``, and sums of amounts ``(C, R)`` by party. The matrices are made when first asked for."""
+    """Who owes whom: ``holder (C,)`` and ``debtor (C,)``, and sums of amounts ``(C, R)`` by party.
+
+    ``holder_matrix`` and ``debtor_matrix`` sum by holder and by debtor; ``net_matrix`` adds for the holder and takes from the debtor.
+    """
 
     def __init__(self, holder: NDArray[np.int64], debtor: NDArray[np.int64], agents: int) -> None:
         self.holder, self.debtor, self.agents = holder, debtor, agents
-
-    @cached_property
-    def holder_matrix(self) -> Any:
-        """Sums by holder, sparse ``(N, C)``."""
-        return incidence(self.holder, self.agents)
-
-    @cached_property
-    def debtor_matrix(self) -> Any:
-        """Sums by debtor, sparse ``(N, C)``."""
-        return incidence(self.debtor, self.agents)
-
-    @cached_property
-    def net_matrix(self) -> Any:
-        """Adds for the holder and takes from the debtor, sparse ``(N, C)``."""
-        matrix = (self.holder_matrix - self.debtor_matrix).tocsr()
-        matrix.sort_indices()
-        return matrix
+        self.holder_matrix, self.debtor_matrix = Incidence(holder, agents), Incidence(debtor, agents)
+        self.net_matrix = NetIncidence(self.holder_matrix, self.debtor_matrix)
+        self._among: list[tuple[bytes, NDArray[np.int64], Incidence]] = []  # the last answer of holders_among
 
     def by_holder(self, amounts: Array) -> Array:
         """Sum amounts ``(C, R)`` by holder: ``(N, R)``."""
-        summed: Array = self.holder_matrix @ amounts
-        return summed
+        return self.holder_matrix @ amounts
 
     def by_debtor(self, amounts: Array) -> Array:
         """Sum amounts ``(C, R)`` by debtor: ``(N, R)``."""
-        summed: Array = self.debtor_matrix @ amounts
-        return summed
+        return self.debtor_matrix @ amounts
 
     def net(self, amounts: Array) -> Array:
         """Amounts ``(C, R)`` added for the holder and taken from the debtor: ``(N, R)``; sums to zero over agents."""
-        change: Array = self.net_matrix @ amounts
-        return change
+        return self.net_matrix @ amounts
 
-    def holders_among(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Any]:
-        """Those of the agents ``rows`` that are holders, and their rows of the matrix that sums by holder; kept until other rows are asked for."""
-        known = self.__dict__.get("_holders_among")
+    def holders_among(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Incidence]:
+        """Those of the agents ``rows`` that are holders, and what sums amounts ``(C, R)`` by them; kept until other rows are asked for."""
         key = rows.tobytes()
-        if known is None or known[0] != key:
-            holders = rows[np.isin(rows, self.holder)]
-            known = self.__dict__["_holders_among"] = (key, holders, self.holder_matrix[holders])
-        return known[1], known[2]
+        if not self._among or self._among[0][0] != key:
+            is_asked = np.zeros(self.agents, dtype=bool)
+            is_asked[rows] = True
+            contracts = np.flatnonzero(is_asked[self.holder])
+            holders = np.unique(self.holder[contracts])
+            members = np.searchsorted(holders, self.holder[contracts])
+            self._among[:] = [(key, holders, Incidence(members, len(holders), contracts, len(self.holder)))]
+        return self._among[0][1:]
 
     def of_holder(self, values: Array) -> Array:
         """Each contract's holder's row of ``values (N, R)``: ``(C, R)``."""
@@ -102,7 +90,6 @@ class Contracts(Ties):
         self.count, self.replications = len(self.ids), replications
         owner, owing = (np.ascontiguousarray(table.columns[party], dtype=np.int64) for party in (holder, debtor))
         super().__init__(owner, owing, agents)
-        self.net_matrix  # noqa: B018 - made here, with the two that it is made of, so that parts of a batch share them
         self.state: dict[str, Array] = {}
         self._selections: dict[bytes, Selection] = {}  # shared by the parts of a batch
 

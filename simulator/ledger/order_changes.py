@@ -20,13 +20,12 @@ class OrderChanges:
     def __init__(self, books: Books) -> None:
         orders = books.orders
         committed = np.flatnonzero(orders.static["amount"] > 0.0)
-        keys = [(int(orders.holder[row]), str(orders.static["good"][row])) for row in committed]
-        names = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-        self.group = np.array([names[key] for key in keys], dtype=np.int64)
-        sizes = np.bincount(self.group, minlength=max(len(names), 1))
-        shared = sizes[self.group] > 1 if len(committed) else np.zeros(0, dtype=bool)
-        self.rows, self.group = committed[shared], self.group[shared]  # an order whose seller has no other buyer can't be taken over
-        self._matrix = incidence(self.group, max(len(names), 1))
+        names, good = np.unique(orders.static["good"][committed], return_inverse=True)
+        of_seller = orders.holder[committed] * len(names) + good
+        _, group, sizes = np.unique(of_seller, return_inverse=True, return_counts=True)
+        shared = sizes[group] > 1  # an order whose seller has no other buyer can't be taken over
+        self.rows, self.group = committed[shared], group[shared]
+        self._matrix = incidence(self.group, len(sizes))
         after = orders.static.get("cancellable_after")
         after = np.full(orders.count, 10**6) if after is None else np.asarray(after, dtype=np.int64)
         self.cancellable = np.flatnonzero((after < 10**6) & (orders.static["amount"] > 0.0))

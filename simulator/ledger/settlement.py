@@ -37,7 +37,7 @@ UNLIMITED = 1e9
 
 def loan_classes(seniority: NDArray[np.str_]) -> NDArray[np.int64]:
     """Priority class of each loan, ``(C,)``: after wages and taxes, secured before senior before subordinated."""
-    return np.array([SENIORITY[word] for word in seniority], dtype=np.int64)
+    return np.select([seniority == word for word in SENIORITY], list(SENIORITY.values()))
 
 
 def grace_months(books: Books, table: str) -> Array:
@@ -47,7 +47,8 @@ def grace_months(books: Books, table: str) -> Array:
     """
     contracts: Contracts = getattr(books, table)
     if table == "loans":
-        by_kind = np.array([GRACE_BY_LOAN_KIND.get(str(kind), GRACE_LOAN) for kind in contracts.static["kind"]])
+        kinds = contracts.static["kind"]
+        by_kind = np.select([kinds == kind for kind in GRACE_BY_LOAN_KIND], list(GRACE_BY_LOAN_KIND.values()), GRACE_LOAN)
     else:
         by_kind = np.full(contracts.count, {"orders": GRACE_ORDER, "leases": GRACE_LEASE, "guarantees": GRACE_GUARANTEE}[table])
     given = contracts.static.get("grace_months")

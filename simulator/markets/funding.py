@@ -33,10 +33,11 @@ class Funding:
         kind = loans.static["kind"]
         self.lines = loans.some(np.flatnonzero(kind == "credit_line"))
         kinds = np.array(books.economy.kinds)
-        self.is_maintained = np.isin(kind, MAINTAINED) & np.isin(kinds[loans.debtor], TESTED_KINDS)
-        self.is_tested = np.isin(kinds, TESTED_KINDS)[:, None].astype(np.float64)
+        is_tested = np.isin(kinds, TESTED_KINDS)
+        self.is_maintained = np.isin(kind, MAINTAINED) & is_tested[loans.debtor]
+        self.is_tested = is_tested[:, None].astype(np.float64)
         for name, strictest in (("covenant_coverage", np.maximum), ("covenant_leverage", np.minimum)):
-            given = np.asarray(loans.static.get(name, np.zeros(loans.count)), dtype=np.float64) * np.isin(kinds[loans.debtor], TESTED_KINDS)
+            given = np.asarray(loans.static.get(name, np.zeros(loans.count)), dtype=np.float64) * is_tested[loans.debtor]
             column = np.full(books.agents, 0.0 if strictest is np.maximum else np.inf)
             rows = np.flatnonzero(given > 0.0)
             strictest.at(column, loans.debtor[rows], given[rows])

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from simulator.networks._checks import BoolArray, Csr, FloatArray, IntArray, times
+from simulator.networks.incidence import Incidence
 
 
 class EdgeStructure(Protocol):
@@ -17,13 +18,12 @@ class EdgeStructure(Protocol):
     classes: int
     row: IntArray
     payee: IntArray
-    incoming: Csr
 
     @property
     def pairs(self) -> Csr:
         """Adds amounts of edges (E, R) up by payee and payer: (n * n, E), row payee * n + payer."""
 
-    def edges_of(self, rows: IntArray) -> tuple[IntArray, IntArray, Csr]: ...
+    def edges_of(self, rows: IntArray) -> tuple[IntArray, IntArray, Incidence]: ...
 
 
 class EdgeFlow:
@@ -70,7 +70,7 @@ class EdgeFlow:
         missing *= short[rows]
         lost = np.take(missing, place, axis=0)
         lost *= self._dues_of(edges)
-        received = self.full - times(incoming, lost)
+        received = self.full - incoming @ lost
         return np.maximum(received, 0.0, out=received)
 
     def compress(self, keep: BoolArray) -> EdgeFlow:

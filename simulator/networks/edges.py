@@ -22,10 +22,10 @@ from simulator.networks._checks import (
     columns,
     numbers,
     share,
-    times,
 )
 from simulator.networks._flows import EdgeFlow, over_classes
 from simulator.networks._waterfall import Resources, Solution, greatest
+from simulator.networks.incidence import Incidence
 
 ROWS_KEPT = 32  # choices of payers whose edges are kept
 DRAW_ROUNDS = 16  # chains of credit lines (a lender drawing on its own line to fund another) longer than this do not settle
@@ -55,7 +55,7 @@ class EdgeClearing:
 class EdgeNetwork:
     """A fixed structure of obligations: edge e runs from `payer[e]` to `payee[e]` with `priority[e]` (0 is paid first).
 
-    All three are int arrays (E,); `agents` is the number n of agents. Builds its incidence matrices once.
+    All three are int arrays (E,); `agents` is the number n of agents. Its incidence matrices are built once.
     """
 
     def __init__(self, payer: ArrayLike, payee: ArrayLike, priority: ArrayLike, agents: int) -> None:
@@ -72,12 +72,10 @@ class EdgeNetwork:
         self.edges = edges
         self.classes = int(self.priority.max()) + 1 if edges else 1
         self.row = self.priority * self.agents + self.payer
-        one, edge = np.ones(edges), np.arange(edges)
-        self.outgoing: Csr = sparse.csr_matrix((one, (self.row, edge)), shape=(self.classes * self.agents, edges))
-        self.incoming: Csr = sparse.csr_matrix((one, (self.payee, edge)), shape=(self.agents, edges))
-        self._both: Csr = sparse.csr_matrix(sparse.vstack([self.outgoing, self.incoming]))
-        self._edges_of: dict[bytes, tuple[IntArray, IntArray, Csr]] = {}
-        self._lines: tuple[IntArray, Csr, Csr] | None = None
+        self.outgoing = Incidence(self.row, self.classes * self.agents)
+        self.incoming = Incidence(self.payee, self.agents)
+        self._edges_of: dict[bytes, tuple[IntArray, IntArray, Incidence]] = {}
+        self._lines: tuple[IntArray, Incidence, Incidence] | None = None
 
     @cached_property
     def pairs(self) -> Csr:
@@ -86,7 +84,7 @@ class EdgeNetwork:
         shape = (self.agents * self.agents, self.edges)
         return sparse.csr_matrix((np.ones(self.edges), (self.payee * self.agents + self.payer, edge)), shape=shape)
 
-    def edges_of(self, rows: IntArray) -> tuple[IntArray, IntArray, Csr]:
+    def edges_of(self, rows: IntArray) -> tuple[IntArray, IntArray, Incidence]:
         """The edges that `rows` (class * n + payer, ascending) pay, the place of each one's row in `rows`, and what sums them by payee (n, edges).
 
         The last answers are kept: the same few payers are short again and again.
@@ -99,21 +97,13 @@ class EdgeNetwork:
             place[rows] = np.arange(rows.size)
             of_edge = place[self.row]
             edges = np.flatnonzero(of_edge >= 0)
-            chosen = np.flatnonzero(of_edge[self.incoming.indices] >= 0)
-            number = np.zeros(self.edges, dtype=np.int64)
-            number[edges] = np.arange(edges.size)
-            starts = np.searchsorted(chosen, self.incoming.indptr)
-            matrix = sparse.csr_matrix((np.ones(edges.size), number[self.incoming.indices[chosen]], starts), shape=(self.agents, edges.size))
-            self._edges_of[key] = edges, of_edge[edges], matrix
+            self._edges_of[key] = edges, of_edge[edges], Incidence(self.payee[edges], self.agents)
         return self._edges_of[key]
 
-    def _sums_of_lines(self, line_edges: IntArray) -> tuple[Csr, Csr]:
+    def _sums_of_lines(self, line_edges: IntArray) -> tuple[Incidence, Incidence]:
         """What sums amounts on the edges `line_edges` by payee (n, L), and by row of `owed` (classes * n, L); the last are kept."""
         if self._lines is None or not np.array_equal(self._lines[0], line_edges):
-            count, number = line_edges.size, np.arange(line_edges.size)
-            one = np.ones(count)
-            by_payee = sparse.csr_matrix((one, (self.payee[line_edges], number)), shape=(self.agents, count))
-            by_row = sparse.csr_matrix((one, (self.row[line_edges], number)), shape=(self.classes * self.agents, count))
+            by_payee, by_row = Incidence(self.payee[line_edges], self.agents), Incidence(self.row[line_edges], self.classes * self.agents)
             self._lines = (np.array(line_edges), by_payee, by_row)
         return self._lines[1:]
 
@@ -157,9 +147,8 @@ class EdgeNetwork:
         if lines is not None and line_edges is None:
             line_edges = np.flatnonzero(lines.any(axis=1))
             lines = lines[line_edges]
-        size, agents = self.classes * self.agents, self.agents
-        sums = times(self._both, dues)
-        owed, received = sums[:size], sums[size:]
+        agents = self.agents
+        owed, received = self.outgoing @ dues, self.incoming @ dues
         total = over_classes(owed, agents)
         money = cash + received
         slow = (money < total * (1 - TIE)).any(axis=0)
@@ -192,7 +181,7 @@ class EdgeNetwork:
                 None if recoveries[1] is None else np.broadcast_to(take(recoveries[1]), (agents, at.size)),
                 None if is_failed is None else np.take(is_failed, at, axis=1),
             )
-            flow = EdgeFlow(self, take(dues), take(owed), take(sums[size:]))
+            flow = EdgeFlow(self, take(dues), take(owed), take(received))
             if lines is None or line_edges is None:
                 solution = greatest(flow, flow.owed, over_classes(flow.owed, agents), resources, tolerance, rounds)
             else:
@@ -201,7 +190,7 @@ class EdgeNetwork:
                     drawn[:, at] = draws
             part_total, part_paid = over_classes(flow.owed, agents), flow.paid(solution.pay)
             missing = np.maximum(part_total - over_classes(solution.pay, agents), 0.0)
-            part_received = times(self.incoming, part_paid)  # what edges pay is what payees receive, to the bit
+            part_received = self.incoming @ part_paid  # what edges pay is what payees receive, to the bit
             if at.size == scenarios:
                 paid, received, total, shortfall = part_paid, part_received, part_total, missing
             else:
@@ -234,7 +223,7 @@ class EdgeNetwork:
         def with_draws(flow: EdgeFlow, drawn: FloatArray) -> EdgeFlow:
             dues = np.array(flow.dues)
             dues[line_edges] += drawn
-            return EdgeFlow(self, dues, flow.owed + times(to_row, drawn), flow.full + times(to_payee, drawn))
+            return EdgeFlow(self, dues, flow.owed + to_row @ drawn, flow.full + to_payee @ drawn)
 
         at, part, left = np.arange(lines.shape[1]), flow, resources
         room, drawn, part_drawn = lines, np.zeros(lines.shape), np.zeros(lines.shape)
@@ -242,7 +231,7 @@ class EdgeNetwork:
         for draws in range(DRAW_ROUNDS + 1):
             is_last = draws == DRAW_ROUNDS
             total = over_classes(part.owed, self.agents)
-            backup = times(to_payee, room)
+            backup = to_payee @ room
             found = greatest(part, part.owed, total, left if is_last else replace(left, backup=backup), tolerance, rounds)
             if is_last:
                 found = replace(found, converged=np.zeros_like(found.converged))

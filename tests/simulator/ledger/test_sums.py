@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from simulator.ledger import contracts
 from simulator.ledger.contracts import Contracts
-from simulator.ledger.sums import merged_rows, row_blocks, total
+from simulator.ledger.sums import incidence, merged_rows, row_blocks, total
+from simulator.networks import incidence as networks_incidence
 
 
 def amounts(rows: int, replications: int, seed: int) -> np.ndarray:
@@ -36,7 +38,7 @@ def test_a_total_of_nothing_is_zero() -> None:
     assert total(np.zeros((0, 3))).tolist() == [[0.0, 0.0, 0.0]]
 
 
-def table(holder: list[int], debtor: list[int], agents: int) -> Contracts:
+def table(holder: Sequence[int] | np.ndarray, debtor: Sequence[int] | np.ndarray, agents: int) -> Contracts:
     columns = {"holder": np.array(holder), "debtor": np.array(debtor)}
     return Contracts(SimpleNamespace(ids=[f"contract_{row}" for row in range(len(holder))], columns=columns), "holder", "debtor", agents, 3)
 
@@ -54,6 +56,34 @@ def test_some_contracts_are_summed_as_the_table_with_nothing_in_the_others(data:
     for name in ("by_holder", "by_debtor", "net"):
         assert (getattr(some, name)(values) == getattr(contracts, name)(every)).all(), name
     assert contracts.some(rows.copy()) is some
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 1000))
+def test_one_replication_is_summed_with_the_bits_that_it_has_beside_others(data: st.DataObject, seed: int) -> None:
+    agents, count = 6, data.draw(st.integers(0, 40))
+    ends = [data.draw(st.lists(st.integers(0, agents - 1), min_size=count, max_size=count)) for _ in range(2)]
+    contracts, values = table(np.array(ends[0], dtype=np.int64), np.array(ends[1], dtype=np.int64), agents), amounts(count, 3, seed)
+    asked = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=agents, max_size=agents)))
+    among = [matrix for holders, matrix in [contracts.holders_among(asked)] if len(holders)]
+    for matrix in (contracts.holder_matrix, contracts.debtor_matrix, contracts.net_matrix, *among):
+        together = matrix @ values
+        for column in range(3):
+            alone = matrix @ np.ascontiguousarray(values[:, [column]])
+            assert alone.dtype == np.float64
+            assert alone.tobytes() == np.ascontiguousarray(together[:, [column]]).tobytes()
+    by_holder = contracts.by_holder(values)
+    for holders, matrix in [contracts.holders_among(asked)]:
+        assert holders.tolist() == sorted(set(asked.tolist()) & set(ends[0]))
+        assert not among or (matrix @ values).tobytes() == by_holder[holders].tobytes()
+
+
+def test_without_the_compiled_loop_of_scipy_sums_have_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix, values = incidence(np.array([2, 0, 2, 1, 2]), 4), amounts(5, 7, 1)
+    found = matrix @ values
+    monkeypatch.setattr(networks_incidence, "csr_matvecs", None)
+    assert (matrix @ values).tobytes() == found.tobytes()
+    assert found[2].tolist() == (0.0 + values[0] + values[2] + values[4]).tolist()
 
 
 @pytest.mark.parametrize(("rows", "width"), [(1, 1), (281, 512), (281, 1), (53, 100_000)])
