@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.issuer import DEBT_VOLATILITY, LEVERAGE_FLOOR
+from agents.registry import FIRM_KINDS
 from simulator.engine.entry import open_slots
 from simulator.markets import accounts, credit
 from simulator.markets.regulation import NORMAL_VOLATILITY
@@ -41,6 +42,8 @@ def open_memory(model: ContagionModel) -> None:
         c.add(name, 0.0, "flow")
     for name in ("fair_price_last", "delivery", "order_share_taken", "equity_supply", "renewal_room"):
         c[name][...] = 1.0
+    for kind in FIRM_KINDS:
+        c["covenant_pass"][books.rows[kind]] = 1.0  # the covenants of kinds that are not tested always pass
     for name in ("earnings", "cover_at_start", "neighbour_loss"):
         c.add(name, 0.0)
     c.add("return_variance", c["equity_volatility"] ** 2 / 12.0)

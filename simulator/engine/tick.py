@@ -24,6 +24,7 @@ from simulator.ledger.names import LOSS_CHANNELS
 from simulator.ledger.resolution import MITIGATION
 from simulator.markets import accounts, credit, liquidation, pledges, regulation, shares
 from simulator.markets.compute import ship_new_generation
+from simulator.markets.funding import TESTED_KINDS
 
 if TYPE_CHECKING:
     from simulator.engine.model import ContagionModel
@@ -152,7 +153,7 @@ def lend(model: ContagionModel) -> None:
     decide(model, "renewal_room", "renewal_room", ("lender",))
     decide(model, "credit_standing", "credit_standing")
     decide(model, "external_finance_premium", "finance_premium")
-    decide(model, "covenant_pass", "covenant_pass")
+    decide(model, "covenant_pass", "covenant_pass", TESTED_KINDS)
     decide(model, "distress", "distress")
     model.credit.funding.pay_back(model.books, model.ledger, PAYBACK, model.due, model.principal_due)
     model.credit.funding.draw_lines(model.books, model.ledger, DRAW_SPEED)

@@ -7,7 +7,7 @@ month equal those of the list of single loans (a test holds this).
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -47,9 +47,14 @@ class RepaymentSchedule:
             for sort, months in self.months.items()
             for number in np.unique(months).tolist()
         }
-        self._common: dict[Any, Any] = {}
-        self._bullets: dict[int, dict[tuple[str, int], Array]] = {}
         self._slow_rows = np.flatnonzero(self.is_amortising)
+        # Where each loan stands in its group of each sort, or among the amortising ones.
+        self._places: dict[str, Rows] = {sort: np.zeros(loans.count, dtype=np.int64) for sort in self.months}
+        for (sort, _), members in (*self._groups.items(), (("maturity", 0), self._slow_rows)):
+            self._places[sort][members] = np.arange(len(members))
+        self._is_entered = {group: np.zeros(len(members), dtype=bool) for group, members in self._groups.items()}  # in some month so far
+        self._common: dict[tuple[str, bytes], list[tuple[int, Rows, Rows, Rows, Rows]]] = {}
+        self._bullets: dict[int, dict[tuple[str, int], Array]] = {}
         self.instalment = np.zeros((len(self._slow_rows), self.width))
         self._instalment_ends: dict[int, Array] = {}
         self._enter(loans.principal, np.arange(loans.count), "maturity", lambda maturity: (maturity, maturity + 1))
@@ -69,9 +74,12 @@ class RepaymentSchedule:
             if len(bullet) and due_tick < self.ticks + MONTHS_AHEAD:
                 group = (sort, number)
                 month = self._bullets.setdefault(due_tick, {})
-                if group not in month:
+                self._is_entered[group][of_group] = True
+                if group in month:
+                    month[group][self._at(of_group)] += amounts[bullet]
+                else:
                     month[group] = np.zeros((len(self._groups[group]), self.width))
-                month[group][self._at(of_group)] += amounts[bullet]
+                    month[group][self._at(of_group)] = amounts[bullet]
             if len(slow):
                 instalment = amounts[slow] / instalments
                 place = self._at(of_slow)
@@ -86,18 +94,14 @@ class RepaymentSchedule:
         amortising, their places among those. Kept, as the same slots are asked for each time."""
         key = (sort, rows.tobytes())
         if key not in self._common:
-            found, months = [], self.months[sort][rows]
+            found, months, is_slow = [], self.months[sort][rows], self.is_amortising[rows]
             for number in np.unique(months).tolist():
-                chosen = np.flatnonzero(months == number)
-                is_slow = self.is_amortising[rows[chosen]]
-                slow, bullet = chosen[is_slow], chosen[~is_slow]
-                of_group = np.searchsorted(self._groups[sort, number], rows[bullet]) if len(bullet) else bullet
-                found.append((number, bullet, of_group, slow, np.searchsorted(self._slow_rows, rows[slow])))
+                bullet, slow = (np.flatnonzero((months == number) & mask) for mask in (~is_slow, is_slow))
+                found.append((number, bullet, self._places[sort][rows[bullet]], slow, self._places["maturity"][rows[slow]]))
             if len(rows) > ROWS_KEPT:
                 return found
             self._common[key] = found
-        kept: list[tuple[int, Rows, Rows, Rows, Rows]] = self._common[key]
-        return kept
+        return self._common[key]
 
     def _at(self, place: NDArray[np.int64]) -> Any:
         """An index of the rows ``place`` in what is kept: all columns, or those of the part."""
@@ -140,12 +144,12 @@ class RepaymentSchedule:
 
     def scale(self, rows: NDArray[np.int64], factor: Array) -> None:
         """Shrink what is still to fall due of ``rows`` by ``factor (len(rows), R)`` after an early repayment."""
-        places, chosen = self._shared_rows("slow", self._slow_rows, rows)
-        if len(places):
-            at, left = self._at(places), factor[chosen]
+        chosen = np.flatnonzero(self.is_amortising[rows])
+        if len(chosen):
+            at, left = self._at(self._places["maturity"][rows[chosen]]), factor[chosen]
             for amounts in (self.instalment, *self._instalment_ends.values()):
                 amounts[at] *= left
-        for group, places, chosen in self._shared_groups(rows):
+        for group, chosen in self._groups_of(rows):
             to_come = [month[group] for month in self._bullets.values() if group in month]
             if not to_come:
                 continue
@@ -153,43 +157,32 @@ class RepaymentSchedule:
             row, column = np.nonzero(left != 1.0)  # few loans in few replications
             if len(row):
                 left = left[row, column]
-                at = places[row] * self.width + (column if self.columns is None else self.columns[column])
+                at = self._places[group[0]][rows[chosen]][row] * self.width + (column if self.columns is None else self.columns[column])
                 for amounts in to_come:
                     amounts.reshape(-1)[at] *= left
 
     def assign(self, source: NDArray[np.int64], target: NDArray[np.int64], part: Array) -> None:
         """What is to fall due of ``part (n, R)`` of the rows ``source`` falls due of the rows ``target`` instead: each a twin of its source, with the
         same maturity, term and repayment, in the same order."""
-        kept: list[tuple[Any, NDArray[np.int64], Array]]
-        kept = [("slow", self._slow_rows, amounts) for amounts in (self.instalment, *self._instalment_ends.values())]
-        kept += [(group, self._groups[group], amounts) for month in self._bullets.values() for group, amounts in month.items()]
-        for name, members, amounts in kept:
-            here, chosen = self._shared_rows(name, members, source)
-            if len(here):
-                there = self._shared_rows(name, members, target)[0]
-                moved = amounts[self._at(here)] * part[chosen]
-                amounts[self._at(here)] -= moved
-                amounts[self._at(there)] += moved
+        chosen = np.flatnonzero(self.is_amortising[source])
+        kept = [("maturity", chosen, amounts) for amounts in (self.instalment, *self._instalment_ends.values())] if len(chosen) else []
+        for group, chosen in self._groups_of(source):
+            self._is_entered[group][self._places[group[0]][target[chosen]]] = True
+            kept += [(group[0], chosen, month[group]) for month in self._bullets.values() if group in month]
+        for sort, chosen, amounts in kept:
+            here, there = (self._at(self._places[sort][rows[chosen]]) for rows in (source, target))
+            moved = amounts[here] * part[chosen]
+            amounts[here] -= moved
+            amounts[there] += moved
 
-    def _shared_groups(self, rows: NDArray[np.int64]) -> list[tuple[tuple[str, int], NDArray[np.int64], NDArray[np.int64]]]:
-        """The groups of bullet loans with some of ``rows``, and where these stand in the group and in ``rows``; kept, as for :meth:`_shared_rows`."""
-        key = ("groups", rows.tobytes())
-        if key not in self._common:
-            found = [(group, *np.intersect1d(members, rows, return_indices=True)[1:]) for group, members in self._groups.items()]
-            found = [entry for entry in found if len(entry[1])]
-            if len(rows) > ROWS_KEPT:
-                return found
-            self._common[key] = found
-        kept: list[tuple[tuple[str, int], NDArray[np.int64], NDArray[np.int64]]] = self._common[key]
-        return kept
-
-    def _shared_rows(self, name: Any, group: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where the rows that are in both stand in ``group`` and in ``rows``; kept by ``name``, as the same few rows are asked for each time."""
-        key = (name, rows.tobytes())
-        if key not in self._common:
-            self._common[key] = np.intersect1d(group, rows, return_indices=True)[1:]
-        found: tuple[NDArray[np.int64], NDArray[np.int64]] = self._common[key]
-        return found
+    def _groups_of(self, rows: Rows) -> Iterator[tuple[tuple[str, int], Rows]]:
+        """The groups of bullet loans in which something has been entered for some of ``rows``, and which of ``rows`` these are."""
+        for sort in self.months:
+            for number, bullet, place, _, _ in self._by_month(rows, sort):
+                if len(bullet):
+                    chosen = bullet[self._is_entered[sort, number][place]]
+                    if len(chosen):
+                        yield (sort, number), chosen
 
 
 class DeliverySchedule:

@@ -6,17 +6,20 @@ they meet. Source of the price: Bernanke, Gertler and Gilchrist (1999), external
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
-from simulator.ledger.contracts import Selection, Ties
+from simulator.ledger.contracts import Selection
 from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import merged_rows, row_blocks
 from simulator.markets import pledges, regulation
 from simulator.markets.funding import Funding
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 DUST = 1e-9  # USD bn: a loan under a dollar is not made
 PORTFOLIO_BALANCE = 0.03  # fall of spreads per part of the stock that the central bank holds ([gagnon2011]: 0.3-1 points for 22 %; 0.013-0.045)
@@ -41,7 +44,7 @@ class CreditMarket:
         kind = loans.static["kind"]
         self.is_line = np.isin(kind, ("credit_line", "facility"))[:, None].astype(np.float64)
         self.committed = loans.some(np.flatnonzero((loans.undrawn > 0.0).any(axis=1) & (self.is_line[:, 0] == 0.0)))
-        self.is_facility = (kind == "facility")[:, None].astype(np.float64)
+        self.is_facility = kind == "facility"
         self.is_bond = np.isin(kind, BONDS)[:, None]
         collateral = loans.static["collateral"]
         self.is_asset_backed = np.isin(collateral, ("accelerators", "data_centre"))[:, None].astype(np.float64)
@@ -73,22 +76,35 @@ class CreditMarket:
             np.minimum(part, interest[some], out=part)
         return interest, dear, dearer
 
-    def offered_spread(self, books: Books, rows: NDArray[np.int64] | None = None) -> Array:
-        """Spread over the policy rate that each slot offers (those of ``rows``, where given), ``(C, R)``.
+    def spreads(self, books: Books) -> Callable[[Rows], Array]:
+        """The spreads over the policy rate that slots offer this tick: asked for ``rows (n,)``, it gives ``(n, R)``.
 
         Rule: lender's funding spread + the price of its capital buffer + expected loss (the CDS, by seniority, less public backing) + external
         finance premium ``χ ln(assets / equity)`` - what the central bank's purchases take off.
         """
-        slots: Ties = books.loans if rows is None else books.loans.some(rows)
-        spread = slots.of_debtor(books.through("spread", "cds") * (1.0 - books["public_backing"]))
-        spread *= self.loss_weight if rows is None else self.loss_weight[rows]
-        spread += slots.of_debtor(books["finance_premium"])
-        spread += slots.of_holder(books["funding_spread"] + books.levers["lender.funding_spread"])
-        if books.series["bought_share"].any():
-            spread -= PORTFOLIO_BALANCE * books.series["bought_share"]
-        if books["capital_buffer"].any():
-            spread += slots.of_holder(PRICE_OF_CAPITAL * books["capital_buffer"])
-        return spread
+        loans = books.loans
+        risk = books.through("spread", "cds") * (1.0 - books["public_backing"])
+        premium, funding = books["finance_premium"], books["funding_spread"] + books.levers["lender.funding_spread"]
+        bought = PORTFOLIO_BALANCE * books.series["bought_share"] if books.series["bought_share"].any() else None
+        buffer = PRICE_OF_CAPITAL * books["capital_buffer"] if books["capital_buffer"].any() else None
+
+        def offered(rows: Rows) -> Array:
+            borrower, lender = loans.debtor[rows], loans.holder[rows]
+            spread: Array = risk[borrower]
+            spread *= self.loss_weight[rows]
+            spread += premium[borrower]
+            spread += funding[lender]
+            if bought is not None:
+                spread -= bought
+            if buffer is not None:
+                spread += buffer[lender]
+            return spread
+
+        return offered
+
+    def offered_spread(self, books: Books) -> Array:
+        """Spread over the policy rate that each slot offers, ``(C, R)``."""
+        return self.spreads(books)(np.arange(books.loans.count))
 
     def calibrate(self, books: Books) -> None:
         """Keep the difference between the sourced opening rates and the rule, so that the first offers equal the sourced rates."""
@@ -105,30 +121,31 @@ class CreditMarket:
         loans = books.loans
         accepted = books["credit_standing"]
         appetite = books.levers["lender.risk_appetite"]
-        drawn = self._draw_commitments(books)
-        renewed = principal_due * due.of_holder(np.minimum(appetite, 1.0) * books["renewal_room"])
+        drawing, drawn = self._draw_commitments(books)
+        renewed = due.of_holder(np.minimum(appetite, 1.0) * books["renewal_room"])
+        renewed *= principal_due
         renewed *= due.of_debtor(accepted)
-        renewed *= 1.0 - self.is_facility[due.rows]
+        renewed[self.is_facility[due.rows]] = 0.0
         if (books.levers["bond_market.access"] != 1.0).any():
             renewed *= np.where(self.is_bond[due.rows], books.levers["bond_market.access"], 1.0)
         renewed *= self.funding.renewable(books, due)
         refused = books["principal_due"] - due.by_debtor(renewed)
-        rest = np.maximum(books["planned_borrowing"] + ASKED_ELSEWHERE * refused - self.committed.by_debtor(drawn), 0.0)
+        rest = np.maximum(books["planned_borrowing"] + ASKED_ELSEWHERE * refused - drawing.by_debtor(drawn), 0.0)
         room_of_borrower = np.maximum(books.levers["borrower.leverage_cap"] * books["total_assets"] - books["debt"], 0.0)
         rest = np.minimum(rest, room_of_borrower) * accepted
         if books["stress_test_failed"].any():
             rest *= 1.0 - books["stress_test_failed"]
         # Most borrowers ask for nothing in most months: only the slots of those who ask somewhere in the batch are worked on.
         asking = loans.some(self.open_rows[np.any(rest, axis=1)[loans.debtor[self.open_rows]]])
-        granted = self._granted(books, asking, rest, appetite * books["alive"], drawn)
+        granted = self._granted(books, asking, rest, appetite * books["alive"], drawing, drawn)
         slots, fresh = asking, granted
-        if drawn.any():
-            slots = loans.some(merged_rows(asking.rows, self.committed.rows))
+        if len(drawing.rows):
+            slots = loans.some(merged_rows(asking.rows, drawing.rows))
             fresh = np.zeros((len(slots.rows), books.replications))
             fresh[slots.places(asking.rows)] = granted
-            fresh[slots.places(self.committed.rows)] += drawn
-            loans.undrawn[self.committed.rows] -= drawn
-            books.repayments.draw(drawn, books.tick, self.committed.rows)
+            fresh[slots.places(drawing.rows)] += drawn
+            loans.undrawn[drawing.rows] -= drawn
+            books.repayments.draw(drawn, books.tick, drawing.rows)
         by_borrower = slots.by_debtor(fresh)
         raise_liquidity(books, ledger, slots.by_holder(fresh))
         self._reprice(books, slots, fresh, due, renewed)
@@ -139,10 +156,10 @@ class CreditMarket:
         books.series["new_credit"] = ledger.sum(by_borrower)
         return renewed
 
-    def _granted(self, books: Books, asking: Selection, wanted: Array, appetite: Array, drawn: Array) -> Array:
+    def _granted(self, books: Books, asking: Selection, wanted: Array, appetite: Array, drawing: Selection, drawn: Array) -> Array:
         """New loans of the slots ``asking`` whose borrowers want ``wanted (N, R)``, as collateral and the lenders' room allow, ``(n, R)``.
 
-        ``drawn`` on committed loans uses up pledges first.
+        ``drawn (m, R)`` on the committed loans ``drawing`` uses up pledges first.
         """
         asked = asking.of_debtor(wanted)
         asked *= self.slot_share[asking.rows]
@@ -154,50 +171,52 @@ class CreditMarket:
         backed = np.flatnonzero(self.is_asset_backed[asking.rows, 0])
         if len(backed):
             on_assets, requests = books.loans.some(asking.rows[backed]), asked[backed]
-            purchase = books["planned_investment"] * (1.0 - 0.3 - books.series["added_haircut"])
-            value = np.maximum(books["secured_room"], 0.0) + np.maximum(purchase, 0.0)
-            asked[backed] = requests * on_assets.of_debtor(np.minimum(1.0, value / np.maximum(on_assets.by_debtor(requests), 1e-9)))
-        pledges.limit_to_pledges(books, asking, asked, self.committed, drawn)
+            purchase = on_assets.of_debtor(books["planned_investment"]) * (1.0 - 0.3 - books.series["added_haircut"])
+            value = np.maximum(on_assets.of_debtor(books["secured_room"]), 0.0) + np.maximum(purchase, 0.0)
+            asked[backed] = requests * np.minimum(1.0, value / np.maximum(on_assets.of_debtor(on_assets.by_debtor(requests)), 1e-9))
+        pledges.limit_to_pledges(books, asking, asked, drawing, drawn)
         asked *= asking.of_holder(np.minimum(1.0, books["lending_room"] / np.maximum(asking.by_holder(asked), 1e-9)))
         asked *= asked > DUST
         return asked
 
-    def _draw_commitments(self, books: Books) -> Array:
-        """Draws on the committed loans as the borrower builds, ``(n, R)``."""
+    def _draw_commitments(self, books: Books) -> tuple[Selection, Array]:
+        """Committed loans that are drawn as the borrower builds, and the draws, ``(n, R)``."""
         committed = self.committed
-        wanted = np.maximum(books["planned_borrowing"], books["planned_investment"])
         undrawn = books.loans.undrawn[committed.rows] * committed.of_holder(books["alive"])
-        share = np.minimum(wanted / np.maximum(committed.by_debtor(undrawn), 1e-9), 1.0) * (books["months_in_arrears"] < 1.0) * books["alive"]
-        part: Array = undrawn * committed.of_debtor(share)
-        return np.where(part > DUST, part, 0.0)
+        wanted = np.maximum(committed.of_debtor(books["planned_borrowing"]), committed.of_debtor(books["planned_investment"]))
+        share = np.minimum(wanted / np.maximum(committed.of_debtor(committed.by_debtor(undrawn)), 1e-9), 1.0)
+        share *= committed.of_debtor(books["months_in_arrears"]) < 1.0
+        drawn = undrawn * share * committed.of_debtor(books["alive"])
+        drawn *= drawn > DUST
+        is_drawn = np.any(drawn, axis=1)
+        return books.loans.some(committed.rows[is_drawn]), drawn[is_drawn]
 
     def _reprice(self, books: Books, slots: Selection, fresh: Array, due: Selection, renewed: Array) -> None:
         """A slot's rate is the average of old and new, weighted by principal; ``fresh`` and ``renewed (n, R)`` are new."""
-        loans = books.loans
-        rows = merged_rows(slots.rows, due.rows)
-        if not len(rows):
-            return
-        every = loans.some(rows)
-        new = np.zeros((len(rows), books.replications))
-        new[every.places(slots.rows)] = fresh
-        at_due = every.places(due.rows)
-        new[at_due] += renewed
-        offered = self.offered_spread(books, rows)
-        if self.offset is not None:
-            offered += self.offset[rows]
-        offered += (1.0 - loans.is_floating[rows]) * books.series["policy_rate"]
-        np.maximum(offered, 0.0, out=offered)
-        weight = loans.principal[rows]
-        weight[at_due] = np.maximum(weight[at_due] - renewed, 0.0)
-        weight += new
-        np.maximum(weight, 1e-12, out=weight)
-        new /= weight
-        rate = loans.rate[rows]
-        offered -= rate
-        offered *= new
-        rate += offered
-        loans.rate[rows] = rate
-        self.is_repriced[rows] = True
+        loans, spreads = books.loans, self.spreads(books)
+        every = merged_rows(slots.rows, due.rows)
+        for block in row_blocks(len(every), books.replications):  # one of the longest chains of steps of the tick
+            rows = every[block]
+            granted, prolonged = (slice(*np.searchsorted(some.rows, (rows[0], rows[-1] + 1))) for some in (slots, due))
+            new, weight = np.zeros((len(rows), books.replications)), loans.principal[rows]
+            new[np.searchsorted(rows, slots.rows[granted])] = fresh[granted]
+            place = np.searchsorted(rows, due.rows[prolonged])
+            new[place] += renewed[prolonged]
+            weight[place] = np.maximum(weight[place] - renewed[prolonged], 0.0)
+            weight += new
+            np.maximum(weight, 1e-12, out=weight)
+            new /= weight
+            offered = spreads(rows)
+            if self.offset is not None:
+                offered += self.offset[rows]
+            offered += (1.0 - loans.is_floating[rows]) * books.series["policy_rate"]
+            np.maximum(offered, 0.0, out=offered)
+            rate = loans.rate[rows]
+            offered -= rate
+            offered *= new
+            rate += offered
+            loans.rate[rows] = rate
+        self.is_repriced[every] = True
 
 
 def raise_cash_for_dues(books: Books, ledger: Ledger) -> None:

@@ -65,22 +65,24 @@ class Funding:
 
     def renewable(self, books: Books, due: Selection) -> Array:
         """Part of the maturing loans ``due`` that covenants let their lenders renew, ``(n, R)``."""
-        return np.where(self.is_maintained[due.rows, None], due.of_debtor(books["covenant_pass"]), 1.0)
+        part = due.of_debtor(books["covenant_pass"])
+        part[~self.is_maintained[due.rows]] = 1.0
+        return part
 
     def draw_lines(self, books: Books, ledger: Ledger, speed: float) -> None:
         """Worried borrowers draw on their lines out of precaution; the draws use up their lenders' room for new loans.
 
         Rule: ``speed`` of the open line a month, times the distress of borrower and lender together; nothing in breach of a covenant or overdue.
         """
-        loans, lines = books.loans, self.lines
+        loans, distress, alive = books.loans, books["distress"], books["alive"]
+        worried = np.any(distress, axis=1)  # in some replication: only lines between them are worked on
+        lines = loans.some(self.lines.rows[worried[self.lines.debtor] | worried[self.lines.holder]])
         if not len(lines.rows):
             return
-        stress = np.minimum(lines.of_debtor(books["distress"]) + lines.of_holder(books["distress"]), 1.0)
-        if not stress.any():
-            return
-        able = lines.of_debtor((books["months_in_arrears"] < 1.0) * books["alive"]) * lines.of_holder(books["alive"])
-        share = speed * books.levers["borrower.precautionary_draws"] * stress
-        drawn = loans.undrawn[lines.rows] * np.minimum(share, 1.0) * able * self.renewable(books, lines)
+        stress = np.minimum(lines.of_debtor(distress) + lines.of_holder(distress), 1.0)
+        share = np.minimum(speed * books.levers["borrower.precautionary_draws"] * stress, 1.0)
+        drawn = loans.undrawn[lines.rows] * share * lines.of_debtor(alive) * lines.of_holder(alive) * self.renewable(books, lines)
+        drawn *= lines.of_debtor(books["months_in_arrears"]) < 1.0
         drawn *= drawn > 1e-9
         if not drawn.any():
             return
@@ -99,10 +101,12 @@ class Funding:
 
         What falls due anyway this month, ``principal_due (n, R)`` of the loans ``due``, is left to the settlement.
         """
-        loans, lines = books.loans, self.lines
-        if not len(lines.rows) or not loans.hoarded[lines.rows].any():
+        loans = books.loans
+        lines = loans.some(self.lines.rows[np.any(loans.hoarded[self.lines.rows], axis=1)])
+        if not len(lines.rows):
             return
-        left = loans.principal[lines.rows]
+        before = loans.principal[lines.rows]
+        left = before.copy()
         both, at_lines, at_due = np.intersect1d(lines.rows, due.rows, return_indices=True)
         if len(both):
             left[at_lines] = np.maximum(left[at_lines] - principal_due[at_due], 0.0)
@@ -113,10 +117,12 @@ class Funding:
         purse = np.maximum(books["cash"] - buffer, 0.0)
         back *= lines.of_debtor(np.minimum(1.0, purse / np.maximum(lines.by_debtor(back), 1e-12)))
         loans.hoarded[lines.rows] = hoarded - back
-        if back.any():
-            before = loans.principal[lines.rows]
+        paid = np.any(back, axis=1)
+        if paid.any():
+            lines, back, before = loans.some(lines.rows[paid]), back[paid], before[paid]
             ledger.repay(lines, back)
-            books.repayments.scale(lines.rows, np.where(before > 0.0, loans.principal[lines.rows] / np.maximum(before, 1e-12), 1.0))
+            kept = loans.principal[lines.rows] / np.maximum(before, 1e-12)
+            books.repayments.scale(lines.rows, np.where(before > 0.0, kept, 1.0))
             loans.undrawn[lines.rows] += back
 
     def lacking(self, books: Books, asked: Array, rows: slice = slice(None)) -> Array:

@@ -64,7 +64,7 @@ class MarginDesk:
         borrower = loans.debtor[rows]
         on_capacity = self.on_capacity[rows] > 0.0
         capacity = ((books["capacity"] + books["construction"]) * pledges.resale_fraction(books))[borrower]
-        value = np.where(on_capacity, capacity, pledges.receivables(books)[borrower]) * pledges.recognised(books, self.asset_terms[4])
+        value = np.where(on_capacity, capacity, pledges.receivables(books, borrower)) * pledges.recognised(books, self.asset_terms[4])
         owed = loans.principal + loans.arrears
         on_receivables = books.receivable_debtor_matrix @ owed[books.receivable_rows]
         return value, np.where(on_capacity, loans.by_debtor(owed * self.on_capacity)[borrower], on_receivables[borrower])

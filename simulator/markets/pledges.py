@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
-from simulator.ledger.contracts import Selection
+from simulator.ledger.contracts import Contracts, Selection
 from simulator.markets import regulation
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 CURE = 0.9  # a call is cured down to this part of the call level (assumption, 0.8-1)
 RECEIVABLE_MONTHS = 3.0  # contracted sales of this many months are in the borrowing base: those billed and those about to be (assumption, 1-6)
@@ -49,21 +50,28 @@ def secured_room(books: Books) -> Array:
     return room
 
 
-def receivables(books: Books) -> Array:
-    """What an agent can pledge as receivables, USD bn, ``(N, R)``.
+def receivables(books: Books, owners: Rows) -> Array:
+    """What each of the agents ``owners (n,)`` can pledge as receivables, USD bn, ``(n, R)``.
 
     Of a firm: unpaid invoices and rents owed to it, and contracted sales of the coming `RECEIVABLE_MONTHS`. Of a lender: its loans, and its
     other assets, which are claims on the rest of the world.
     """
-    owned: Array = books.by_owner(books.orders, books.orders.arrears) + books.by_owner(books.leases, books.leases.arrears)
-    owned += books["contracted_now"] * (RECEIVABLE_MONTHS / 12.0)
+    orders, leases = _held(books.orders, owners), _held(books.leases, owners)
+    owned = books.by_owner(orders, books.orders.arrears[orders.rows])[owners]
+    owned += books.by_owner(leases, books.leases.arrears[leases.rows])[owners]
+    owned += books["contracted_now"][owners] * (RECEIVABLE_MONTHS / 12.0)
     lenders = books.rows["lender"]
-    funds = lenders.start + np.flatnonzero(books["is_bank"][lenders, 0] == 0.0)
-    if len(funds):
-        loans = books.loans.some(np.flatnonzero(np.isin(books.loans.holder, funds)))
+    is_fund = (owners >= lenders.start) & (owners < lenders.stop) & (books["is_bank"][owners, 0] == 0.0)
+    if is_fund.any():
+        funds = owners[is_fund]
+        loans = _held(books.loans, funds)
         given = books.by_owner(loans, books.loans.principal[loans.rows] + books.loans.arrears[loans.rows])
-        owned[funds] += given[funds] + books["other_assets"][funds]
+        owned[is_fund] += given[funds] + books["other_assets"][funds]
     return owned
+
+
+def _held(table: Contracts, holders: Rows) -> Selection:
+    return table.some(np.flatnonzero(np.isin(table.holder, holders)))
 
 
 def pledged_values(books: Books, rows: NDArray[np.int64]) -> Array:
@@ -83,14 +91,17 @@ def limit_to_pledges(books: Books, slots: Selection, asked: Array, drawing: Sele
     if drawn is not None and not drawn.any():
         drawn = None
     at = np.flatnonzero(np.isin(slots.rows, books.receivable_rows))
-    if len(at) and asked[at].any():
+    at = at[np.any(asked[at], axis=1)]
+    if len(at):
         every, some = loans.some(books.receivable_rows), loans.some(slots.rows[at])
+        borrowers = np.unique(some.debtor)
         used = every.by_debtor(loans.principal[every.rows] + loans.arrears[every.rows])
         if drawn is not None and drawing is not None:
             shared = np.flatnonzero(np.isin(drawing.rows, books.receivable_rows))
             used += loans.some(drawing.rows[shared]).by_debtor(drawn[shared])
-        room = np.maximum(receivables(books) * (1.0 - haircut(books, "receivables")) - used, 0.0)
-        asked[at] *= some.of_debtor(np.minimum(1.0, room / np.maximum(some.by_debtor(asked[at]), 1e-12)))
+        room = np.maximum(receivables(books, borrowers) * (1.0 - haircut(books, "receivables")) - used[borrowers], 0.0)
+        share = np.minimum(1.0, room / np.maximum(some.by_debtor(asked[at])[borrowers], 1e-12))
+        asked[at] *= share[np.searchsorted(borrowers, some.debtor)]
     at = np.flatnonzero(np.isin(slots.rows, books.pledge_rows))
     if len(at) and asked[at].any():
         room = share_room(books, slots.rows[at])

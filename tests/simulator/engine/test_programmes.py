@@ -274,7 +274,8 @@ def test_a_firm_that_fails_the_stress_test_borrows_nothing_and_repays() -> None:
     free = run(economy="us_ai_2025", months=6)
     owed = free.books["debt"][failed] - books["debt"][failed]
     assert owed.mean() > 0.0
-    fresh = books["new_credit"] - strict.credit.committed.by_debtor(strict.credit._draw_commitments(books))
+    drawing, drawn = strict.credit._draw_commitments(books)
+    fresh = books["new_credit"] - drawing.by_debtor(drawn)
     assert (fresh[failed] <= 1e-6).all()
 
 

@@ -89,9 +89,9 @@ def test_loans_that_a_fund_has_given_are_its_receivables_and_a_bank_has_none(sma
     }
     loans = [{"lender": "fund", "borrower": "firm", "principal": 12.0}, {"lender": "main_bank", "borrower": "fund", "principal": 9.0}]
     model = small_model(firms, loans=loans)
-    owned = pledges.receivables(model.books)
-    assert owned[row(model, "fund"), 0] == pytest.approx(42.0)
-    assert owned[row(model, "main_bank"), 0] == 0.0
+    fund, bank = pledges.receivables(model.books, np.array([row(model, "fund"), row(model, "main_bank")]))[:, 0]
+    assert fund == pytest.approx(42.0)
+    assert bank == 0.0
 
 
 def resale_after(small_economy: Callable[..., Any], months: int, *changes: Change) -> float:
