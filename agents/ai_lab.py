@@ -26,7 +26,7 @@ class AILab(Firm):
     @property
     def burn(self) -> Array:
         """Cash that the lab loses in a month as planned, USD bn, ``(n, R)``, never negative."""
-        return np.maximum(-self.cash_flow + self.planned_investment + self.principal_due, 0.0)
+        return np.maximum(-self.cash_flow() + self.planned_investment + self.principal_due, 0.0)
 
     @property
     def runway_months(self) -> Array:
@@ -41,7 +41,7 @@ class AILab(Firm):
         """
         calm = np.clip(self.cash / np.maximum(6.0 * self.last_burn, 1e-6), 0.0, 1.0)
         research = self.fixed_cost * np.sqrt(self.demand) * (1.0 - AUSTERITY * (1.0 - calm))
-        return (self.cost_share * self.revenue + research) * self.years_per_tick
+        return (self.cost_share * self.revenue_now + research) * self.years_per_tick
 
     last_burn = Flow("USD bn", "burn of the month before")
 

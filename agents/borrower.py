@@ -45,6 +45,8 @@ class Borrower(EconomicAgent):
         gap = self.due_next_year - np.maximum(self.cash, 0.0) - self.open_lines - free
         return np.clip(gap / np.maximum(self.debt, 1e-6), 0.0, 1.0)
 
+    refinancing_gap_now = Flow("share", "refinancing gap of this tick, before lending")
+
     @rule("share")
     def covenant_pass(self) -> Array:
         """Part of a maturing loan with covenants that a lender renews by its covenants alone, in [0, 1], (n, R).

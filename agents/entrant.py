@@ -86,4 +86,4 @@ class Entrant(Firm):
         """
         training = self.entry_cost / TRAINING_MONTHS * (self.age <= TRAINING_MONTHS)
         keeping_up = UPKEEP * self.entry_cost * self.years_per_tick * (self.age > TRAINING_MONTHS)
-        return (training + keeping_up) * self.has_entered + self.cost_share * self.revenue * self.years_per_tick
+        return (training + keeping_up) * self.has_entered + self.cost_share * self.revenue_now * self.years_per_tick

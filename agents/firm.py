@@ -110,7 +110,7 @@ class Firm(Issuer):
     @rule("USD bn")
     def purchases_of_parts(self) -> Array:
         """Spending from which suppliers of parts get their share, USD bn, (n, R). Rule: cost of sales."""
-        return self.cost_share * self.revenue * self.years_per_tick
+        return self.cost_share * self.revenue_now * self.years_per_tick
 
     @rule("USD bn")
     def wear(self) -> Array:
@@ -158,12 +158,13 @@ class Firm(Issuer):
         """Share of outside demand that is served, ``(n, R)``; 1 unless capacity binds."""
         return np.ones((1, 1))
 
-    @property
+    @rule("USD bn per year")
     def revenue(self) -> Array:
-        """Revenue of this tick at a yearly rate, outside and contracted, USD bn per year, ``(n, R)``."""
+        """Revenue of this tick at a yearly rate, USD bn per year, (n, R). Rule: what is sold outside, what capacity serves of contracts, chips."""
         return self.outside_sales / self.years_per_tick + self.contracted_now * self.delivery + self.chip_sales
 
     delivery = Flow("share", "share of contracted and demanded capacity that can be served")
+    revenue_now = Flow("USD bn per year", "revenue of this tick at a yearly rate")
 
     @rule("USD bn")
     def operating_cost(self) -> Array:
@@ -171,7 +172,7 @@ class Firm(Issuer):
 
         Rule: a share of revenue and a fixed cost.
         """
-        cost = (self.cost_share * self.revenue + self.fixed_cost) * self.years_per_tick
+        cost = (self.cost_share * self.revenue_now + self.fixed_cost) * self.years_per_tick
         return np.maximum(cost - self.power_bill - self.supplier_bill, 0.0)
 
     @rule("USD bn")
@@ -182,29 +183,33 @@ class Firm(Issuer):
         expensing is withdrawn, last month's investment beyond wear is no longer deducted at once, as far as there was profit to deduct it from
         ([hall_jorgenson1967]); the tariff is paid on the chips in that investment.
         """
-        profit = self.revenue * self.years_per_tick - self.operating_bill - self.interest_due - self.order_bills - self.rent_bills
+        profit = self.revenue_now * self.years_per_tick - self.operating_bill - self.interest_due - self.order_bills - self.rent_bills
         wear = self.capacity * self.depreciation_rate * self.years_per_tick
         profit = profit - wear
         tax = self.tax_rate * np.maximum(profit, 0.0)
         if self.automates:
-            tax = tax + self.lever("government.robot_tax_rate") * self.revenue * self.years_per_tick
+            tax = tax + self.lever("government.robot_tax_rate") * self.revenue_now * self.years_per_tick
         withdrawn, tariff = self.lever("government.expensing_withdrawn"), self.lever("government.chip_tariff")
         if withdrawn.any():
             deducted = np.clip(self.planned_investment - wear, 0.0, np.maximum(profit, 0.0))
             tax = tax + withdrawn * self.tax_rate * deducted
         return tax + tariff * self.chips_share * self.planned_investment if tariff.any() else tax
 
-    @property
+    @rule("USD bn")
     def cash_floor(self) -> Array:
-        """Cash that the firm keeps, USD bn, ``(n, R)``: some months of operating cost, interest and rent."""
+        """Cash that the firm keeps this tick, USD bn, (n, R). Rule: some months of operating cost, interest and rent."""
         return self.cash_floor_months * (self.operating_bill + self.interest_due + self.rent_bills)
 
-    @property
+    cash_floor_now = Flow("USD bn", "cash that the firm keeps this tick")
+
+    @rule("USD bn")
     def cash_flow(self) -> Array:
-        """Cash expected this tick before investment and principal, USD bn, ``(n, R)``."""
+        """Cash expected this tick before investment and principal, USD bn, (n, R). Rule: what is due from others and outside, less all bills."""
         earned = self.outside_sales + self.receipts_due + self.chip_sales * self.years_per_tick
         paid = self.operating_bill + self.tax_bill + self.power_bill + self.supplier_bill
         return earned - paid - self.interest_due - self.order_bills - self.rent_bills
+
+    cash_flow_now = Flow("USD bn", "cash expected this tick before investment and principal, with the chip sales known so far")
 
     @property
     def relative_q(self) -> Array:
@@ -241,7 +246,7 @@ class Firm(Issuer):
 
         Rule: pecking order: own cash above the buffer, then debt; a firm that lenders avoid builds only what its cash pays. Source: [myers1984].
         """
-        own = np.maximum(self.cash - self.cash_floor + self.cash_flow - self.principal_due, 0.0)  # cash holds the new loans already
+        own = np.maximum(self.cash - self.cash_floor_now + self.cash_flow_now - self.principal_due, 0.0)  # cash holds the new loans already
         return np.maximum(np.minimum(self.planned_investment, own), self.committed_chips)
 
     new_credit = Flow("USD bn", "new loans granted this tick")
@@ -253,15 +258,15 @@ class Firm(Issuer):
         Rule: what investment and the buffer need beyond own cash, and a part of the refinancing gap of the coming year; cash is used up slowly.
         Source: [xu2018], early refinancing.
         """
-        spare = self.cash - self.cash_floor
+        spare = self.cash - self.cash_floor_now
         usable = np.maximum(spare, 0.0) / LIQUID_MONTHS + np.minimum(spare, 0.0)
-        early = PREFUNDING * self.refinancing_gap() * self.debt
-        return (np.maximum(self.planned_investment - self.cash_flow - usable, 0.0) + early) * self.alive
+        early = PREFUNDING * self.refinancing_gap_now * self.debt
+        return (np.maximum(self.planned_investment - self.cash_flow_now - usable, 0.0) + early) * self.alive
 
     @rule("USD bn per year")
     def smoothed_earnings(self) -> Array:
         """Cash earnings before interest and principal, smoothed over a year, USD bn per year, (n, R). Rule: a twelfth of the way each month."""
-        now = (self.cash_flow + self.interest_due) / self.years_per_tick
+        now = (self.cash_flow_now + self.interest_due) / self.years_per_tick
         return now if self.books.tick == 0 else self.earnings + EARNINGS_MEMORY * (now - self.earnings)
 
     @rule("USD bn")
@@ -270,8 +275,8 @@ class Firm(Issuer):
 
         Rule: a share of cash flow after investment, none while cash is short or after a failed stress test.
         """
-        free = self.cash_flow - self.planned_investment
-        is_free = (self.cash > self.cash_floor) & (self.stress_test_failed < 1.0)
+        free = self.cash_flow_now - self.planned_investment
+        is_free = (self.cash > self.cash_floor_now) & (self.stress_test_failed < 1.0)
         return np.where(is_free, self.payout_share * np.maximum(free, 0.0), 0.0) * self.alive
 
     stress_test_failed = Flow("0 or 1", "1 while the firm would not survive the supervisor's simulated stress")
@@ -290,7 +295,7 @@ class Firm(Issuer):
 
         Rule: after a failed stress test a twelfth of the cash beyond the buffer, at most all debt.
         """
-        spare = np.maximum(self.cash - self.cash_floor, 0.0)
+        spare = np.maximum(self.cash - self.cash_floor_now, 0.0)
         return np.minimum(spare / LIQUID_MONTHS, self.debt) * self.stress_test_failed * self.alive
 
     @rule("0 or 1")

@@ -25,7 +25,7 @@ class Investor(LeveragedHolder):
     @rule("USD bn")
     def wanted_borrowing(self) -> Array:
         """New borrowing wanted, USD bn, (n, R). Rule: fund tranches and interest that cash does not cover, up to the target loan-to-value."""
-        need = np.maximum(self.tranches_due + self.cash_floor - self.cash_flow - self.cash, 0.0)
+        need = np.maximum(self.tranches_due + self.cash_floor_now - self.cash_flow_now - self.cash, 0.0)
         room = np.maximum(self.ltv_target * (self.stake_value + self.other_assets) - self.debt, 0.0)
         return np.minimum(need, room) * self.alive
 

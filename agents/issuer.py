@@ -127,7 +127,7 @@ class Issuer(Borrower):
         """
         covered = np.minimum(self.contracted_next / np.maximum(self.debt, 1e-6), 1.0)
         odds = ACCEPTANCE_AT_ZERO + COVERED_BY_CONTRACT * covered - self.seen("spread", "cds") * (1.0 - self.public_backing) / CDS_HALF
-        odds -= WALL_SLOPE * np.maximum(self.refinancing_gap() - WALL_COMFORT, 0.0)
+        odds -= WALL_SLOPE * np.maximum(self.refinancing_gap_now - WALL_COMFORT, 0.0)
         odds -= LEVERAGE_SLOPE * np.maximum(self.seen("spread", "leverage") - LEVERAGE_COMFORT, 0.0)
         in_order = (self.months_in_arrears < 1.0) & (self.margin_breached < 1.0)
         return expit(odds) * in_order * self.alive

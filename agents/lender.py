@@ -123,7 +123,7 @@ class Lender(LeveragedHolder):
     @rule("USD bn")
     def wanted_borrowing(self) -> Array:
         """New borrowing wanted, USD bn, (n, R). Rule: lenders keep their lines; they borrow more only to cover a cash shortfall."""
-        return np.where(self.is_bank > 0.0, 0.0, np.maximum(-self.cash_flow - self.cash, 0.0)) * self.alive
+        return np.where(self.is_bank > 0.0, 0.0, np.maximum(-self.cash_flow_now - self.cash, 0.0)) * self.alive
 
     @rule("0 or 1")
     def is_insolvent(self) -> Array:

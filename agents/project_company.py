@@ -24,14 +24,14 @@ class ProjectCompany(Firm):
         Rule: spend the committed funds evenly until the lease starts, less the interest that they must also pay; afterwards repair what wears out.
         """
         upkeep = np.where(self.months_to_lease <= 1.0, 0.25 * self.depreciation_rate * self.capacity * self.years_per_tick, 0.0)
-        building = np.maximum(self.committed_funds / np.maximum(self.months_to_lease, 1.0) - np.maximum(-self.cash_flow, 0.0), 0.0)
+        building = np.maximum(self.committed_funds / np.maximum(self.months_to_lease, 1.0) - np.maximum(-self.cash_flow_now, 0.0), 0.0)
         return (building + upkeep) * self.alive
 
     @rule("USD bn")
     def wanted_borrowing(self) -> Array:
         """Draws and new loans wanted, USD bn, (n, R). Rule: what it builds and the interest until rent comes in; then only what cash lacks."""
-        open_need = np.where(self.months_to_lease > 1.0, self.planned_investment + np.maximum(-self.cash_flow, 0.0), 0.0)
-        return np.maximum(open_need, np.maximum(-self.cash_flow - self.cash, 0.0)) * self.alive
+        open_need = np.where(self.months_to_lease > 1.0, self.planned_investment + np.maximum(-self.cash_flow_now, 0.0), 0.0)
+        return np.maximum(open_need, np.maximum(-self.cash_flow_now - self.cash, 0.0)) * self.alive
 
     @rule("0 or 1")
     def is_insolvent(self) -> Array:

@@ -101,6 +101,7 @@ class ContagionModel(mesa.Model):
         self.renegotiation = Renegotiation(self.books)
         self.renegotiation_lever = self.books.levers[LEVER]
         self.backlog: Array = np.zeros((1, width))
+        self.makers: tuple[str, ...] = ()  # kinds of firms that sell chips, parts or power
         open_memory(self)
         self.sales_by_tick: list[Array] = []
         self.investment = np.zeros((self.books.agents, width))

@@ -31,6 +31,7 @@ FLOWS = (
     "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent", "assets_now", "equity_now",
     "public_backing", "stress_test_failed", "regulatory_cost", "deleveraging", "news_of_disclosure", "news_of_circularity", "circular_share",
     "price_before", "due_next_year", "open_lines", "covenant_pass", "distress",
+    "revenue_now", "cash_floor_now", "cash_flow_now", "refinancing_gap_now",
 )  # fmt: skip
 
 
@@ -138,6 +139,7 @@ def _open_orders(model: ContagionModel) -> None:
         spending = c["cost_share"] * (outside + now + sales)
         parts_sales = orders.by_holder(orders.of_debtor(spending) * compute.buyer_makes_chips * compute.is_chip_tie * compute.supply_share)
         sales = orders.by_holder(chips * compute.supply_share + first_plan) * 12.0 + parts_sales
+    model.makers = tuple(kind for kind in FIRM_KINDS if kind in {books.economy.kinds[row] for row in compute.of_makers.holder})
     power = c["capacity_at_start"] * c["power_needed_per_capacity"] * books.macro["power_price_at_start"]
     sales = sales + orders.by_holder(orders.of_debtor(power) * compute.is_power_tie * compute.supply_share)
     c["chip_sales"][...] = sales

@@ -128,6 +128,7 @@ def plan(model: ContagionModel) -> None:
     decide(model, "sales_to_outside", "outside_sales", EARNERS)
     entry.compete(model)
     model.ledger.set_column("outside_sales", c["outside_sales"] * c["alive"])
+    decide(model, "revenue", "revenue_now")
     decide(model, "power_wanted", "power_spending")
     decide(model, "purchases_of_parts", "parts_spending")
     c["power_bill"][...] = c["power_spending"] * model.power_bought
@@ -135,8 +136,10 @@ def plan(model: ContagionModel) -> None:
     decide(model, "operating_cost", "operating_bill")
     model.ledger.set_column("operating_bill", c["operating_bill"] * c["alive"])
     programmes.charge_for_rules(model)
+    decide(model, "cash_floor", "cash_floor_now")
     decide(model, "tax", "tax_bill")
     model.ledger.set_column("tax_bill", c["tax_bill"] * c["alive"])
+    decide(model, "cash_flow", "cash_flow_now")
     decide(model, "wanted_investment", "planned_investment", BUILDERS)
     decide(model, "funded_share_of_round", "equity_supply")
     model.tranches = model.tranches_due()
@@ -144,6 +147,7 @@ def plan(model: ContagionModel) -> None:
     model.credit.funding.look_ahead(books)
     decide(model, "smoothed_earnings", "earnings")
     model.credit.funding.note_first_month(books)
+    decide(model, "refinancing_gap", "refinancing_gap_now")
     decide(model, "wanted_borrowing", "planned_borrowing")
 
 
@@ -184,6 +188,7 @@ def trade(model: ContagionModel) -> None:
     programmes.spend(model)
     entry.enter(model)
     compute.note_sales(books, ledger, model.invoices)
+    decide(model, "cash_flow", "cash_flow_now", model.makers)
     decide(model, "payout", "payout_flow", EARNERS)
     payout = np.minimum(c["payout_flow"], 0.5 * c["cash"])
     ledger.pay(model.from_outside(-payout))

@@ -184,7 +184,8 @@ class Books:
         loans.add("pledged")
         loans.pledged[self.pledge_rows] = self.stakes.shares[self.pledge_stakes] * loans.static["pledged_share"][self.pledge_rows, None]
         loans.add("months_called")
-        rows = np.flatnonzero((loans.static["collateral"] == "receivables") & (loans.static["kind"] != "facility"))
+        loans.static["on_receivables"] = (loans.static["collateral"] == "receivables") & (loans.static["kind"] != "facility")
+        rows = np.flatnonzero(loans.static["on_receivables"])
         self.receivable_rows = rows
         self.receivable_debtor_matrix = incidence(loans.debtor[rows], self.agents)
 

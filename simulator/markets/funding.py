@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Selection
 from simulator.ledger.postings import Ledger
+from simulator.ledger.sums import common_rows
 
 Array = NDArray[np.float64]
 
@@ -107,15 +108,15 @@ class Funding:
             return
         before = loans.principal[lines.rows]
         left = before.copy()
-        both, at_lines, at_due = np.intersect1d(lines.rows, due.rows, return_indices=True)
-        if len(both):
+        at_lines, at_due = common_rows(lines.rows, due.rows)
+        if len(at_lines):
             left[at_lines] = np.maximum(left[at_lines] - principal_due[at_due], 0.0)
         hoarded = np.minimum(loans.hoarded[lines.rows], left)
         calm = (books["distress"] <= 0.0) * books["alive"]
         back = share * hoarded * lines.of_debtor(calm) * lines.of_holder(calm)
-        buffer = books["cash_floor_months"] * (books["operating_bill"] + books["interest_due"] + books["rent_bills"])
-        purse = np.maximum(books["cash"] - buffer, 0.0)
-        back *= lines.of_debtor(np.minimum(1.0, purse / np.maximum(lines.by_debtor(back), 1e-12)))
+        bills = lines.of_debtor(books["operating_bill"]) + lines.of_debtor(books["interest_due"]) + lines.of_debtor(books["rent_bills"])
+        purse = np.maximum(lines.of_debtor(books["cash"]) - lines.of_debtor(books["cash_floor_months"]) * bills, 0.0)
+        back *= np.minimum(1.0, purse / np.maximum(lines.of_debtor(lines.by_debtor(back)), 1e-12))
         loans.hoarded[lines.rows] = hoarded - back
         paid = np.any(back, axis=1)
         if paid.any():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts, Selection
+from simulator.ledger.sums import common_rows
 from simulator.markets import regulation
 
 Array = NDArray[np.float64]
@@ -90,23 +91,23 @@ def limit_to_pledges(books: Books, slots: Selection, asked: Array, drawing: Sele
     loans = books.loans
     if drawn is not None and not drawn.any():
         drawn = None
-    at = np.flatnonzero(np.isin(slots.rows, books.receivable_rows))
+    at = np.flatnonzero(loans.static["on_receivables"][slots.rows])
     at = at[np.any(asked[at], axis=1)]
     if len(at):
         every, some = loans.some(books.receivable_rows), loans.some(slots.rows[at])
         borrowers = np.unique(some.debtor)
         used = every.by_debtor(loans.principal[every.rows] + loans.arrears[every.rows])
         if drawn is not None and drawing is not None:
-            shared = np.flatnonzero(np.isin(drawing.rows, books.receivable_rows))
+            shared = np.flatnonzero(loans.static["on_receivables"][drawing.rows])
             used += loans.some(drawing.rows[shared]).by_debtor(drawn[shared])
         room = np.maximum(receivables(books, borrowers) * (1.0 - haircut(books, "receivables")) - used[borrowers], 0.0)
         share = np.minimum(1.0, room / np.maximum(some.by_debtor(asked[at])[borrowers], 1e-12))
         asked[at] *= share[np.searchsorted(borrowers, some.debtor)]
-    at = np.flatnonzero(np.isin(slots.rows, books.pledge_rows))
+    at = np.flatnonzero(loans.static["pledged_stake"][slots.rows] >= 0)
     if len(at) and asked[at].any():
         room = share_room(books, slots.rows[at])
         if drawn is not None and drawing is not None:
-            _, mine, others = np.intersect1d(slots.rows[at], drawing.rows, return_indices=True)
+            mine, others = common_rows(slots.rows[at], drawing.rows)
             room[mine] = np.maximum(room[mine] - drawn[others], 0.0)
         asked[at] = np.minimum(asked[at], room)
 

@@ -44,7 +44,11 @@ def ask(model: ContagionModel) -> Iterator[Ask]:
         rows = books.rows[kind] if kind != "short_seller" else slice(None)
         for name, value in changed.items():
             books[name][rows] = value(books[name][rows]) if callable(value) else value
-        found = getattr(model.actor(kind), rule)()
+        actor = model.actor(kind)
+        for part in ("revenue", "cash_floor", "cash_flow", "refinancing_gap"):
+            if hasattr(actor, part):
+                books[f"{part}_now"][rows] = getattr(actor, part)()
+        found = getattr(actor, rule)()
         return np.array(found)
 
     yield answer

@@ -79,8 +79,10 @@ def test_the_refinancing_gap_is_the_wall_less_cash_lines_and_free_earnings(small
 def test_a_wall_lowers_the_credit_standing(small_model: Build) -> None:
     model = funded(small_model)
     put(model, "cloud", due_next_year=0.0, debt=42.0)
+    put(model, "cloud", refinancing_gap_now=ask(model, "refinancing_gap"))
     calm = ask(model, "credit_standing")
     put(model, "cloud", due_next_year=42.0)
+    put(model, "cloud", refinancing_gap_now=ask(model, "refinancing_gap"))
     walled = ask(model, "credit_standing")
     odds = [np.log(share / (1.0 - share)) for share in (calm, walled)]
     assert odds[0] - odds[1] == pytest.approx(issuer.WALL_SLOPE * ((42.0 - 4.0) / 42.0 - issuer.WALL_COMFORT))
