@@ -21,6 +21,8 @@ Csr: TypeAlias = Any  # a scipy.sparse.csr_matrix
 # Two amounts nearer than this (relative) count as equal: 0.2 / 5 against 0.04 must not be decided by the last bit.
 TIE = 1e-12
 
+ROUNDING_MONEY = 1e-9  # amounts negative by no more than this are rounding left by earlier postings, and count as 0
+
 LARGEST = 1e100
 """Finite numbers above this are mistakes; their products would run out of the range of a float."""
 
@@ -189,3 +191,39 @@ def at_most(name: str, limit: float, values: ArrayLike) -> None:
     over = array > limit
     if over.any():
         raise NetworkInputError(f"{name}{_first(over)} = {array[over][0]:g} is above {limit:g}")
+
+
+def indices(name: str, values: ArrayLike, limit: int | None) -> IntArray:
+    """`values` (E,) as whole numbers from 0 to below `limit`."""
+    array = np.atleast_1d(np.asarray(values))
+    if array.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise NetworkInputError(f"{name} must be a vector of whole numbers, not {array.dtype} of shape {array.shape}")
+    wrong = (array < 0) if limit is None else (array < 0) | (array >= limit)
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        allowed = "0 or more" if limit is None else f"0..{limit - 1}"
+        raise NetworkInputError(f"{name}[{at}] = {array[at]}; allowed are {allowed}")
+    return array.astype(np.int64)
+
+
+def amounts(name: str, values: FloatArray, rows: int) -> FloatArray:
+    """`values` (rows, R), finite and not negative: quick, and the slow check, which names the index, only when something is wrong."""
+    array = np.ascontiguousarray(values, dtype=np.float64)
+    if array.ndim != 2 or array.shape[0] != rows:
+        raise NetworkInputError(f"{name} has shape {array.shape}; expected ({rows}, scenarios)")
+    if array.size and not (array.min() >= 0.0 and array.max() < np.inf):
+        array = np.where((array < 0) & (array >= -ROUNDING_MONEY), 0.0, array)
+        numbers(name, array)
+    return array
+
+
+def recovery(name: str, value: float | FloatArray, agents: int) -> FloatArray:
+    """A share in [0, 1] by agent, (n, 1) or (n, R)."""
+    if np.ndim(value) == 0:
+        return np.full((agents, 1), share(name, float(value)))
+    array = columns(name, value, agents)[0]
+    if (array > 1).any():
+        raise NetworkInputError(f"{name}[{int(np.argwhere(array > 1)[0][0])}] = {array.max():g} is above 1")
+    return array

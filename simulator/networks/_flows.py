@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
@@ -40,7 +42,13 @@ class EdgeFlow:
     ) -> None:  # fmt: skip
         self.network, self.dues, self.owed, self.full, self.columns = network, dues, owed, full, columns
         self.classes, self.agents = network.classes, network.agents
-        self.per_due = 1.0 / np.where(owed > 0, owed, 1.0) if per_due is None else per_due
+        if per_due is not None:
+            self.per_due = per_due
+
+    @cached_property
+    def per_due(self) -> FloatArray:
+        """One over what is owed by payer and class (classes * n, R), 1 where that is nothing."""
+        return _one_over(self.owed)
 
     def _dues_of(self, edges: IntArray | slice) -> FloatArray:
         """Dues along some edges in the scenarios of this flow."""
@@ -55,7 +63,7 @@ class EdgeFlow:
         rows = np.flatnonzero(short.any(axis=1))
         if rows.size:
             edges, place, _ = self.network.edges_of(rows)
-            paid[edges] *= np.take(np.where(short[rows], pay[rows] * self.per_due[rows], 1.0), place, axis=0)
+            paid[edges] *= np.take(np.where(short[rows], pay[rows] * _one_over(self.owed[rows]), 1.0), place, axis=0)
         return paid
 
     def received(self, pay: FloatArray) -> FloatArray:
@@ -97,6 +105,10 @@ class EdgeFlow:
         return sparse.csr_matrix((weights, (self.network.payee[used], at[used])), shape=(self.agents, rows.size))
 
 
+def _one_over(owed: FloatArray) -> FloatArray:
+    return 1.0 / np.where(owed > 0, owed, 1.0)
+
+
 class MatrixFlow:
     """Payments spread in the same proportions in every scenario: `links` (n, classes * n) is the share of each class that each gets."""
 
@@ -122,6 +134,31 @@ class MatrixFlow:
     def sparse_links(self, rows: IntArray, column: int) -> Csr:
         """The columns `rows` (m,) of the proportions, in any scenario: (n, m)."""
         return sparse.csr_matrix(self.links.tocsc()[:, rows])
+
+
+@dataclass(frozen=True)
+class Few:
+    """A network among a few agents `few` (m,), and agent m, who stands for all others as lenders of the few's lines.
+
+    `edges`: its edges; `lines`: which of the lines are in it; `edges_of_lines`: their edges in `network`.
+    """
+
+    few: IntArray
+    network: Any
+    edges: IntArray
+    lines: IntArray
+    edges_of_lines: IntArray | None
+
+    def by_agent(self, values: Any, of_others: Any) -> Any:
+        """Those of the few (m + 1, R) of `values` (n, R)."""
+        return np.append(values[self.few], np.full((1, values.shape[1]), of_others, dtype=values.dtype), axis=0)
+
+    def by_class(self, values: FloatArray) -> FloatArray:
+        """Those of the few (classes * (m + 1), R) of `values` (classes * n, R)."""
+        classes: int = self.network.classes
+        part = np.zeros((classes, self.few.size + 1, values.shape[1]))
+        part[:, :-1] = values.reshape(classes, -1, values.shape[1])[:, self.few]
+        return part.reshape(-1, values.shape[1])
 
 
 def over_classes(by_class: FloatArray, agents: int) -> FloatArray:

@@ -13,24 +13,26 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from simulator.networks._checks import (
+    LARGEST,
     TIE,
     BoolArray,
     Csr,
     FloatArray,
     IntArray,
     NetworkInputError,
-    columns,
-    numbers,
-    share,
+    amounts,
+    indices,
+    recovery,
 )
-from simulator.networks._flows import EdgeFlow, over_classes
+from simulator.networks._flows import EdgeFlow, Few, over_classes
 from simulator.networks._waterfall import Resources, Solution, greatest
 from simulator.networks.incidence import Incidence
 
 ROWS_KEPT = 32  # choices of payers whose edges are kept
 DRAW_ROUNDS = 16  # chains of credit lines (a lender drawing on its own line to fund another) longer than this do not settle
-ROUNDING_MONEY = 1e-9  # amounts negative by no more than this are rounding left by earlier postings, and count as 0
 BLOCK_NUMBERS = 2_000_000  # numbers in one working array; more scenarios are cleared block by block
+FEW_ROUNDS = 8  # rounds within which a clearing among few must settle: before the solver's first linear system, whose bits depend on its size
+WORTH_CUTTING = 1 << 13  # numbers in the array of what is owed from which on it pays to look for the few who may be short
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,28 @@ class EdgeClearing:
     rounds: IntArray
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What solving gives: `pay` (classes * n, R), `insolvent` (n, R), `rounds` and `converged` (R,), `drawn` on the lines (L, R) or None."""
+
+    pay: FloatArray
+    insolvent: BoolArray
+    rounds: IntArray
+    converged: BoolArray
+    drawn: FloatArray | None
+
+
 class EdgeNetwork:
     """A fixed structure of obligations: edge e runs from `payer[e]` to `payee[e]` with `priority[e]` (0 is paid first).
 
     All three are int arrays (E,); `agents` is the number n of agents. Its incidence matrices are built once.
     """
 
-    def __init__(self, payer: ArrayLike, payee: ArrayLike, priority: ArrayLike, agents: int) -> None:
+    def __init__(self, payer: ArrayLike, payee: ArrayLike, priority: ArrayLike, agents: int, classes: int = 1) -> None:
+        """`classes`: at least so many, also where no edge is in the last ones."""
         self.agents = int(agents)
         self.payer, self.payee, self.priority = (
-            _indices(name, values, limit)
+            indices(name, values, limit)
             for name, values, limit in (("payer", payer, self.agents), ("payee", payee, self.agents), ("priority", priority, None))
         )
         if not self.payer.shape == self.payee.shape == self.priority.shape:
@@ -70,12 +84,13 @@ class EdgeNetwork:
             )
         edges = self.payer.size
         self.edges = edges
-        self.classes = int(self.priority.max()) + 1 if edges else 1
+        self.classes = max(int(self.priority.max()) + 1 if edges else 1, classes)
         self.row = self.priority * self.agents + self.payer
         self.outgoing = Incidence(self.row, self.classes * self.agents)
         self.incoming = Incidence(self.payee, self.agents)
         self._edges_of: dict[bytes, tuple[IntArray, IntArray, Incidence]] = {}
         self._lines: tuple[IntArray, Incidence, Incidence] | None = None
+        self._few: dict[bytes, Few] = {}
 
     @cached_property
     def pairs(self) -> Csr:
@@ -134,12 +149,12 @@ class EdgeNetwork:
         `rounds` is returned as it is with `converged` False.
         Raises NetworkInputError on a wrong shape, a negative or a non-finite amount.
         """
-        dues, cash = _matrix("dues", dues, self.edges), _matrix("cash", cash, self.agents)
+        dues, cash = amounts("dues", dues, self.edges), amounts("cash", cash, self.agents)
         scenarios = dues.shape[1]
         if cash.shape[1] != scenarios:
             raise NetworkInputError(f"dues have {scenarios} scenarios, cash has {cash.shape[1]}")
         if lines is not None:
-            lines = _matrix("lines", lines, self.edges if line_edges is None else line_edges.size)
+            lines = amounts("lines", lines, self.edges if line_edges is None else line_edges.size)
         if active is not None:
             dues = np.where(active, dues, 0.0)
             lines = None if lines is None else np.where(active, lines, 0.0)
@@ -155,7 +170,7 @@ class EdgeNetwork:
         costly = not (np.ndim(asset_recovery) == np.ndim(claim_recovery) == 0 and asset_recovery == claim_recovery == 1.0)
         recoveries: tuple[FloatArray | None, FloatArray | None] = (None, None)
         if costly:
-            recoveries = (_recovery("asset_recovery", asset_recovery, agents), _recovery("claim_recovery", claim_recovery, agents))
+            recoveries = (recovery("asset_recovery", asset_recovery, agents), recovery("claim_recovery", claim_recovery, agents))
             if is_failed is not None:
                 is_failed = np.broadcast_to(np.asarray(is_failed, dtype=bool), (agents, scenarios))
                 slow = slow | is_failed.any(axis=0)
@@ -182,14 +197,11 @@ class EdgeNetwork:
                 None if is_failed is None else np.take(is_failed, at, axis=1),
             )
             flow = EdgeFlow(self, take(dues), take(owed), take(received))
-            if lines is None or line_edges is None:
-                solution = greatest(flow, flow.owed, over_classes(flow.owed, agents), resources, tolerance, rounds)
-            else:
-                flow, solution, draws = self._draw(flow, resources, line_edges, take(lines), tolerance, rounds)
-                if drawn is not None:
-                    drawn[:, at] = draws
-            part_total, part_paid = over_classes(flow.owed, agents), flow.paid(solution.pay)
-            missing = np.maximum(part_total - over_classes(solution.pay, agents), 0.0)
+            flow, found = self._solve(flow, resources, line_edges, None if lines is None else take(lines), tolerance, rounds)
+            if drawn is not None:
+                drawn[:, at] = found.drawn
+            part_total, part_paid = over_classes(flow.owed, agents), flow.paid(found.pay)
+            missing = np.maximum(part_total - over_classes(found.pay, agents), 0.0)
             part_received = self.incoming @ part_paid  # what edges pay is what payees receive, to the bit
             if at.size == scenarios:
                 paid, received, total, shortfall = part_paid, part_received, part_total, missing
@@ -197,8 +209,8 @@ class EdgeNetwork:
                 paid = np.array(dues) if paid is None else paid
                 for into, values in ((paid, part_paid), (received, part_received), (total, part_total), (shortfall, missing)):
                     into[:, at] = values
-            bankrupt[:, at] = solution.insolvent
-            converged[at], used[at] = solution.converged, solution.rounds
+            bankrupt[:, at] = found.insolvent
+            converged[at], used[at] = found.converged, found.rounds
         if paid is None:
             paid = np.array(dues)
         if drawn is not None and every_edge:
@@ -210,21 +222,114 @@ class EdgeNetwork:
             deadweight = np.where(bankrupt if is_failed is None else is_failed, lost, 0.0)
         return EdgeClearing(paid, shortfall, total, received, drawn, deadweight, converged, used)
 
+    def _solve(
+        self, flow: EdgeFlow, resources: Resources, line_edges: IntArray | None, lines: FloatArray | None, tolerance: float, rounds: int
+    ) -> tuple[EdgeFlow, _Found]:
+        """The greatest vector of each scenario and the draws on the lines; and the flow with the draws among the dues.
+
+        Most agents have the cash for all that they may owe, whatever they receive, and pay in full. Only the clearing among the others is solved,
+        which moves no bit; a scenario that does not settle there in a few rounds is solved with all agents.
+        """
+        few = self._may_be_short(flow, resources, line_edges, lines)
+        if few is None:
+            found = self._solve_whole(flow, resources, line_edges, lines, tolerance, rounds)
+            return self._after(flow, line_edges, found.drawn), found
+        small = self._among(few, line_edges)
+        found = small.network._solve_whole(
+            EdgeFlow(small.network, flow.dues[small.edges], small.by_class(flow.owed), small.by_agent(flow.full, 0.0)),
+            Resources(
+                small.by_agent(resources.cash, LARGEST),
+                None,
+                None if resources.asset_recovery is None else small.by_agent(resources.asset_recovery, 1.0),
+                None if resources.claim_recovery is None else small.by_agent(resources.claim_recovery, 1.0),
+                None if resources.failed is None else small.by_agent(resources.failed, False),
+            ),
+            small.edges_of_lines,
+            None if lines is None else lines[small.lines],
+            tolerance,
+            min(rounds, FEW_ROUNDS),
+        )
+        drawn = None
+        if lines is not None:
+            drawn = np.zeros(lines.shape)
+            drawn[small.lines] = found.drawn
+        slow, again = np.flatnonzero(~found.converged), None
+        if slow.size:
+            dues, owed, full = (np.take(array, slow, axis=1) for array in (flow.dues, flow.owed, flow.full))
+            lines_left = None if lines is None else np.take(lines, slow, axis=1)
+            again = self._solve_whole(EdgeFlow(self, dues, owed, full), resources.take(slow), line_edges, lines_left, tolerance, rounds)
+            if drawn is not None:
+                drawn[:, slow] = again.drawn
+        flow = self._after(flow, line_edges, drawn)
+        pay, insolvent = np.array(flow.owed), np.zeros(flow.full.shape, dtype=bool)
+        pay.reshape(self.classes, self.agents, -1)[:, few] = found.pay.reshape(self.classes, few.size + 1, -1)[:, :-1]
+        insolvent[few] = found.insolvent[:-1]
+        if again is not None:
+            pay[:, slow], insolvent[:, slow] = again.pay, again.insolvent
+            found.rounds[slow], found.converged[slow] = again.rounds, again.converged
+        return flow, _Found(pay, insolvent, found.rounds, found.converged, drawn)
+
+    def _solve_whole(
+        self, flow: EdgeFlow, resources: Resources, line_edges: IntArray | None, lines: FloatArray | None, tolerance: float, rounds: int
+    ) -> _Found:
+        """As :meth:`_solve`, with all agents."""
+        drawn = None
+        if lines is None or line_edges is None:
+            solution = greatest(flow, flow.owed, over_classes(flow.owed, self.agents), resources, tolerance, rounds)
+        else:
+            solution, drawn = self._draw(flow, resources, line_edges, lines, tolerance, rounds)
+        return _Found(solution.pay, solution.insolvent, solution.rounds, solution.converged, drawn)
+
+    def _may_be_short(self, flow: EdgeFlow, resources: Resources, line_edges: IntArray | None, lines: FloatArray | None) -> IntArray | None:
+        """Agents who lack the cash for all they may owe in some scenario, lines of which they are the lender included; None where too many do."""
+        if flow.owed.size < WORTH_CUTTING:
+            return None
+        may_owe = over_classes(flow.owed, self.agents)
+        if lines is not None and line_edges is not None:
+            may_owe += over_classes(self._sums_of_lines(line_edges)[1] @ lines, self.agents)
+        may = resources.cash < may_owe
+        if resources.failed is not None:
+            may |= resources.failed
+        few = np.flatnonzero(may.any(axis=1))
+        return few if 2 * few.size < self.agents else None
+
+    def _among(self, few: IntArray, line_edges: IntArray | None) -> Few:
+        """The network among the agents `few`, ascending; the last ones asked for are kept."""
+        key = few.tobytes()
+        if key not in self._few:
+            if len(self._few) >= ROWS_KEPT:
+                self._few.pop(next(iter(self._few)))
+            place = np.full(self.agents, few.size, dtype=np.int64)
+            place[few] = np.arange(few.size)
+            is_within = place[self.payer] < few.size
+            if line_edges is not None:
+                is_within[line_edges] = True
+            edges = np.flatnonzero(is_within & (place[self.payee] < few.size))
+            network = EdgeNetwork(place[self.payer[edges]], place[self.payee[edges]], self.priority[edges], few.size + 1, self.classes)
+            lines = np.zeros(0, dtype=np.int64) if line_edges is None else np.flatnonzero(place[self.payee[line_edges]] < few.size)
+            self._few[key] = Few(few, network, edges, lines, None if line_edges is None else np.searchsorted(edges, line_edges[lines]))
+        return self._few[key]
+
+    def _with_draws(self, flow: EdgeFlow, line_edges: IntArray, drawn: FloatArray, at: IntArray | slice = slice(None)) -> EdgeFlow:
+        """The flow in the scenarios `at` with the draws (L, R) there on the edges `line_edges` among the dues."""
+        to_payee, to_row = self._sums_of_lines(line_edges)
+        dues = np.array(flow.dues[:, at])
+        dues[line_edges] += drawn
+        return EdgeFlow(self, dues, flow.owed[:, at] + to_row @ drawn, flow.full[:, at] + to_payee @ drawn)
+
+    def _after(self, flow: EdgeFlow, line_edges: IntArray | None, drawn: FloatArray | None) -> EdgeFlow:
+        """The flow after all draws (L, R), where there are any."""
+        return flow if line_edges is None or drawn is None or not drawn.any() else self._with_draws(flow, line_edges, drawn)
+
     def _draw(
         self, flow: EdgeFlow, resources: Resources, line_edges: IntArray, lines: FloatArray, tolerance: float, rounds: int
-    ) -> tuple[EdgeFlow, Solution, FloatArray]:
+    ) -> tuple[Solution, FloatArray]:
         """The scenarios that cannot all pay, with credit lines drawn round by round; a scenario without further draws is done.
 
-        Returns the flow with all draws among the dues, its solution and the draws (L, R) on the edges `line_edges`.
+        Returns the solution, which has converged where every round has, and the draws (L, R) on the edges `line_edges`.
         """
         payee = self.payee[line_edges]
-        to_payee, to_row = self._sums_of_lines(line_edges)
-
-        def with_draws(flow: EdgeFlow, drawn: FloatArray) -> EdgeFlow:
-            dues = np.array(flow.dues)
-            dues[line_edges] += drawn
-            return EdgeFlow(self, dues, flow.owed + to_row @ drawn, flow.full + to_payee @ drawn)
-
+        to_payee, _ = self._sums_of_lines(line_edges)
         at, part, left = np.arange(lines.shape[1]), flow, resources
         room, drawn, part_drawn = lines, np.zeros(lines.shape), np.zeros(lines.shape)
         solution: Solution | None = None
@@ -240,7 +345,8 @@ class EdgeNetwork:
             else:
                 for into, values in ((solution.pay, found.pay), (solution.received, found.received), (solution.insolvent, found.insolvent)):
                     into[:, at] = values
-                solution.rounds[at], solution.converged[at] = found.rounds, found.converged
+                solution.rounds[at] = found.rounds
+                solution.converged[at] &= found.converged
             if is_last:
                 break
             needed = np.clip(total - left.cash - found.received, 0.0, backup)
@@ -253,40 +359,6 @@ class EdgeNetwork:
             part_drawn = np.take(part_drawn + called, open_, axis=1)
             room = np.maximum(np.take(lines, at, axis=1) - part_drawn, 0.0)
             drawn[:, at] = part_drawn
-            part = with_draws(EdgeFlow(self, np.take(flow.dues, at, axis=1), flow.owed[:, at], flow.full[:, at]), part_drawn)
+            part = self._with_draws(flow, line_edges, part_drawn, at)
         assert solution is not None
-        return with_draws(flow, drawn) if drawn.any() else flow, solution, drawn
-
-
-def _indices(name: str, values: ArrayLike, limit: int | None) -> IntArray:
-    array = np.atleast_1d(np.asarray(values))
-    if array.size == 0:
-        return np.zeros(0, dtype=np.int64)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise NetworkInputError(f"{name} must be a vector of whole numbers, not {array.dtype} of shape {array.shape}")
-    wrong = (array < 0) if limit is None else (array < 0) | (array >= limit)
-    if wrong.any():
-        at = int(np.flatnonzero(wrong)[0])
-        allowed = "0 or more" if limit is None else f"0..{limit - 1}"
-        raise NetworkInputError(f"{name}[{at}] = {array[at]}; allowed are {allowed}")
-    return array.astype(np.int64)
-
-
-def _matrix(name: str, values: FloatArray, rows: int) -> FloatArray:
-    """Quick check of a big array; the slow one, which names the index, only when something is wrong."""
-    array = np.ascontiguousarray(values, dtype=np.float64)
-    if array.ndim != 2 or array.shape[0] != rows:
-        raise NetworkInputError(f"{name} has shape {array.shape}; expected ({rows}, scenarios)")
-    if array.size and not (array.min() >= 0.0 and array.max() < np.inf):
-        array = np.where((array < 0) & (array >= -ROUNDING_MONEY), 0.0, array)
-        numbers(name, array)
-    return array
-
-
-def _recovery(name: str, value: float | FloatArray, agents: int) -> FloatArray:
-    if np.ndim(value) == 0:
-        return np.full((agents, 1), share(name, float(value)))
-    array = columns(name, value, agents)[0]
-    if (array > 1).any():
-        raise NetworkInputError(f"{name}[{int(np.argwhere(array > 1)[0][0])}] = {array.max():g} is above 1")
-    return array
+        return solution, drawn

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from scipy import sparse
 
 from simulator.networks._checks import NetworkInputError
 from simulator.networks.clearing import EdgeNetwork, clearing_payments
+from simulator.networks.edges import WORTH_CUTTING
 
 COSTS = st.sampled_from([(1.0, 1.0), (0.7, 1.0), (1.0, 0.6), (0.5, 0.5), (0.0, 0.0)])
 SEEDS = st.integers(0, 10**6)
@@ -182,6 +185,35 @@ def test_a_scenario_clears_to_the_same_bits_alone_and_in_any_company(classes: in
         one = clearing_payments(matrix, cash[:, scenario], **options)
         assert (one.payments == many.payments[:, scenario]).all()
         assert (one.wave == many.wave[:, scenario]).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("kind", ["lines", "costs", "costs of the failed"])
+def test_the_few_who_may_be_short_clear_to_the_same_bits_as_the_whole_network(kind: str, seed: int) -> None:
+    rng = np.random.Generator(np.random.Philox(seed))
+    n, edges, scenarios, poor = 40, 160, 80, 6 + 2 * seed
+    payer = rng.integers(0, n, edges)
+    net = EdgeNetwork(payer, (payer + rng.integers(1, n, edges)) % n, rng.integers(0, 3, edges), n)
+    dues = rng.random((edges, scenarios))
+    cash = rng.random((n, scenarios)) + np.where(np.arange(n) < poor, 0.0, 100.0)[rng.permutation(n), None]
+    options: dict[str, Any] = {"asset_recovery": 0.7, "claim_recovery": 0.9}
+    if kind == "lines":
+        line_edges = np.flatnonzero(rng.random(edges) < 0.2)
+        options = {"lines": rng.random((line_edges.size, scenarios)), "line_edges": line_edges}
+    elif kind == "costs of the failed":
+        options["is_failed"] = (rng.random((n, 1)) < 0.2) & (rng.random((n, scenarios)) < 0.5)
+    found = net.clear(dues, cash, **options)
+    assert net.classes * n * scenarios >= WORTH_CUTTING
+    assert net._few, "nobody was left out"
+    assert (found.shortfall > 0.0).any(axis=0).sum() > scenarios / 2
+    for at in range(scenarios):  # one scenario is too little to cut
+        alone = {name: value[:, [at]] if name in ("lines", "is_failed") else value for name, value in options.items()}
+        one = net.clear(dues[:, [at]], cash[:, [at]], **alone)
+        for name in ("paid", "shortfall", "owed", "received", "drawn", "deadweight"):
+            part, whole = getattr(one, name), getattr(found, name)
+            assert (part is None and whole is None) or (part == whole[:, [at]]).all(), name
+        assert one.rounds[0] == found.rounds[at]
+        assert one.converged[0] == found.converged[at]
 
 
 def test_sparse_and_dense_obligations_give_the_same() -> None:
