@@ -5,6 +5,7 @@ Everything heavy is imported where it is used, so that ``--help`` answers at onc
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import re
@@ -198,6 +199,7 @@ def _main(argv: list[str]) -> int:
 
 def _run_early(request: Request) -> None:
     """Run it; most runs want workers, whose server is therefore started before anything else is known."""
+    gc.disable()  # what is loaded until the run begins stays
     from simulator.engine.worker_server import cool_down, warm_up
 
     if not any(word.startswith("execution") and word != "execution=local" for word in request.overrides):
@@ -207,6 +209,8 @@ def _run_early(request: Request) -> None:
     except InputError:
         cool_down()
         raise
+    finally:
+        gc.enable()
 
 
 def _compose(overrides: Sequence[str], config_dir: Path | None) -> Settings:
@@ -225,6 +229,7 @@ def _run(settings: Settings, shard: tuple[int, int] | None = None, typed: Sequen
     opened = _opened_early(settings)
     from simulator.api import run_experiment
 
+    gc.enable()
     result = run_experiment(settings, progress=True, shard=shard, opened=opened)
     print(result.findings)
     if shard is None:

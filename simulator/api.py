@@ -6,12 +6,9 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import pandas as pd
 
 from simulator.errors import InputError, as_path, shown
 from simulator.experiment_settings import Paired, PolicyComparison, Single, overrides
@@ -28,6 +25,7 @@ from simulator.networks.valuation import claim_value, network_valuation
 from simulator.results.comparison import compare
 from simulator.results.dataset import Run, load
 from simulator.results.findings import findings_text
+from simulator.results.opening_network import opening_network
 from simulator.results.provenance import provenance
 from simulator.settings import CLASSICS, Settings, baseline_label, bibliography_keys, open_economy, resolve_scenarios
 
@@ -238,6 +236,7 @@ def run_experiment(
     ``opened``: the economy of ``settings``, where the caller has opened it already.
     Raises InputError, one line, also when the folder can't be written: what is finished stays. KeyboardInterrupt says how to go on.
     """
+    from simulator.engine.crew import Crew
     from simulator.results.manifest import is_complete
     from simulator.runs import compute_into, finish
 
@@ -250,10 +249,13 @@ def run_experiment(
         made = [] if place.exists() else [place]
     work = _work(settings, shard, progress, opened)
     try:
-        manifest = compute_into(work, place)
-        if shard is not None:
-            return ExperimentResult(None, place, f"shard {shard[0]} of {shard[1]}: {blocks_words(len(manifest.units))} finished in {place}")
-        run = finish(work, manifest)
+        with Crew(loads=("simulator.results.figures",)) as crew:
+            if shard is None and isinstance(settings.experiment, Single | Paired):  # nothing else is run before the figures are drawn
+                work = replace(work, crew=crew)
+            manifest = compute_into(work, place)
+            if shard is not None:
+                return ExperimentResult(None, place, f"shard {shard[0]} of {shard[1]}: {blocks_words(len(manifest.units))} finished in {place}")
+            run = finish(work, manifest)
     except BaseException as error:
         _remove_empty(place, made)
         if isinstance(error, KeyboardInterrupt):
@@ -374,26 +376,3 @@ def report_again(folder: str | Path, other: str | Path | None = None) -> Path:
 def _told_of(run: Run) -> list[str]:
     """The scenarios that a run is about: all but its reference, or that one where it stands alone."""
     return [label for label in run.scenarios if label != run.reference] or list(run.scenarios)
-
-
-def opening_network(economy: Economy) -> dict[str, pd.DataFrame]:
-    """Agents and ties of an economy at its start: ``nodes`` (agent, name, kind, size, market_value) and ``ties`` (from, to, type, amount)."""
-    sheet = economy.balance_sheet()
-    nodes = pd.DataFrame({
-        "agent": economy.ids, "name": economy.names, "kind": economy.kinds, "size": sheet["total_assets"],
-        "market_value": economy.values["market_value"],
-    })  # fmt: skip
-    ids = np.array(economy.ids, dtype=object)
-    frames = []
-    for table, kind, source, target, amount in (
-        (economy.loans, "loan", "lender", "borrower", "principal"),
-        (economy.stakes, "stake", "holder", "issuer", "value"),
-        (economy.orders, "order", "buyer", "seller", "amount"),
-        (economy.leases, "lease", "lessee", "lessor", "rent"),
-        (economy.guarantees, "guarantee", "guarantor", "beneficiary", "notional"),
-    ):
-        parties = {"from_agent": ids[table.columns[source]], "to_agent": ids[table.columns[target]]}
-        frames.append(pd.DataFrame({**parties, "type": kind, "amount": table.columns[amount].astype(float)}))
-    ties = pd.concat(frames, ignore_index=True)
-    ties = ties[ties["amount"] > 0.0].groupby(["from_agent", "to_agent", "type"])[["amount"]].sum().reset_index()
-    return {"nodes": nodes, "ties": ties}

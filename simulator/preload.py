@@ -1,6 +1,6 @@
-"""What the server of workers imports before it makes the first one: the engine, the files of a run and the figures, so that every worker has them.
+"""What the server of workers imports before it makes the first one: the engine and the files of a run, so that every worker has them.
 
-Nothing else imports this module.
+Only what the first of them needs: it runs the quiet world, for which everybody waits. Nothing else imports this module.
 """
 
 from __future__ import annotations
@@ -8,11 +8,7 @@ from __future__ import annotations
 import gc
 from importlib import import_module
 
-from simulator.results.provenance import machine_identity
-
-MODULES = (
-    "simulator.engine.model", "simulator.engine.montecarlo", "simulator.engine.inputs", "simulator.results.blocks", "simulator.results.figures",
-)  # fmt: skip
+MODULES = ("simulator.engine.model", "simulator.engine.montecarlo", "simulator.engine.inputs", "simulator.results.blocks")
 
 
 def preload() -> None:
@@ -20,7 +16,6 @@ def preload() -> None:
     gc.disable()
     for name in MODULES:
         import_module(name)
-    machine_identity()
     gc.freeze()
     gc.enable()
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scenarios.changes import Scenario
 from scenarios.economy import Economy
 from simulator.computing_settings import PLACEMENT
+from simulator.engine.crew import Crew
 from simulator.engine.executors import Execution, work_through
 from simulator.engine.montecarlo import Plan, Unit, check_convergence, compute, job_of, quantiles_over_replications, units
 from simulator.errors import InputError
@@ -67,6 +68,7 @@ class Work:
     study: Callable[[Run], Study | None]
     shard: tuple[int, int] | None = None
     progress: bool = False
+    crew: Crew | None = None  # draws the figures after it has computed
     say: Callable[[str], None] = field(default=lambda line: print(f"capital-loop: {line}", file=sys.stderr))
 
 
@@ -243,14 +245,16 @@ def _compute(work: Work, manifest: Manifest, plan: Plan) -> None:
     is_open = settings.montecarlo.precision is not None
     stop = enough() if is_open else None
     total = sum(unit.stop - unit.first for unit in _wanted(work, plan))
-    job = job_of(work.economy, work.scenarios, plan, BlockFiles(manifest.folder, machine_identity(), settings.resume_anyway))
+    is_elsewhere = plan.where.kind == "dask"  # processes of this machine are this program, with these packages
+    files = BlockFiles(manifest.folder, machine_identity() if is_elsewhere else {}, settings.resume_anyway)
+    job = job_of(work.economy, work.scenarios, plan, files)
     with Progress(total, work.progress, scenarios=scenarios, precision=settings.montecarlo.precision) as progress:
         for known in manifest.units.values():
             progress.already(known["scenario"], known["counts"])
         progress.begin()
         began = time.perf_counter()
         if stop is None:
-            with closing(compute(job, missing())) as results:
+            with closing(compute(job, missing(), work.crew)) as results:
                 for unit, done in results:
                     manifest.seconds += time.perf_counter() - began
                     began = time.perf_counter()
@@ -289,7 +293,7 @@ def finish(work: Work, manifest: Manifest) -> Run:
         run.study = work.study(run)
         for name, table in run.study.tables.items() if run.study is not None else ():
             _put(manifest, f"tables/{storage.STUDY}{name}/part-00000.parquet", storage.parquet_bytes(table))
-        for name, content in documents(run, spread=partial(_spread, plan_of(work.settings).where)).items():
+        for name, content in documents(run, spread=partial(_spread, work)).items():
             _put(manifest, name, content)
         series = [name for name in manifest.files if name.startswith(f"{SERIES_FOLDER}/")]
         for name in series:
@@ -306,11 +310,12 @@ def finish(work: Work, manifest: Manifest) -> Run:
     return run
 
 
-def _spread(where: Execution, make: Callable[[Run, str], Any], run: Run, names: list[str]) -> dict[str, Any]:
+def _spread(work: Work, make: Callable[[Run, str], Any], run: Run, names: list[str]) -> dict[str, Any]:
     """Pieces of the documents of a run, by as many processes as computed it on this machine."""
+    where = plan_of(work.settings).where
     here = Execution("local", min(where.workers, len(names))) if where.kind == "local" else Execution()
     _ = run.compared, run.focus, run.worst  # known to all who make a piece, and to who tells the findings afterwards
-    return dict(work_through(names, make, run, here))
+    return dict(work_through(names, make, run, here, crew=work.crew))
 
 
 def _put(manifest: Manifest, name: str, content: bytes) -> None:

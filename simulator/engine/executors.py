@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import multiprocessing
 import os
 import signal
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import forkserver
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from simulator.engine.crew import Crew, Handed, Pool
 from simulator.engine.worker_server import ignored_interrupts
 from simulator.errors import InputError, RunError
 
@@ -100,15 +97,16 @@ class Interrupts:
 
 
 def work_through(
-    tasks: Iterable[Task], work: Callable[[Any, Task], Result], shared: Any, execution: Execution, name: Callable[[Task], str] = str
-) -> Generator[tuple[Task, Result]]:
+    tasks: Iterable[Task], work: Callable[[Any, Task], Result], shared: Any, execution: Execution, name: Callable[[Task], str] = str,
+    crew: Crew | None = None,
+) -> Generator[tuple[Task, Result]]:  # fmt: skip
     """``(task, work(shared, task))`` for every task, in the order in which they are done.
 
     ``tasks`` is read a few ahead of the work, so it may be endless when the caller stops the iteration: workers are then put away at once.
     ``work`` must be importable by name; ``shared`` is sent once to every worker, and its ``preload``, if it has one, names modules to import
-    before. What a task raises is raised here. Ctrl-C is raised between results (in one process also while working), after the workers have
-    been ended. BLAS runs on one thread everywhere. Raises RunError for a task that kills its worker again and again, or for workers that die at
-    once; InputError when Dask or its scheduler is not to be had.
+    before. ``crew``: processes of this machine that stay for what comes next. What a task raises is raised here. Ctrl-C is raised between
+    results (in one process also while working), after the workers have been ended. BLAS runs on one thread everywhere. Raises RunError for a
+    task that kills its worker again and again, or for workers that die at once; InputError when Dask or its scheduler is not to be had.
     """
     with Interrupts() as interrupts:
         if execution.kind == "dask":
@@ -121,86 +119,19 @@ def work_through(
                     yield task, result
                     interrupts.check()
         else:
-            yield from _in_processes(tasks, work, shared, execution.workers, name, interrupts)
+            yield from _in_processes(tasks, work, shared, execution.workers, name, interrupts, crew)
 
 
 # ---------------------------------------------------------------------- processes of this machine
 
 
-@dataclass
-class _Handed:
-    """A task that is handed out: its number, and how often a worker has died with it."""
-
-    number: int
-    task: Any
-    strikes: int = 0
-
-
-class _Pool:
-    """A pool of processes, with a note of which tasks are in the hands of a worker."""
-
-    def __init__(self, workers: int, work: Callable[[Any, Any], Any], shared: Any) -> None:
-        self.notes = tempfile.TemporaryDirectory(prefix="capital-loop-")
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([work.__module__, *getattr(shared, "preload", ())])
-        with ignored_interrupts():  # the server of workers and all that it starts inherit that Ctrl-C is not for them
-            forkserver.ensure_running()
-        self.executor = ProcessPoolExecutor(workers, context, _begin, (work, shared, self.notes.name))
-
-    def submit(self, handed: _Handed) -> Future[Any]:
-        """Hand a task to the pool; one that is broken already answers with a future that says so."""
-        try:
-            return self.executor.submit(_do, handed.number, handed.task)
-        except BrokenProcessPool as error:
-            future: Future[Any] = Future()
-            future.set_exception(error)
-            return future
-
-    def in_hand(self) -> set[int]:
-        """Numbers of the tasks that a worker has begun and not ended."""
-        return {int(path.name) for path in Path(self.notes.name).iterdir()}
-
-    def close(self, at_once: bool) -> None:
-        """Put the workers away; ``at_once``: in the middle of their work."""
-        if at_once:
-            for process in list((self.executor._processes or {}).values()):
-                process.terminate()
-        self.executor.shutdown(wait=True, cancel_futures=True)
-        self.notes.cleanup()
-
-
-_at_work: dict[str, Any] = {}
-
-
-def _begin(work: Callable[[Any, Any], Any], shared: Any, notes: str) -> None:
-    """Keep in a worker what all of its tasks need; the worker ends when the program that started it has been killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))  # for what is not loaded yet
-    _at_work.update(work=work, shared=shared, notes=notes)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _do(number: int, task: Any) -> Any:
-    note = Path(_at_work["notes"]) / str(number)
-    note.touch()
-    with threadpool_limits(limits=1):
-        result = _at_work["work"](_at_work["shared"], task)
-    note.unlink()
-    return result
-
-
 def _in_processes(
-    tasks: Iterable[Any], work: Callable[[Any, Any], Any], shared: Any, workers: int, name: Callable[[Any], str], interrupts: Interrupts
-) -> Iterator[tuple[Any, Any]]:
-    source = (_Handed(number, task) for number, task in enumerate(tasks))
-    again: deque[_Handed] = deque()
+    tasks: Iterable[Any], work: Callable[[Any, Any], Any], shared: Any, workers: int, name: Callable[[Any], str], interrupts: Interrupts,
+    lasting: Crew | None = None,
+) -> Iterator[tuple[Any, Any]]:  # fmt: skip
+    crew = Crew() if lasting is None else lasting
+    source = (Handed(number, task) for number, task in enumerate(tasks))
+    again: deque[Handed] = deque()
     barren, finished = 0, False
     while not finished:
         suspects = [handed for handed in again if handed.strikes >= STRIKES_MAX]
@@ -208,13 +139,17 @@ def _in_processes(
             again.remove(suspects[0])
             yield suspects[0].task, _alone(suspects[0], work, shared, name, interrupts)
             continue
-        pool = _Pool(workers, work, shared)
-        running: dict[Future[Any], _Handed] = {}
-        is_broken = False
+        pool = crew.pool = crew.pool or Pool(workers, _preload(work, shared))
+        pool.begin(work, shared)
+        running: dict[Future[Any], Handed] = {}
+        is_broken, loading = False, 0
         try:
             while not is_broken:
                 while len(running) < 2 * workers and (handed := again.popleft() if again else next(source, None)) is not None:
                     running[pool.submit(handed)] = handed
+                while crew.loads and loading < workers - len(running):
+                    pool.load(crew.loads)
+                    loading += 1
                 if not running:
                     finished = True
                     break
@@ -242,15 +177,17 @@ def _in_processes(
                 again.extend(sorted(running.values(), key=lambda handed: handed.number))
                 barren += 1
         finally:
-            pool.close(at_once=not finished)
+            if not finished or lasting is None:
+                crew.leave(at_once=not finished)
         if barren > BARREN_MAX and not any(handed.strikes >= STRIKES_MAX for handed in again):
             raise RunError(f"workers ended {barren} times in a row before they had done anything (out of memory, or killed from outside)")
 
 
-def _alone(handed: _Handed, work: Callable[[Any, Any], Any], shared: Any, name: Callable[[Any], str], interrupts: Interrupts) -> Any:
+def _alone(handed: Handed, work: Callable[[Any, Any], Any], shared: Any, name: Callable[[Any], str], interrupts: Interrupts) -> Any:
     """The result of one task in a pool of its own. Raises RunError, which names the task, when its worker dies again."""
-    pool = _Pool(1, work, shared)
+    pool = Pool(1, _preload(work, shared))
     try:
+        pool.begin(work, shared)
         future = pool.submit(handed)
         while not wait([future], POLL_SECONDS).done:
             interrupts.check()
@@ -259,6 +196,10 @@ def _alone(handed: _Handed, work: Callable[[Any, Any], Any], shared: Any, name: 
         raise RunError(f"{name(handed.task)}: the worker was killed {handed.strikes + 1} times (out of memory?)") from None
     finally:
         pool.close(at_once=True)
+
+
+def _preload(work: Callable[[Any, Any], Any], shared: Any) -> list[str]:
+    return [work.__module__, *getattr(shared, "preload", ())]
 
 
 # ---------------------------------------------------------------------- a cluster
@@ -307,6 +248,7 @@ def _on_cluster(
 
 
 _NOTHING: Any = object()
+_at_work: dict[str, Any] = {}
 
 
 def _client(execution: Execution, stack: contextlib.ExitStack) -> Any:

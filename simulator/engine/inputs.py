@@ -11,8 +11,6 @@ from scenarios.classics.menu import CLASSICS, classic_economy
 from scenarios.economy import Economy
 from scenarios.loading import load_economy
 from scenarios.synthetic import synthetic_economy
-from simulator.menu import load_policy, load_shock
-from simulator.settings import bibliography_keys
 
 
 def opened(economy: Any) -> Economy:
@@ -30,6 +28,11 @@ def named_changes(
     economy: Economy, shock: str | Sequence[str], policy: str | Sequence[str], horizon_months: int, config_dir: Path | None = None
 ) -> tuple[Change, ...]:
     """All changes of the named shocks and policies. Raises InputError on an unknown name or a bad file."""
+    if not shock and not policy:
+        return ()
+    from simulator.menu import load_policy, load_shock  # who is given changes, as workers are, does without the settings, which are slow to load
+    from simulator.settings import bibliography_keys
+
     sources = {*bibliography_keys(), *economy.sources}
     changes: list[Change] = []
     for group, names, load in (("shock", shock, load_shock), ("policy", policy, load_policy)):

@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from scenarios.changes import Scenario
 from scenarios.economy import Economy
+from simulator.engine.crew import Crew
 from simulator.engine.default_tables import month_name
 from simulator.engine.executors import Execution, work_through
 from simulator.engine.foresight import foreseen_sales
@@ -171,7 +172,7 @@ def together(wanted: Iterable[Unit], most: int, workers: int) -> Iterator[tuple[
         yield piece
 
 
-def compute(job: Job, wanted: Iterable[Unit]) -> Generator[tuple[Unit, Done]]:
+def compute(job: Job, wanted: Iterable[Unit], crew: Crew | None = None) -> Generator[tuple[Unit, Done]]:
     """Every unit with what became of it, in the order of completion. Close the iterator to stop; raises as `work_through`."""
 
     def name(piece: tuple[Unit, ...]) -> str:
@@ -179,7 +180,7 @@ def compute(job: Job, wanted: Iterable[Unit]) -> Generator[tuple[Unit, Done]]:
 
     plan = job.plan
     most = 1 if plan.where.scheduler is not None else max(1, _chunk_of(job) // plan.block_size)  # nobody knows how many a scheduler's workers are
-    with closing(work_through(together(wanted, most, plan.where.workers), run_units, job, plan.where, name)) as results:
+    with closing(work_through(together(wanted, most, plan.where.workers), run_units, job, plan.where, name, crew)) as results:
         for piece, done in results:
             yield from zip(piece, done, strict=True)
 

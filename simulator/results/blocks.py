@@ -187,7 +187,7 @@ class UnitWriter:
 class BlockFiles:
     """The run folder as a worker knows it. ``identity``: packages and processor features of the run (`machine_identity`).
 
-    A worker with others would mix bits, and is refused unless ``anyway``.
+    A worker with others would mix bits, and is refused unless ``anyway``. Empty where workers can have no others.
     """
 
     folder: Path
@@ -196,7 +196,7 @@ class BlockFiles:
 
     def open(self, unit: UnitPlace) -> UnitWriter:
         """A writer for one unit. Raises InputError when this machine has other packages or processor features than the run."""
-        other = [] if self.anyway else differences(self.identity, machine_identity())
+        other = differences(self.identity, machine_identity()) if self.identity and not self.anyway else []
         if other:
             raise InputError(f"this worker would give other numbers: {'; '.join(other)} (resume_anyway=true allows it)")
         return UnitWriter(self.folder, unit_name(unit.scenario, unit.block))

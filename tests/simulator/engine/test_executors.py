@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from simulator.engine import executors
+from simulator.engine.crew import Crew
 from simulator.engine.executors import Execution, Interrupts, work_through
 from simulator.errors import InputError, RunError
 
@@ -64,6 +66,26 @@ def sleep_long(shared: None, number: int) -> int:
 def test_every_task_is_done_once(execution: Execution) -> None:
     done = list(work_through(range(20), square, 2, execution))
     assert sorted(done) == [(number, 2 * number * number) for number in range(20)]
+
+
+def process_and_modules(names: tuple[str, ...], number: int) -> tuple[int, set[str]]:
+    time.sleep(0.05)
+    return os.getpid(), {name for name in names if name in sys.modules}
+
+
+def test_a_crew_does_one_kind_of_work_after_another_in_the_same_processes_and_loads_what_comes_next_meanwhile(tmp_path: Path) -> None:
+    asked = ("colorsys", "mesa")
+    with Crew(loads=("colorsys",)) as crew:
+        before = [result for _, result in work_through(range(6), process_and_modules, asked, LOCAL, crew=crew)]
+        squares = dict(work_through(range(6), square, 3, LOCAL, crew=crew))
+        after = [result for _, result in work_through(range(6), process_and_modules, asked, LOCAL, crew=crew)]
+        assert squares == {number: 3 * number * number for number in range(6)}
+        assert {process for process, _ in after} <= {process for process, _ in before}
+        assert any("colorsys" in loaded for _, loaded in after)
+        assert sorted(result for _, result in work_through(range(12), die_the_first_time, str(tmp_path), LOCAL, crew=crew)) == list(range(12))
+        fresh = {process for _, (process, _) in work_through(range(6), process_and_modules, asked, LOCAL, crew=crew)}
+        assert not fresh & {process for process, _ in before}
+    assert crew.pool is None
 
 
 @pytest.mark.parametrize("execution", [Execution(), LOCAL], ids=["serial", "local"])
