@@ -58,7 +58,9 @@ class Issuer(Borrower):
     equity_volatility = Parameter("per year", "standard deviation of the share return")
     demand_luck = Flow("log points", "part of this month's surprise in sales that is the firm's own luck")
     lever_news = Flow("log points", "part of it that a demand lever made: the shock itself")
+    gearing = Flow("number", "move of the shares per move of the firm, this month")
     price_before = Flow("1 at the start", "price of a share before this month's move")
+    price_change = Flow("log points", "that move")
     is_listed = Parameter("0 or 1", "whether the shares are listed")
     return_variance = Stock("per month", "smoothed squared return of the listed shares")
     neighbour_loss = Stock("share", "what recent defaults of others were expected to cost it, over its equity; fades")
@@ -76,9 +78,9 @@ class Issuer(Borrower):
         """Market value of the shares, USD bn, ``(n, R)``."""
         return self.shares * self.share_price
 
-    @property
-    def gearing(self) -> Array:
-        """Move of the shares per move of the firm, ``(n, R)``: one plus debt over market value, bounded."""
+    @rule("number")
+    def new_gearing(self) -> Array:
+        """Move of the shares per move of the firm, (n, R). Rule: one plus debt over market value, bounded."""
         return np.minimum(1.0 + self.debt / np.maximum(self.market_value, 1e-6), GEARING_MAX)
 
     @rule("log points")
@@ -146,8 +148,7 @@ class Issuer(Borrower):
     @rule("per month")
     def smoothed_variance(self) -> Array:
         """Squared share return of the last year, per month, (n, R). Rule: a twelfth of the way to this month's; unlisted shares keep theirs."""
-        change = np.log(np.maximum(self.share_price, 1e-12) / np.maximum(self.price_before, 1e-12))
-        change = np.clip(change, -1.0, 1.0) * self.alive
+        change = np.clip(self.price_change, -1.0, 1.0) * self.alive
         listed = self.is_listed * self.is_issuer
         return self.return_variance + VOLATILITY_MEMORY * listed * (change * change - self.return_variance)
 
@@ -169,11 +170,12 @@ class Issuer(Borrower):
         Rule: hazard from Merton's distance to default at the firm's own asset volatility (so that equity volatility rises with leverage),
         raised as its shares turn more volatile, times loss given default. Source: [merton1974]; [campbell_taksler2003] for volatility.
         """
-        leverage = np.clip(self.debt / np.maximum(self.debt + self.market_value, 1e-6), LEVERAGE_FLOOR, 0.999)
+        debt = self.debt
+        leverage = np.clip(debt / np.maximum(debt + self.market_value, 1e-6), LEVERAGE_FLOOR, 0.999)
         volatility = self.asset_volatility * self.volatility_factor
-        distance = -np.log(leverage) + (0.02 - 0.5 * volatility * volatility) * MERTON_YEARS
+        distance = (0.02 - 0.5 * volatility * volatility) * MERTON_YEARS - np.log(leverage)
         survival = np.maximum(ndtr(distance / (volatility * np.sqrt(MERTON_YEARS))), 0.02)
-        return -np.log(survival) / MERTON_YEARS * (1.0 - self.macro("recovery_unsecured"))
+        return np.log(survival) / -MERTON_YEARS * (1.0 - self.macro("recovery_unsecured"))
 
     @rule("per year")
     def cds_premium(self) -> Array:

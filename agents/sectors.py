@@ -19,10 +19,6 @@ INERTIA = 0.85  # part of the gap to the projection that a quarter keeps (the in
 RESPONSE_TO_INFLATION = 1.5  # rate per point of inflation above its path ([taylor1993])
 RESPONSE_TO_UNEMPLOYMENT = 1.0  # rate per point of unemployment above its path (0.5 on output by [taylor1993] is 1 by Okun's law; 0.5-2)
 TOO_BIG_TO_FAIL = 0.5  # part of an announced bail-out that lenders count on (rating agencies' uplift for support is one to three notches; 0-1)
-READ_BY_SHORT_SELLERS = (
-    "shares", "share_price", "debt", "outside_sales", "receipts_due", "chip_sales", "operating_bill", "tax_bill", "power_bill", "supplier_bill",
-    "interest_due", "order_bills", "rent_bills", "planned_investment", "principal_due", "cash", "open_lines", "cds", "cds_at_start",
-)  # fmt: skip
 BAIL_OUT_DEBT = 20.0  # USD bn of debt from which a firm is large enough to be bailed out (assumption, 10-50)
 RETRAINING_EFFECT = 0.5  # speed of re-employment added by retraining ([card_kluve_weber2018]: effects grow over two years; 0.1-0.8)
 RETRAINING_COST = 0.2  # cost of a year of retraining per yearly wage (assumption, 0.1-0.4)
@@ -174,17 +170,21 @@ class ShortSeller(EconomicAgent):
         lines; investment over investment and operating cash flow; the rise of its CDS over its start.
         Source: model.md, agent ShortSeller; [hirshleifer2011], short sellers choose by accounts.
         """
-        c = {name: self.books[name][rows] for name in READ_BY_SHORT_SELLERS}
-        value = np.maximum(c["shares"] * c["share_price"], 1e-6)
-        debt = c["debt"] / np.maximum(c["debt"] + value, 1e-6)
-        earned = c["outside_sales"] + c["receipts_due"] + c["chip_sales"] * self.years_per_tick
-        paid = c["operating_bill"] + c["tax_bill"] + c["power_bill"] + c["supplier_bill"] + c["interest_due"] + c["order_bills"] + c["rent_bills"]
-        flow = earned - paid
-        gap = np.maximum(c["planned_investment"] + c["principal_due"] - flow, 0.0)
-        burn = np.minimum(3.0 * gap / np.maximum(c["cash"] + c["open_lines"], 1e-3), 1.0)
-        need = c["planned_investment"] / np.maximum(c["planned_investment"] + np.maximum(flow, 0.0), 1e-6)
-        worry = np.clip(c["cds"] / np.maximum(c["cds_at_start"], 1e-6) - 1.0, 0.0, 1.0)
-        return (debt + burn + np.minimum(need, 1.0) + worry) / 4.0
+
+        def of(name: str) -> Array:  # each is cut out when its turn comes: all of them at once don't fit into the processor's cache
+            return self.books[name][rows]
+
+        investment = of("planned_investment")
+        flow = of("outside_sales") + of("receipts_due") + of("chip_sales") * self.years_per_tick
+        paid = of("operating_bill") + of("tax_bill") + of("power_bill") + of("supplier_bill")
+        flow -= paid + of("interest_due") + of("order_bills") + of("rent_bills")
+        gap = np.maximum(investment + of("principal_due") - flow, 0.0)
+        burn = np.minimum(3.0 * gap / np.maximum(of("cash") + of("open_lines"), 1e-3), 1.0)
+        need = investment / np.maximum(investment + np.maximum(flow, 0.0), 1e-6)
+        debt = of("debt")
+        leverage = debt / (debt + np.maximum(of("shares") * of("share_price"), 1e-6))
+        worry = np.clip(of("cds") / np.maximum(of("cds_at_start"), 1e-6) - 1.0, 0.0, 1.0)
+        return (leverage + burn + need + worry) / 4.0
 
     @rule("per month")
     def pressure(self) -> Array:

@@ -190,7 +190,7 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
     def market_value(self) -> float:
         return self.shares * self.share_price
 
-    def gearing(self) -> float:
+    def new_gearing(self) -> float:
         value = self.market_value()
         gearing = 1.0 + self.debt / (value if value > 1e-6 else 1e-6)
         return gearing if gearing < issuer.GEARING_MAX else issuer.GEARING_MAX
@@ -203,18 +203,18 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         noise = market * self.market_draw + ai * self.ai_draw + own * self.own_return_draw
         drift = (self.policy_rate_macro + issuer.RISK_PREMIUM - 0.5 * (common + own * own)) * YEARS_PER_TICK
         growth = self.growth_news_seen - self.growth_news_by_shock_seen - self.growth_news_by_others_seen
-        news = self.gearing() * (issuer.NEWS_TO_REVENUE * self.demand_luck + issuer.NEWS_TO_GROWTH * growth)
+        news = self.gearing * (issuer.NEWS_TO_REVENUE * self.demand_luck + issuer.NEWS_TO_GROWTH * growth)
         return ROOT_OF_TICK * noise + drift + bounded(news, -issuer.NEWS_MAX, issuer.NEWS_MAX)
 
     def return_by_shock(self) -> float:
         news = issuer.NEWS_TO_REVENUE * self.lever_news + issuer.NEWS_TO_GROWTH * self.growth_news_by_shock_seen
-        news = bounded(self.gearing() * news, -issuer.NEWS_MAX, issuer.NEWS_MAX)
+        news = bounded(self.gearing * news, -issuer.NEWS_MAX, issuer.NEWS_MAX)
         return (news - issuer.RATE_DURATION * self.rate_news_series * self.market_beta + self.news_of_disclosure) * self.is_issuer
 
     def return_by_others(self) -> float:
         rest = issuer.NEWS_TO_REVENUE * (self.revenue_surprise - self.demand_luck - self.lever_news)
         rest += issuer.NEWS_TO_GROWTH * self.growth_news_by_others_seen
-        return bounded(self.gearing() * rest, -issuer.NEWS_MAX, issuer.NEWS_MAX) + self.news_of_circularity
+        return bounded(self.gearing * rest, -issuer.NEWS_MAX, issuer.NEWS_MAX) + self.news_of_circularity
 
     def credit_standing(self) -> float:
         if self.months_in_arrears >= 1.0 or self.margin_breached >= 1.0:
@@ -241,9 +241,7 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         return self.debt / (total if total > 1e-6 else 1e-6)
 
     def smoothed_variance(self) -> float:
-        now, before = self.share_price, self.price_before
-        change = math.log((now if now > 1e-12 else 1e-12) / (before if before > 1e-12 else 1e-12))
-        change = bounded(change, -1.0, 1.0) * self.alive
+        change = bounded(self.price_change, -1.0, 1.0) * self.alive
         return self.return_variance + issuer.VOLATILITY_MEMORY * self.is_listed * self.is_issuer * (change * change - self.return_variance)
 
     def volatility_factor(self) -> float:

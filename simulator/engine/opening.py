@@ -30,7 +30,7 @@ FLOWS = (
     "growth_news_by_shock", "growth_news_by_others", "growth_by_shock", "growth_by_others", "trend_by_shock", "trend_by_others",
     "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent", "assets_now", "equity_now",
     "public_backing", "stress_test_failed", "regulatory_cost", "deleveraging", "news_of_disclosure", "news_of_circularity", "circular_share",
-    "price_before", "due_next_year", "open_lines", "covenant_pass", "distress",
+    "gearing", "price_before", "price_change", "due_next_year", "open_lines", "covenant_pass", "distress",
     "revenue_now", "cash_floor_now", "cash_flow_now", "refinancing_gap_now",
 )  # fmt: skip
 

@@ -228,12 +228,13 @@ def price(model: ContagionModel) -> None:
     """8. Shares are repriced by news, trend and short sellers; CDS follow."""
     books, ledger = model.books, model.ledger
     surprise = model.revenue_deviation()
-    books["revenue_surprise"][...] = np.clip(surprise - books["deviation"], -0.3, 0.3)
+    np.clip(surprise - books["deviation"], -0.3, 0.3, out=books["revenue_surprise"])
     books["deviation"][...] = surprise
     share = books["outside_sales"] / np.maximum(books["outside_sales"] + books["receipts_due"] + books["chip_sales"] / 12.0, 1e-9)
     share = share * (books["revenue_surprise"] != 0.0)
     books["demand_luck"][...] *= share
-    books["lever_news"][...] = model.demand_lever_change() * share
+    change = model.demand_lever_change()
+    books["lever_news"][...] = change * share if change.any() else 0.0
     books["sales_trend"][...] += (12.0 * books["revenue_surprise"] - books["sales_trend"]) / 6.0
     news.split_sales_trend(books)
     programmes.show_circular_revenue(model)
@@ -241,14 +242,14 @@ def price(model: ContagionModel) -> None:
     if books.tick == 0:
         books["short_score_at_start"][...] = seller.score()
     books["short_pressure"][...] = seller.pressure()
-    books["price_before"][...] = books["share_price"]
     books.series["market_index"] = books.series["market_index"] * np.exp(
         np.sqrt(books.years_per_tick) * MARKET_VOLATILITY * books.draws["market"] + accounts.NORMAL_RETURN * books.years_per_tick
         - 0.5 * MARKET_VOLATILITY**2 * books.years_per_tick
     )  # fmt: skip
+    decide(model, "new_gearing", "gearing")
     for part in ("return_by_luck", "return_by_shock", "return_by_others"):
         decide(model, part, part)
-    books["return_by_rate"][...] = -RATE_DURATION * books.series["rate_news"] * books["market_beta"] * books["is_issuer"]
+    books["return_by_rate"][...] = -RATE_DURATION * books.series["rate_news"] * (books["market_beta"] * books["is_issuer"])
     shares.price_shares(books, ledger, books["short_pressure"])
     liquidation.recover_securities(books, ledger)
     books["debt"][...] = books.debt()

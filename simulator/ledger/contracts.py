@@ -6,6 +6,7 @@ A :class:`Contracts` table knows its two parties and sums amounts by party, with
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,16 @@ class Ties:
         self.holder_matrix, self.debtor_matrix = Incidence(holder, agents), Incidence(debtor, agents)
         self.net_matrix = NetIncidence(self.holder_matrix, self.debtor_matrix)
         self._among: list[tuple[bytes, NDArray[np.int64], Incidence]] = []  # the last answer of holders_among
+
+    @cached_property
+    def holders(self) -> NDArray[np.int64]:
+        """The agents that hold a contract, ascending."""
+        return np.unique(self.holder)
+
+    @cached_property
+    def debtors(self) -> NDArray[np.int64]:
+        """The agents that owe one, ascending."""
+        return np.unique(self.debtor)
 
     def by_holder(self, amounts: Array) -> Array:
         """Sum amounts ``(C, R)`` by holder: ``(N, R)``."""

@@ -30,31 +30,41 @@ def through_stakes(books: Books, own: Array, first: Array | None = None) -> Arra
         return base
     part = stakes.shares / np.maximum(stakes.of_debtor(books["shares"]), 1e-12)
     change = base + stakes.by_holder(part * stakes.of_debtor(own))
-    base = change
     linked = stakes.some(np.flatnonzero(np.isin(stakes.debtor, stakes.holder)))  # who holds nothing passes nothing on
     if not len(linked.rows):
         return change
     part = part[linked.rows]
+    receivers, matrix = linked.holders_among(linked.holders)
+    so_far = base = change[receivers]
     for _ in range(ROUNDS_MAX):
-        after = base + linked.by_holder(part * linked.of_debtor(change))
-        if np.array_equal(after, change):
+        after = base + matrix @ (part * linked.of_debtor(change))
+        if np.array_equal(after, so_far):
             break
-        change = after
+        change[receivers] = so_far = after
     return change
 
 
-def return_through_stakes(books: Books, own_return: Array) -> Array:
-    """Return of each issuer's shares through the stakes that it holds, log points, ``(N, R)``.
+def return_through_stakes(books: Books) -> Array:
+    """Return of the shares of each holder of stakes (``books.stakes.holders``) through the stakes that it holds, log points, ``(n, R)``.
 
-    ``own_return``: returns of fair values by shocks and by others' decisions this tick. With them come what shocks did to fair values at the start of
-    the tick and stakes in firms that failed since (``stake_news``). Luck and the policy rate are left out: a holder's own volatility and beta have
-    those of its stakes in them.
+    What reaches it are the returns of fair values by shocks and by others' decisions this tick. With them come what shocks did to fair values at the
+    start of the tick and stakes in firms that failed since (``stake_news``). Luck and the policy rate are left out: a holder's own volatility and
+    beta have those of its stakes in them.
     """
-    value = books["shares"] * books["fair_price"] * books["alive"]
-    change = through_stakes(books, value * np.expm1(own_return), books["stake_news"])
+    holders, issuers = books.stakes.holders, books.stakes.debtors
+    news = books["return_by_shock"][issuers] - books["return_by_rate"][issuers] + books["return_by_others"][issuers]
+    own = np.zeros_like(books["shares"])
+    own[issuers] = _fair_value(books, issuers) * np.expm1(news)
+    change = through_stakes(books, own, books["stake_news"])[holders]
     if not change.any():
         return change
+    value = _fair_value(books, holders)
     return np.log1p(np.clip(change / np.maximum(value, 1e-9), -LOSS_MAX, 1.0)) * (value > 1e-9)
+
+
+def _fair_value(books: Books, rows: NDArray[np.int64]) -> Array:
+    """Fair value of all shares of ``rows``, USD bn, ``(n, R)``; none of the dead's."""
+    return books["shares"][rows] * books["fair_price"][rows] * books["alive"][rows]
 
 
 def held_within(books: Books, rows: NDArray[np.int64]) -> Array:

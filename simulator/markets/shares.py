@@ -60,8 +60,10 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     at = np.flatnonzero((books["is_listed"][issuers, 0] == 0.0) & private.any(axis=1))
     if len(at):
         in_round, private = issuers[at], private[at]
-        price = np.where(private, books["fair_price"][in_round], books["share_price"][in_round])
-        _reprice(books, ledger, in_round, price, *_close_gap(books, ledger, in_round, private))
+        moved = private & (books["alive"][in_round] > 0.0)
+        price = np.where(moved, books["fair_price"][in_round], books["share_price"][in_round])
+        gaps = books["gap_by_shock"][in_round], books["gap_by_others"][in_round]
+        _reprice(books, ledger, in_round, price, *_close_gap(ledger, in_round, private, *gaps))
     share_price = books["share_price"][issuers]
     price = np.maximum(share_price, 1e-6) * (1.0 - ISSUE_DISCOUNT * books["is_listed"][issuers])
     ledger.set_column("shares", books["shares"][issuers] + raised / price, issuers)
@@ -113,9 +115,11 @@ def vest_warrants(books: Books, ledger: Ledger, invoices: Array) -> None:
 
 
 def _set_mark(books: Books, ledger: Ledger, rows: Rows, price: Array, tag: str, *, reason: str = "decision", cause: str = "debtor") -> None:
-    """Move the prices of ``rows`` to ``price (n, R)`` and book the change of their stakes' values under ``tag``, by ``reason`` and ``cause``."""
-    alive, before = books["alive"][rows], books["share_price"][rows]
-    change = (price - before) * alive
+    """Move the prices of ``rows`` to ``price (n, R)`` and book the change of their stakes' values under ``tag``, by ``reason`` and ``cause``.
+
+    Shares of the dead stand at zero, and ``price`` must leave them there.
+    """
+    change = price - books["share_price"][rows]
     whole = books.stakes
     if isinstance(rows, slice):
         ledger.revalue_stakes(whole.shares * whole.of_debtor(change), tag, reason=reason, cause=cause)
@@ -124,12 +128,17 @@ def _set_mark(books: Books, ledger: Ledger, rows: Rows, price: Array, tag: str, 
         amounts = whole.shares[stakes.rows] * np.take(change, np.searchsorted(rows, stakes.debtor), axis=0)
         ledger.revalue_stakes(amounts, tag, stakes, reason=reason, cause=cause)
     # The price itself, not the old one plus the change: where nothing moves, a step that others in the batch need must not touch the last digit.
-    ledger.set_column("share_price", np.where(alive > 0.0, price, before), rows)
+    ledger.set_column("share_price", price, rows)
 
 
-def note_contagion(books: Books, before: Array) -> None:
-    """Keep what moved the index of AI shares, other than luck, since its value was ``before (1, R)``: who extrapolates makes it news to all."""
-    books.series["index_by_contagion"] = books.series["index_by_contagion"] + np.log(share_index(books) / before)
+def note_contagion(books: Books, before: Array) -> Array:
+    """Keep what moved the index of AI shares, other than luck, since its value was ``before (1, R)``: who extrapolates makes it news to all.
+
+    Returns the index as it is now, ``(1, R)``.
+    """
+    index = share_index(books)
+    books.series["index_by_contagion"] = books.series["index_by_contagion"] + np.log(index / before)
+    return index
 
 
 def shock_values(books: Books, ledger: Ledger, ratio: Array) -> None:
@@ -143,24 +152,26 @@ def shock_values(books: Books, ledger: Ledger, ratio: Array) -> None:
     note_contagion(books, before)
 
 
-def _close_gap(books: Books, ledger: Ledger, rows: Rows, closed: Array | NDArray[np.bool_]) -> tuple[Array, Array]:
-    """The parts ``closed (n, R)`` of what the shock and others' decisions have put between marks and fair values of ``rows``, log points; they leave
-    the gap."""
-    by_shock, by_others = books["gap_by_shock"][rows], books["gap_by_others"][rows]
+def _close_gap(ledger: Ledger, rows: Rows, closed: Array | NDArray[np.bool_], by_shock: Array, by_others: Array) -> tuple[Array, Array]:
+    """The parts ``closed (n, R)`` of what the shock and others' decisions have put between marks and fair values of ``rows`` (``by_shock`` and
+    ``by_others``, log points); they leave the gap."""
     direct, others = closed * by_shock, closed * by_others
     ledger.set_column("gap_by_shock", by_shock - direct, rows)
     ledger.set_column("gap_by_others", by_others - others, rows)
     return direct, others
 
 
-def _reprice(books: Books, ledger: Ledger, rows: Rows, price: Array, direct: Array, others: Array) -> None:
-    """Move the prices of ``rows`` to ``price (n, R)`` in the fixed order luck, shock (``direct`` log points), ``others`` (log points too)."""
+def _reprice(books: Books, ledger: Ledger, rows: Rows, price: Array, direct: Array, others: Array) -> Array:
+    """Move the prices of ``rows`` to ``price (n, R)`` in the fixed order luck, shock (``direct`` log points), ``others`` (log points too).
+
+    Returns the index of AI shares after it, ``(1, R)``.
+    """
     _set_mark(books, ledger, rows, price * np.exp(-direct - others), "ordinary")
     before = share_index(books)
     if direct.any():
         _set_mark(books, ledger, rows, price * np.exp(-others), "direct", reason="shock")
     _set_mark(books, ledger, rows, price, "equity")
-    note_contagion(books, before)
+    return note_contagion(books, before)
 
 
 def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
@@ -174,32 +185,34 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     short sellers and reverts. Unlisted: F moves the same way, marks close the gap slowly, each cause's part of it alike.
     Source: [brock_hommes1998] for trend followers.
     """
-    luck, direct = books["return_by_luck"], books["return_by_shock"]
-    others = books["return_by_others"] + return_through_stakes(books, direct - books["return_by_rate"] + books["return_by_others"])
-    ledger.set_column("stake_news", np.zeros_like(others))
+    luck, direct, others = books["return_by_luck"], books["return_by_shock"], books["return_by_others"].copy()
+    holders = books.stakes.holders
+    others[holders] += return_through_stakes(books)
+    ledger.set_column("stake_news", np.zeros((1, 1)), holders)
     trend = TREND_FOLLOWING * books["price_trend"] - correction(books)
     short = books.through("short", "short_pressure")
-    listed = books["is_listed"]
     fair = books["fair_price"] * np.exp(luck + direct + others)
-    before = books["share_price"].copy()
-    unlisted = np.flatnonzero(listed[:, 0] == 0.0)
-    ledger.set_column("gap_by_shock", books["gap_by_shock"][unlisted] + direct[unlisted], unlisted)
-    ledger.set_column("gap_by_others", books["gap_by_others"][unlisted] + others[unlisted], unlisted)
+    ledger.set_column("price_before", books["share_price"])
+    before = books["price_before"]
+    unlisted = np.flatnonzero(books["is_listed"][:, 0] == 0.0)
     price = before * np.exp(luck + trend + direct + others)
-    price[unlisted], closed = _new_marks(books, before[unlisted], fair[unlisted])
+    marks, closed = _new_marks(books, before[unlisted], fair[unlisted])
+    price[unlisted] = marks * books["alive"][unlisted]
     by_shock, by_others = direct.copy(), others.copy()
-    by_shock[unlisted], by_others[unlisted] = _close_gap(books, ledger, unlisted, closed)
+    gaps = books["gap_by_shock"][unlisted] + direct[unlisted], books["gap_by_others"][unlisted] + others[unlisted]
+    by_shock[unlisted], by_others[unlisted] = _close_gap(ledger, unlisted, closed, *gaps)
     growth = np.log(np.maximum(fair, 1e-12) / np.maximum(books["fair_price_last"], 1e-12))
     ledger.set_column("value_trend", books["value_trend"] + (growth - books["value_trend"]) / 12.0)
     ledger.set_column("fair_price", fair)
     ledger.set_column("fair_price_last", fair)
     ledger.set_column("mispricing", books["mispricing"] + trend - short)
-    _reprice(books, ledger, ALL, price, by_shock, by_others)
+    index = _reprice(books, ledger, ALL, price, by_shock, by_others)
     if short.any():
-        index = share_index(books)
-        _set_mark(books, ledger, ALL, price * np.exp(-listed * short), "equity", cause="short_seller")
+        listed = np.flatnonzero(books["is_listed"][:, 0])
+        _set_mark(books, ledger, listed, price[listed] * np.exp(-short[listed]), "equity", cause="short_seller")
         note_contagion(books, index)
     change = np.log(np.maximum(books["share_price"], 1e-12) / np.maximum(before, 1e-12))
+    ledger.set_column("price_change", change)
     ledger.set_column("price_trend", books["price_trend"] + TREND_MEMORY * (change - books["price_trend"]))
 
 
