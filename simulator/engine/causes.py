@@ -52,8 +52,12 @@ def losses_of(books: Books, ledger: Ledger, agent: Rows, column: Rows) -> Cells:
     accounts = sorted(ledger.losses)  # the order in which a batch first met them must not show
     kept = column if ledger.columns is None else ledger.columns[column]
     positions, numbers, causes, amounts = [], [], [], []
+    borne: dict[tuple[str, str], tuple[Rows, Rows]] = {}  # accounts of the same side have the same rows
     for number, account in enumerate(accounts):
-        rows, events = rows_borne_by(books, account, agent)
+        side = (account.table, account.bearer)
+        if side not in borne:
+            borne[side] = rows_borne_by(books, account, agent)
+        rows, events = borne[side]
         if not len(rows):
             continue
         amount = ledger.losses[account][rows, kept[events]]
@@ -105,14 +109,14 @@ class Genealogy:
         lost in its own business. ``shocked (E,)``: whom the shock itself made fail.
         """
         cells = self._with_earlier_waves(part, events, local, before)
-        totals = _Totals(books, cells, len(events.agent))
+        largest = _largest(books, cells, events.agent, own)
         living: dict[tuple[int, int], int] = {}  # nothing is posted while the tale is told, so one answer holds for all who ask
         event_of = {(int(agent), int(column)): index for index, (agent, column) in enumerate(zip(events.agent, events.column, strict=True))}
 
         def tell_one(index: int, seen: tuple[int, ...]) -> None:
             agent, column, here = int(events.agent[index]), int(events.column[index]), int(local[index])
             path = [agent]
-            cause = SHOCK if shocked[index] else totals.largest(index, float(own[index]), agent)
+            cause = SHOCK if shocked[index] else largest[index]
             while cause >= 0:
                 known = self.chain.get(column, {})
                 if cause not in known and (cause, column) in event_of and cause not in (*seen, agent):
@@ -146,11 +150,15 @@ class Genealogy:
         one, here = np.array([agent]), np.array([local])
         cells = losses_of(part.books, part.ledger, one, here)
         own = own_losses(part.books, part.ledger, part, one, here, np.array([column]))
-        return _Totals(part.books, cells, 1).largest(0, float(own[0]), agent)
+        return _largest(part.books, cells, one, own)[0]
 
     def _with_earlier_waves(self, part: Part, events: DefaultEvents, local: Rows, before: Cells) -> Cells:
         """Add what each lost in this tick's settlement by agents that failed in an earlier wave; its own estate is no cause of its failure."""
-        after = losses_of(part.books, part.ledger, events.agent, local)
+        later = np.flatnonzero(events.wave > 0)
+        if not len(later):
+            return before
+        after = losses_of(part.books, part.ledger, events.agent[later], local[later])
+        after.position = later[after.position]
         wave = np.full((part.books.agents, part.books.replications), np.iinfo(np.int64).max)
         wave[events.agent, local] = events.wave
         earlier = wave[after.cause, local[after.position]] < events.wave[after.position]
@@ -190,35 +198,29 @@ def _summed(cells: Cells, chosen: Iterable[bool]) -> dict[tuple[int, Loss, int],
     return total
 
 
-class _Totals:
-    """Losses of ``count`` agents by cause, those of the shock apart. Funding and the rest of the world count for nobody.
+def _largest(books: Books, cells: Cells, agent: Rows, own: Array) -> list[int]:
+    """The largest cause of the losses of each of ``agent (E,)``: another agent's row, SHOCK or OWN_BUSINESS (``own (E,)``, which wins ties).
 
-    Kept are the causes that are there, in ascending order: few of the many agents.
+    Funding and the rest of the world count for nobody. Of causes alike the first is taken; the shock wins over another agent alike.
     """
-
-    def __init__(self, books: Books, cells: Cells, count: int) -> None:
-        agents = books.agents
-        is_shock = np.array([account.reason == "shock" for account in cells.account] or [False])[cells.number]
-        counts = np.array([account.channel != "funding" for account in cells.account] or [False])[cells.number]
-        nobody = np.zeros(agents + 1, dtype=bool)
-        for kind in NO_CAUSES:
-            nobody[books.rows[kind]] = True
-        cause = np.where(is_shock, agents, cells.cause)
-        counts &= ~nobody[cause]
-        cell, where = np.unique(cells.position[counts] * (agents + 1) + cause[counts], return_inverse=True)
-        self.amount = np.bincount(where, weights=cells.amount[counts], minlength=len(cell))
-        position, self.cause = np.divmod(cell, agents + 1)
-        self.edges = np.searchsorted(position, np.arange(count + 1))
-        self.shock = agents
-
-    def largest(self, place: int, own: float, agent: int) -> int:
-        """The largest cause of the losses of the agent at ``place``: another agent's row, SHOCK or OWN_BUSINESS (which wins ties)."""
-        here = slice(self.edges[place], self.edges[place + 1])
-        causes, amounts = self.cause[here], self.amount[here]
-        shock = float(amounts[-1]) if len(causes) and causes[-1] == self.shock else 0.0
-        others = np.where((causes == agent) | (causes == self.shock), 0.0, amounts)
-        most = int(np.argmax(others)) if len(others) else -1
-        by_other = float(others[most]) if len(others) else 0.0
-        if max(by_other, shock) <= own:
-            return OWN_BUSINESS
-        return int(causes[most]) if by_other > shock else SHOCK
+    agents, count = books.agents, len(agent)
+    is_shock = np.array([account.reason == "shock" for account in cells.account] or [False])[cells.number]
+    counts = np.array([account.channel != "funding" for account in cells.account] or [False])[cells.number]
+    nobody = np.zeros(agents + 1, dtype=bool)
+    for kind in NO_CAUSES:
+        nobody[books.rows[kind]] = True
+    cause = np.where(is_shock, agents, cells.cause)
+    counts &= ~nobody[cause]
+    # Kept are the causes that are there, in ascending order: few of the many agents.
+    cell, where = np.unique(cells.position[counts] * (agents + 1) + cause[counts], return_inverse=True)
+    amount = np.bincount(where, weights=cells.amount[counts], minlength=len(cell))
+    position, cause = np.divmod(cell, agents + 1)
+    by_shock, by_other, other = np.zeros(count), np.zeros(count), np.full(count, OWN_BUSINESS)
+    of_shock = cause == agents
+    by_shock[position[of_shock]] = amount[of_shock]
+    others = np.where(of_shock | (cause == agent[position]), 0.0, amount)
+    np.maximum.at(by_other, position, others)
+    most = np.flatnonzero(others == by_other[position])[::-1]
+    other[position[most]] = cause[most]  # of several the last one written stands: the first
+    largest: list[int] = np.where(np.maximum(by_other, by_shock) <= own, OWN_BUSINESS, np.where(by_other > by_shock, other, SHOCK)).tolist()
+    return largest

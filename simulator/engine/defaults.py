@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from simulator.engine.model import ContagionModel
 
 Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 ILLIQUID, INSOLVENT, MARGIN, CAPITAL = range(len(CAUSES))
 
@@ -28,22 +29,23 @@ def resolve(model: ContagionModel) -> None:
     """Find the defaults of the tick in waves, settle their estates together, and keep what is told of them."""
     books, ledger = model.books, model.ledger
     programmes.bail_out(books, ledger, model.settlement)
-    first = _first_wave(model)
-    active = np.any(first >= 0, axis=0)
+    fails = _first_wave(model)
+    active: Bools = np.any(fails, axis=0)
     if not active.any():
         return
     with Part(books, ledger, active) as part:
-        events, story = _settle_failures(model, part, np.compress(active, first, axis=1))
+        events, story = _settle_failures(model, part, np.compress(active, fails, axis=1))
     model.recorder.note_defaults(books.tick, events, story)
 
 
-def _settle_failures(model: ContagionModel, part: Part, cause: NDArray[np.int64]) -> tuple[DefaultEvents, causes.Story]:
-    """Waves of defaults and the settlement of the estates, in the replications where somebody fails; and what is told of their causes."""
+def _settle_failures(model: ContagionModel, part: Part, fails: Bools) -> tuple[DefaultEvents, causes.Story]:
+    """Waves of defaults and the settlement of the estates, in the replications where somebody ``fails (N, R)`` by itself; and what is told of
+    their causes."""
     books, ledger = part.books, part.ledger
-    wave = np.where(cause >= 0, 0, -1)
+    cause, wave = np.where(fails, _first_cause(books), -1), np.where(fails, 0, -1)
     number = 0
     worth = books["book_net_worth"].copy()
-    judges = model.cohorts_on(books)
+    judges = [type(cohort).cohort_of(books, cohort.rows) for cohort in model.asked_together("is_insolvent")]
     while True:
         failing = (wave >= 0).astype(np.float64)
         books["book_net_worth"][...] = worth - model.resolution.provisional_losses(books, failing)
@@ -91,17 +93,29 @@ def _insolvency_code(books: Books) -> NDArray[np.int64]:
     return code
 
 
-def _first_wave(model: ContagionModel) -> NDArray[np.int64]:
-    """Cause of each agent that fails by itself in this tick, -1 elsewhere, ``(N, R)``."""
+def _first_wave(model: ContagionModel) -> Bools:
+    """Who fails by itself in this tick, ``(N, R)``."""
     books = model.books
     from simulator.engine.tick import decide
 
     books["book_net_worth"][...] = model.ledger.worth_so_far()
     decide(model, "is_insolvent", "insolvent")
-    able = (books["alive"] > 0.0) & books.can_default[:, None]
-    shocked = np.broadcast_to(books.levers["agent.failure"] > 0.0, able.shape)
-    cause = np.full((books.agents, books.replications), -1, dtype=np.int64)
-    cause = np.where(books["past_grace"] > 0.0, ILLIQUID, cause)
-    cause = np.where((books["insolvent"] > 0.0) | shocked, _insolvency_code(books), cause)
-    cause = np.where((books["margin_breached"] >= 1.0) & (books["months_in_arrears"] >= 1.0), MARGIN, cause)
-    return np.where(able, cause, -1)
+    fails: Bools = (books["past_grace"] > 0.0) | (books["insolvent"] > 0.0)
+    fails |= _is_in_breach(books)
+    fails |= books.levers["agent.failure"] > 0.0
+    fails &= books["alive"] > 0.0
+    fails &= books.can_default[:, None]
+    return fails
+
+
+def _first_cause(books: Books) -> NDArray[np.int64]:
+    """The cause of those who fail by themselves, ``(N, R)``: a breached margin call before insolvency before overdue dues."""
+    is_insolvent = (books["insolvent"] > 0.0) | (books.levers["agent.failure"] > 0.0)
+    return np.where(_is_in_breach(books), MARGIN, np.where(is_insolvent, _insolvency_code(books), ILLIQUID))
+
+
+def _is_in_breach(books: Books) -> Bools:
+    """Whose margin call stays unmet while it is overdue, ``(N, R)``."""
+    is_breached: Bools = books["margin_breached"] >= 1.0
+    is_breached &= books["months_in_arrears"] >= 1.0
+    return is_breached

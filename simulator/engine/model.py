@@ -150,9 +150,7 @@ class ContagionModel(mesa.Model):
     def actors(self, rule: str, kinds: tuple[str, ...] = FIRM_KINDS) -> Iterable[EconomicAgent]:
         """Whom ``rule`` is asked of: cohorts of the kinds, together where the rule is the same, or one Mesa agent after the other."""
         if self.stepping != "agents":
-            if (rule, kinds) not in self._asked_together:
-                self._asked_together[rule, kinds] = cohorts_for(self.books, rule, kinds)
-            return self._asked_together[rule, kinds]
+            return self.asked_together(rule, kinds)
         chosen: list[EconomicAgent] = []
         for kind in kinds:
             if kind not in self._singles:
@@ -160,6 +158,12 @@ class ContagionModel(mesa.Model):
                 self._singles[kind] = list(self.agents_by_type[cls]) if cls in self.agents_by_type else []
             chosen.extend(self._singles[kind])
         return chosen
+
+    def asked_together(self, rule: str, kinds: tuple[str, ...] = FIRM_KINDS) -> list[Any]:
+        """Cohorts that cover the agents of the kinds, together where ``rule`` is the same."""
+        if (rule, kinds) not in self._asked_together:
+            self._asked_together[rule, kinds] = cohorts_for(self.books, rule, kinds)
+        return self._asked_together[rule, kinds]
 
     def cohorts_on(self, books: Books) -> list[Any]:
         """Cohorts of all firms and lenders on the books of a part of the batch."""
