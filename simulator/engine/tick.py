@@ -265,10 +265,13 @@ def margin(model: ContagionModel) -> None:
     """9. Collateral is revalued; calls are cured by cash, else by sales; funds meet redemptions; who owes too much sells."""
     books, ledger = model.books, model.ledger
     ledger.set_column("margin_breached", np.zeros_like(books["cash"]))
-    active = model.margin_desk.is_called(books) | ((books["months_in_arrears"] > 0.0) & (books["stake_value"] > 0.0)).any(axis=0)
+    active = model.margin_desk.is_called(books)
+    if active.any():
+        with Part(books, ledger, active, model.margin_desk.loans_looked_at) as part:
+            model.margin_desk.run(part.books, part.ledger)
+    active = np.logical_or.reduce((books["months_in_arrears"] > 0.0) & (books["stake_value"] > 0.0), axis=0)
     if active.any():
         with Part(books, ledger, active) as part:
-            model.margin_desk.run(part.books, part.ledger)
             liquidation.sell_stakes_to_pay(part.books, part.ledger)
     programmes.deleverage(model)
     decide(model, "redemptions", "redemptions_wanted", ("lender",))

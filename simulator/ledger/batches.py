@@ -18,6 +18,7 @@ from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import merged_rows
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
 T = TypeVar("T")
 
 SINGLES = ("opening", "flows", "public_support", "rounding")
@@ -29,18 +30,19 @@ TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
 class _Cut(dict[Any, Array]):
     """Arrays of a batch by name, cut to some replications when first asked for; what has changed is written back at the end.
 
-    An array that has one column while the batch has several (a parameter) is the same for all replications and stays whole.
+    An array that has one column while the batch has several (a parameter) is the same for all replications and stays whole. With ``rows`` only
+    these are cut; the others are not a number (NaN), so that no rule reads them unnoticed.
     """
 
-    def __init__(self, whole: Mapping[Any, Array], index: NDArray[np.int64], width: int) -> None:
+    def __init__(self, whole: Mapping[Any, Array], index: Rows, width: int, rows: Rows | None = None) -> None:
         super().__init__()
-        self.whole, self.index, self.width = whole, index, width
+        self.whole, self.index, self.width, self.rows = whole, index, width, rows
         self.before: dict[Any, Array] = {}  # as they were cut
 
     def __missing__(self, key: Any) -> Array:
         values = self.whole[key]
         if values.shape[1] == self.width:
-            values = values.take(self.index, axis=1)
+            values = values.take(self.index, axis=1) if self.rows is None else _only(values, self.rows, self.index)
             self.before[key] = values.copy()
         self[key] = values
         return values
@@ -84,7 +86,14 @@ class _Cut(dict[Any, Array]):
                 target[row, self.index[column]] = values.reshape(-1)[changed]
 
 
-def _changed(before: Array, values: Array) -> NDArray[np.int64] | None:
+def _only(values: Array, rows: Rows, index: Rows) -> Array:
+    """The rows and columns asked for; in the place of other rows stands NaN."""
+    cut = np.full((len(values), len(index)), np.nan)
+    cut[rows] = values[np.ix_(rows, index)]
+    return cut
+
+
+def _changed(before: Array, values: Array) -> Rows | None:
     """Where numbers differ from those ``before``, to the bit, counted row by row; None where the arrays can't be compared."""
     if values.shape != before.shape or values.dtype != before.dtype or not values.flags.c_contiguous:
         return None
@@ -95,10 +104,11 @@ class Part:
     """``with Part(books, ledger, active) as part:`` gives ``part.books`` and ``part.ledger`` of the replications ``active (R,)``.
 
     Whatever is written to them stands in the whole batch afterwards; the accounts of losses and what falls due are those of the batch at once.
+    ``loans``: the rows of the loans that are looked at, when not all: to cut them all takes longer than most of what is done with them.
     """
 
-    def __init__(self, books: Books, ledger: Ledger, active: NDArray[np.bool_]) -> None:
-        self.whole_books, self.whole_ledger = books, ledger
+    def __init__(self, books: Books, ledger: Ledger, active: NDArray[np.bool_], loans: Rows | None = None) -> None:
+        self.whole_books, self.whole_ledger, self.loans = books, ledger, loans
         self.index = np.flatnonzero(active)
         self.is_whole = len(self.index) == books.replications
         self._cuts: list[tuple[_Cut, dict[Any, Array]]] = []
@@ -111,8 +121,8 @@ class Part:
         if kind is None and not self.is_whole:
             self._restore()
 
-    def _cut(self, arrays: dict[Any, Array]) -> _Cut:
-        cut = _Cut(arrays, self.index, self.whole_books.replications)
+    def _cut(self, arrays: dict[Any, Array], rows: Rows | None = None) -> _Cut:
+        cut = _Cut(arrays, self.index, self.whole_books.replications, rows)
         self._cuts.append((cut, arrays))
         return cut
 
@@ -124,7 +134,7 @@ class Part:
         for table in TABLES:
             contracts = _twin_of(getattr(whole, table))
             contracts.replications = books.replications
-            contracts.state = self._cut(contracts.state)
+            contracts.state = self._cut(contracts.state, self.loans if table == "loans" else None)
             setattr(books, table, contracts)
         books.repayments = whole.repayments.part(books.loans, self.index)
         books.series = self._cut(whole.series)

@@ -38,6 +38,7 @@ class MarginDesk:
         self.rows = np.flatnonzero(has_call & (pledged >= 0))
         self.stake = pledged[self.rows]
         self.asset_rows = np.flatnonzero(has_call & (pledged < 0) & (loans.static["collateral"] != "none"))
+        self.loans_looked_at = None if len(self.asset_rows) else self.rows  # calls on capacity and receivables look at all debts on them
         self.call, self.close_out, self.cure, self.recourse, self.unaudited = self._terms(books, self.rows)
         self.asset_terms = self._terms(books, self.asset_rows)
         self.borrower_matrix = incidence(loans.debtor[self.rows], books.agents)
@@ -151,10 +152,8 @@ class MarginDesk:
         due = np.where(used_up & (self.recourse > 0.0), loans.principal[rows], 0.0)
         self._accelerate(books, due, rows)
         lost = np.where(used_up & (self.recourse <= 0.0), loans.principal[rows] + loans.arrears[rows], 0.0)
-        if lost.any():
-            every = np.zeros_like(loans.principal)
-            every[rows] = lost
-            ledger.lose("loans", "counterparty", every, "credit", relief=True, reason="decision")  # the borrower walks away
+        if lost.any():  # the borrower walks away
+            ledger.lose("loans", "counterparty", lost, "credit", relief=True, some=loans.some(rows), reason="decision")
             kept = (lost <= 0.0).astype(np.float64)
             loans.principal[rows] *= kept
             loans.arrears[rows] *= kept
