@@ -6,7 +6,7 @@ that is active, which changes no bit: every operation works column by column.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -59,13 +59,13 @@ class _Cut(dict[Any, Array]):
             self[key]
         return super().items()
 
-    def write_back(self, whole: dict[Any, Array], names: frozenset[str] | None = None) -> None:
-        """Write what has changed into ``whole``, the arrays of the batch; only ``names`` where they are given.
+    def write_back(self, whole: dict[Any, Array], is_kept: Callable[[Any], bool]) -> None:
+        """Write what has changed into ``whole``, the arrays of the batch, of those that are kept.
 
         Few numbers change where few agents fail or sell: to find them in the small arrays costs less than to write all into the large ones.
         """
         for key, values in super().items():
-            if names is not None and key not in names:
+            if not is_kept(key):
                 continue
             target, before = whole.get(key), self.before.get(key)
             if target is None:
@@ -97,7 +97,8 @@ def _changed(before: Array, values: Array) -> Rows | None:
     """Where numbers differ from those ``before``, to the bit, counted row by row; None where the arrays can't be compared."""
     if values.shape != before.shape or values.dtype != before.dtype or not values.flags.c_contiguous:
         return None
-    return np.flatnonzero(values.reshape(-1).view(np.int64) != before.reshape(-1).view(np.int64))
+    places: Rows = (values.view(np.int64) != before.view(np.int64)).reshape(-1).nonzero()[0]
+    return places
 
 
 class Part:
@@ -152,9 +153,10 @@ class Part:
 
     def _restore(self) -> None:
         whole = self.whole_books
-        stocks = frozenset(name for name, role in whole.columns.roles.items() if role == "stock") | WRITTEN_FLOWS
+        roles = whole.columns.roles
         for cut, arrays in self._cuts:
-            cut.write_back(arrays, stocks if arrays is whole.columns.arrays else None)
+            is_columns = arrays is whole.columns.arrays
+            cut.write_back(arrays, (lambda name: roles.get(name) == "stock" or name in WRITTEN_FLOWS) if is_columns else (lambda name: True))
         whole.converged[self.index] = self.books.converged
         whole.dead_rows = merged_rows(whole.dead_rows, self.books.dead_rows)
         for name in SINGLES:
