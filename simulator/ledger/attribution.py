@@ -62,15 +62,15 @@ def parties(books: Books, loss: Loss) -> tuple[Rows, Rows]:
     return _side(books, loss.table, loss.bearer), _side(books, loss.table, loss.cause)
 
 
-def enter(account: Array, amounts: Array, rows: Rows | None, columns: Rows | None) -> None:
-    """Add ``amounts (n, R)`` to an account of losses ``(K, W)``, or to some ``rows (n,)`` of it; ``columns (R,)``: the replications they are of, of
-    those of a batch, when not of all."""
+def enter(account: Array, amounts: Array, rows: Rows | slice, columns: Rows | None) -> None:
+    """Add ``amounts (n, R)`` to ``rows`` of an account of losses ``(K, W)``; ``columns (R,)``: the replications they are of, when not all of a
+    batch."""
     if columns is None:
-        account[slice(None) if rows is None else rows] += amounts
+        account[rows] += amounts
         return
     lost = np.broadcast_to(amounts, (len(amounts), len(columns)))
     row, column = np.nonzero(lost != 0.0)  # few contracts lose in few replications
-    account[row if rows is None else rows[row], columns[column]] += lost[row, column]
+    account[np.arange(len(account))[rows][row], columns[column]] += lost[row, column]
 
 
 def rows_borne_by(books: Books, loss: Loss, agents: Rows) -> tuple[Rows, Rows]:

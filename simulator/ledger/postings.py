@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 TAGS = ("ordinary", "direct", *LOSS_CHANNELS)
+ALL = slice(None)
 NATURES = ("credit", "mark_to_market", "deadweight")
 
 
@@ -275,18 +276,20 @@ class Ledger:
         if switch is not None:
             self._indemnify(contracts.by_debtor(amounts * (1.0 - switch)))
 
-    def lose_own(self, channel: str, amounts: Array, nature: str, *, reason: str = "default", cause: str = "self") -> None:
-        """Agents lose ``amounts (N, R)`` with nobody's contract behind it: an estate by its sales, a fund by what its investors take out.
+    def lose_own(self, channel: str, amounts: Array, nature: str, rows: slice = ALL, *, reason: str = "default", cause: str = "self") -> None:
+        """Agents (of ``rows``) lose ``amounts (n, R)`` with nobody's contract behind it: an estate by its sales, a fund by what its investors take.
 
         ``reason`` and ``cause``: by whose default or decision; the agent's own default if nothing is said.
         """
         switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
-        self._enter(Loss(channel, reason, AGENTS, "self", cause), booked)
+        self._enter(Loss(channel, reason, AGENTS, "self", cause), booked, self.books.agents, rows)
         self._count(channel, nature, total(booked))
-        self.post(channel, -booked)
+        self.post(channel, -booked, rows)
         if switch is not None:
-            self._indemnify(amounts * (1.0 - switch))
+            change = np.zeros_like(self.flows)
+            change[rows] = amounts * (1.0 - switch)
+            self._indemnify(change)
 
     def lose_on_estate(self, amounts: Array, creditor: str) -> None:
         """Unpaid bills ``amounts (N, R)`` of estates are lost by one ``creditor``, ``outside`` or ``government``; the estates are freed of them."""
@@ -344,11 +347,11 @@ class Ledger:
         if switch is not None:
             self._indemnify(amounts * (1.0 - switch))
 
-    def _enter(self, loss: Loss, amounts: Array, count: int = 0, some: Selection | None = None) -> None:
-        """Add ``amounts (K, R)`` to an account of losses; those of ``some`` contracts of ``count`` to their rows."""
+    def _enter(self, loss: Loss, amounts: Array, count: int = 0, some: Selection | slice | None = None) -> None:
+        """Add ``amounts (K, R)`` to an account of losses; those of ``some`` contracts or rows of ``count`` to their rows."""
         if loss not in self.losses:
             self.losses[loss] = np.zeros((count or len(amounts), self.width))
-        enter(self.losses[loss], amounts, None if some is None else some.rows, self.columns)
+        enter(self.losses[loss], amounts, some.rows if isinstance(some, Selection) else some or ALL, self.columns)
 
     def _of_the_dead(self, contracts: Ties, amounts: Array) -> Array | None:
         """The part of ``amounts (C, R)`` that is Outside's, which bought the claims of settled estates; None where nothing is."""
@@ -383,9 +386,7 @@ class Ledger:
 
     def _muted(self, channel: str) -> Array | None:
         """The switch of a channel that is off in some replication, ``(1, R)``; None where it is on in all."""
-        if channel not in self.mute:  # not .get: in a part of a batch, asking is what cuts the array
-            return None
-        return self.mute[channel]
+        return self.mute[channel] if channel in self.mute else None  # noqa: SIM401 - in a part of a batch, asking is what cuts the array
 
     def _count(self, channel: str, nature: str, amount: Array) -> None:
         self.loss_by_tag[channel] += amount

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
-from simulator.ledger.postings import Ledger
+from simulator.ledger.postings import ALL, Ledger
 from simulator.markets.margin_desk import MONTHLY_SALE_UNLISTED
 from simulator.markets.shares import MEAN_REVERSION, forced_sale, price_factor
 
@@ -50,10 +50,16 @@ def sell_stakes_to_pay(books: Books, ledger: Ledger) -> None:
 # ---------------------------------------------------------------------- the market for securities
 
 
-def securities(books: Books) -> Array:
-    """Securities held, at their price, USD bn, ``(N, R)``."""
-    held: Array = books["marketable_share"] * books["other_assets"]
+def securities(books: Books, rows: slice = ALL) -> Array:
+    """Securities held (by the agents of ``rows``), at their price, USD bn, ``(n, R)``."""
+    held: Array = books["marketable_share"][rows] * books["other_assets"][rows]
     return held
+
+
+def _span(chosen: NDArray[np.bool_]) -> slice:
+    """The slice of rows from the first with some of the ``chosen (N, R)`` to the last; an empty one where there is none."""
+    rows = np.flatnonzero(chosen.any(axis=1))
+    return slice(rows[0], rows[-1] + 1) if len(rows) else slice(0, 0)
 
 
 def sell_securities(books: Books, ledger: Ledger, sold: Array, tag: str) -> Array:
@@ -62,20 +68,22 @@ def sell_securities(books: Books, ledger: Ledger, sold: Array, tag: str) -> Arra
     The price falls by the impact of all sales together, linear or exponential (``impact_linear_securities``), over ``securities_depth``. Sellers get
     the mid of old and new price (a loss under ``tag``); who keeps securities marks them down (fire_sale).
     """
-    total = ledger.sum(sold)
+    rows = _span(books["marketable_share"] > 0.0)  # of those who hold securities, and so of those who sell
+    held, other_assets, sale = securities(books, rows), books["other_assets"][rows], sold[rows]
     impact = 1.0 / (books.macro["securities_depth"] * books.levers["securities.depth"])
-    factor = price_factor(total, impact, books.macro["impact_linear_securities"])
-    fetched = sold * (0.5 * (1.0 + factor))
-    kept = np.maximum(securities(books) - sold, 0.0)
-    books["other_assets"][...] -= sold
+    factor = price_factor(ledger.sum(sale), impact, books.macro["impact_linear_securities"])
+    fetched = np.zeros_like(sold)
+    fetched[rows] = sale * (0.5 * (1.0 + factor))
+    other_assets -= sale
     change = fetched.copy()
-    amount = ledger.sum(fetched)[0]
+    amount = ledger.sum(fetched[rows])[0]
     books["other_assets"][books.outside] += amount
     change[books.outside] -= amount
     ledger.move_cash(change)
-    ledger.lose_own(tag, sold - fetched, "deadweight", reason="decision", cause="outside" if tag == "funding" else "self")
-    fall = kept * (1.0 - factor)
-    books["other_assets"][...] -= fall
+    ledger.lose_own(tag, sale - fetched[rows], "deadweight", rows, reason="decision", cause="outside" if tag == "funding" else "self")
+    fall = np.zeros_like(sold)
+    fall[rows] = np.maximum(held - sale, 0.0) * (1.0 - factor)
+    other_assets -= fall[rows]
     ledger.mark_down_securities(fall, sold)
     books.series["securities_price"] = books.series["securities_price"] * factor
     return fetched
@@ -123,41 +131,51 @@ def meet_redemptions(books: Books, ledger: Ledger, wanted: Array) -> None:
         ledger.set_column("redemptions_waiting", asked - paid, gated)
         wanted = wanted.copy()
         wanted[gated] = paid
-    if wanted.any():
-        redeem(books, ledger, wanted)
+    redeem(books, ledger, wanted)
 
 
 def redeem(books: Books, ledger: Ledger, wanted: Array) -> None:
     """Pay investors ``wanted (N, R)``: in cash, then by selling securities, then other assets at a discount (funding losses)."""
-    cash = np.minimum(wanted, CASH_TO_LEAVERS * np.maximum(books["cash"], 0.0))
+    rows = _span(wanted != 0.0)  # few agents are funds
+    wanted = wanted[rows]
+    if not len(wanted):
+        return
+    cash = np.minimum(wanted, CASH_TO_LEAVERS * np.maximum(books["cash"][rows], 0.0))
     got = np.zeros_like(cash)
-    liquid = securities(books)
+    liquid = securities(books, rows)
     if liquid.any():
-        sold = np.minimum(wanted - cash, liquid) * (books["marketable_share"] > 0.0)
-        got = sell_securities(books, ledger, sold, "funding")
+        sold = np.minimum(wanted - cash, liquid) * (books["marketable_share"][rows] > 0.0)
+        got = sell_securities(books, ledger, _of_all(books, sold, rows), "funding")[rows]
     rest = np.maximum(wanted - cash - got, 0.0)
-    sold = np.minimum(rest / (1.0 - HAGGLE), books["other_assets"])
-    sold[books.outside] = 0.0
+    sold = np.minimum(rest / (1.0 - HAGGLE), books["other_assets"][rows])
+    sold[np.arange(books.agents)[rows] == books.outside] = 0.0
     discount = HAGGLE * sold
     if sold.any():
-        ledger.exchange_other_assets(sold)
-        change = -discount
-        change[books.outside] += ledger.sum(discount)[0]
+        ledger.exchange_other_assets(_of_all(books, sold, rows))
+        lost = ledger.sum(discount)[0]
+        change = _of_all(books, -discount, rows)
+        change[books.outside] += lost
         ledger.move_cash(change)
-        ledger.lose_own("funding", discount, "deadweight", reason="decision", cause="outside")  # the fund's investors are Outside
-        gain = np.zeros_like(discount)
-        gain[books.outside] = ledger.sum(discount)[0]
-        ledger.post("ordinary", gain)
-    _repay_outside(books, ledger, np.minimum(cash + got + sold - discount, books["other_liabilities"]))
+        ledger.lose_own("funding", discount, "deadweight", rows, reason="decision", cause="outside")  # the fund's investors are Outside
+        ledger.post("ordinary", lost, books.outside)
+    _repay_outside(books, ledger, np.minimum(cash + got + sold - discount, books["other_liabilities"][rows]), rows)
 
 
-def _repay_outside(books: Books, ledger: Ledger, paid: Array) -> None:
-    """Pay back ``paid (N, R)`` of what is owed to the rest of the world."""
-    books["other_liabilities"][...] -= paid
-    flow = -paid
-    flow[books.outside] += ledger.sum(paid)[0]
+def _of_all(books: Books, amounts: Array, rows: slice) -> Array:
+    """Amounts ``(n, R)`` of ``rows`` among those of all agents, who have none, ``(N, R)``."""
+    every = np.zeros((books.agents, amounts.shape[1]))
+    every[rows] = amounts
+    return every
+
+
+def _repay_outside(books: Books, ledger: Ledger, paid: Array, rows: slice = ALL) -> None:
+    """Pay back ``paid (n, R)`` of what the agents (of ``rows``) owe to the rest of the world."""
+    amount = ledger.sum(paid)[0]
+    books["other_liabilities"][rows] -= paid
+    flow = _of_all(books, -paid, rows)
+    flow[books.outside] += amount
     ledger.move_cash(flow)
-    books["other_assets"][books.outside] -= ledger.sum(paid)[0]
+    books["other_assets"][books.outside] -= amount
 
 
 # ---------------------------------------------------------------------- limits on leverage
