@@ -22,7 +22,6 @@ Rows = NDArray[np.int64]
 T = TypeVar("T")
 
 SINGLES = ("opening", "flows", "public_support", "rounding")
-READ_ONLY = ("opening",)
 WRITTEN_FLOWS = frozenset({"book_net_worth", "insolvent", "assets_now", "equity_now"})
 TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
 
@@ -144,11 +143,11 @@ class Part:
         books.levers = _Cut(whole.levers, self.index, whole.replications)  # one column where no random change moves a lever
         books.converged = whole.converged[self.index]
         ledger = _twin_of(self.whole_ledger)
+        ledger.__class__ = _LedgerOfPart
         ledger.books, ledger.columns = books, self.index
         for name in ("posted", "loss_by_tag", "loss_by_nature", "mute"):
             setattr(ledger, name, self._cut(getattr(ledger, name)))
-        for name in SINGLES:
-            setattr(ledger, name, np.take(getattr(ledger, name), self.index, axis=1))
+        ledger.__dict__["singles"] = self._cut({name: ledger.__dict__.pop(name) for name in SINGLES})
         return books, ledger
 
     def _restore(self) -> None:
@@ -159,9 +158,16 @@ class Part:
             cut.write_back(arrays, (lambda name: roles.get(name) == "stock" or name in WRITTEN_FLOWS) if is_columns else (lambda name: True))
         whole.converged[self.index] = self.books.converged
         whole.dead_rows = merged_rows(whole.dead_rows, self.books.dead_rows)
-        for name in SINGLES:
-            if name not in READ_ONLY:
-                getattr(self.whole_ledger, name)[:, self.index] = getattr(self.ledger, name)
+
+
+class _LedgerOfPart(Ledger):
+    """A ledger whose arrays of all agents are cut when first asked for, as those that it keeps by name."""
+
+    def __getattr__(self, name: str) -> Array:
+        if name not in SINGLES:
+            raise AttributeError(name)
+        single: Array = self.__dict__["singles"][name]
+        return single
 
 
 def _twin_of(thing: T) -> T:

@@ -41,7 +41,8 @@ class MarginDesk:
         self.loans_looked_at = None if len(self.asset_rows) else self.rows  # calls on capacity and receivables look at all debts on them
         self.call, self.close_out, self.cure, self.recourse, self.unaudited = self._terms(books, self.rows)
         self.asset_terms = self._terms(books, self.asset_rows)
-        self.borrower_matrix = incidence(loans.debtor[self.rows], books.agents)
+        self.borrowers, self.place = np.unique(loans.debtor[self.rows], return_inverse=True)
+        self.borrower_matrix = incidence(self.place, len(self.borrowers))
         self.stake_matrix = incidence(self.stake, books.stakes.count)
         self.on_capacity = np.isin(loans.static["collateral"], ("accelerators", "data_centre"))[:, None].astype(np.float64)
         loans.add_terms("pledged_at_start", books.narrow(loans.pledged))
@@ -103,14 +104,15 @@ class MarginDesk:
         borrower = loans.debtor[rows]
         issuer = books.stakes.debtor[self.stake]
         limit = np.where(books["is_listed"][issuer] > 0.0, 1.0, MONTHLY_SALE_UNLISTED) * loans.pledged[rows]
-        purse = CASH_FOR_CALLS * np.maximum(books["cash"], 0.0)
+        purse = CASH_FOR_CALLS * np.maximum(books["cash"][self.borrowers], 0.0)
+        recognised = pledges.recognised(books, self.unaudited)
         sold_so_far = np.zeros_like(limit)
         closing = np.zeros(limit.shape, dtype=bool)
         overran = loans.months_called[rows] >= self.cure
         is_open = np.ones(books.replications, dtype=bool)  # each replication stops by its own mask
         for _ in range(ROUNDS_MAX):
             owed = loans.principal[rows] + loans.arrears[rows]
-            value = self.collateral(books)
+            value = pledges.pledged_values(books, rows) * recognised
             lives = (books["alive"][borrower] > 0.0) & (owed > CENT) & is_open
             closing |= (owed > self.close_out * value * (1.0 + 1e-12)) & lives
             called = ((owed > self.call * value * (1.0 + 1e-12)) | closing) & lives
@@ -119,7 +121,7 @@ class MarginDesk:
             target = np.where(closing, 0.0, CURE * self.call)
             # Without recourse a borrower puts in cash only while the pledge is worth more than the loan.
             cash_needed = np.where(called & ((self.recourse > 0.0) | (owed < value)), np.maximum(owed - target * value, 0.0), 0.0)
-            share = np.minimum(1.0, purse / np.maximum(self.borrower_matrix @ cash_needed, 1e-12))[borrower]
+            share = np.minimum(1.0, purse / np.maximum(self.borrower_matrix @ cash_needed, 1e-12))[self.place]
             cash_paid = np.minimum(cash_needed * share, loans.principal[rows])
             purse = np.maximum(purse - self.borrower_matrix @ cash_paid, 0.0)
             self._prepay(books, ledger, cash_paid, rows)
@@ -162,7 +164,7 @@ class MarginDesk:
         lives = (books["alive"][borrower] > 0.0) & (owed > CENT)
         loans.months_called[rows] = np.where((owed > self.call * value * (1.0 + 1e-12)) & lives, loans.months_called[rows] + 1.0, 0.0)
         broken = (owed > self.close_out * value * (1.0 + 1e-9)) & (owed > 1e-6) & lives & (self.recourse > 0.0)
-        ledger.set_column("margin_breached", np.minimum(self.borrower_matrix @ broken.astype(np.float64), 1.0))
+        ledger.set_column("margin_breached", np.minimum(self.borrower_matrix @ broken.astype(np.float64), 1.0), self.borrowers)
 
     def _prepay(self, books: Books, ledger: Ledger, amounts: Array, rows: NDArray[np.int64]) -> None:
         """Repay loans early."""
