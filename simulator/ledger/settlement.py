@@ -206,7 +206,7 @@ class Settlement:
         starts = np.append(0, end)
         dues = np.empty((int(end[-1]), len(columns)))
         for place, (_, arrears) in enumerate(tables):
-            np.take(arrears, columns, axis=1, out=dues[starts[place] : end[place]])
+            np.take(arrears, columns, axis=1, out=dues[starts[place] : end[place]], mode="clip")  # the other mode goes through a buffer
         bills_from, lines_from = end[len(tables) - 1], end[len(tables)]
         dues[bills_from:lines_from] = books["operating_arrears"][np.ix_(self.payers, columns)]
         dues[lines_from:] = 0.0
@@ -221,7 +221,7 @@ class Settlement:
             loans.undrawn[self.lines] -= drawn
             ledger.lend(loans.some(self.lines), drawn)
             books.repayments.draw(drawn, books.tick, self.lines)
-        left = dues - cleared.paid
+        left = np.subtract(dues, cleared.paid, out=dues)
         bills = np.zeros((books.agents, len(columns)))
         bills[self.payers] = left[bills_from:lines_from]
         return [left[starts[place] : end[place]] for place in range(len(tables))], bills

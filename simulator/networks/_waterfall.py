@@ -148,10 +148,23 @@ def greatest(
     where: IntArray = np.arange(scenarios)
     pay = np.array(np.broadcast_to(owed, result.pay.shape)) if start is None else np.array(start)
     insolvent = np.zeros((agents, scenarios), dtype=bool)
-    before, last_check = np.full(scenarios, np.inf), 0
-    looked_slow = np.zeros(scenarios, dtype=bool)
-    per_due = 1.0 / np.where(owed > 0, owed, 1.0)
     received = flow.received(pay)
+    if owed.shape[0] > agents and start is None and only is None and not fixed_dues:
+        money, bankrupt = resources.available(received, total, insolvent)
+        is_slow: BoolArray = np.any(money < total * (1 - TIE), axis=0)
+        if not is_slow.all():  # where nobody is short all pay in full, and the first round is the last
+            at = np.flatnonzero(~is_slow)
+            for into, values in ((result.pay, pay), (result.received, received), (result.insolvent, bankrupt)):
+                into[:, at] = np.take(values, at, axis=1)
+            result.rounds[at], result.converged[at] = 1, True
+            where = np.flatnonzero(is_slow)
+            if not where.size:
+                return result
+            flow, resources = flow.compress(is_slow), resources.compress(is_slow)
+            owed, total, pay, received, insolvent = (np.take(array, where, axis=1) for array in (owed, total, pay, received, insolvent))
+    before, last_check = np.full(where.size, np.inf), 0
+    looked_slow = np.zeros(where.size, dtype=bool)
+    per_due = 1.0 / np.where(owed > 0, owed, 1.0)
     leaps, ahead = owed.shape[0] == agents and only is None, np.zeros((0, 0))
     for count in range(1, rounds + 1):
         if simple:
