@@ -5,6 +5,7 @@ Everything heavy is imported where it is used, so that ``--help`` answers at onc
 
 from __future__ import annotations
 
+import atexit
 import gc
 import itertools
 import os
@@ -200,6 +201,7 @@ def _main(argv: list[str]) -> int:
 def _run_early(request: Request) -> None:
     """Run it; most runs want workers, whose server is therefore started before anything else is known."""
     gc.disable()  # what is loaded until the run begins stays
+    atexit.register(gc.freeze)  # at the end there is nothing to tidy up: to look through all that is loaded takes a quarter of a second
     from simulator.engine.worker_server import cool_down, warm_up
 
     if not any(word.startswith("execution") and word != "execution=local" for word in request.overrides):

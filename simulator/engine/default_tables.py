@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.engine.causes import ROOTS
+from simulator.engine.recorded import month_name
 from simulator.ledger.resolution import CAUSES
 
 if TYPE_CHECKING:
@@ -22,13 +23,6 @@ CAUSES_COLUMNS = {
     "replication": "int64", "tick": "int64", "agent": "object", "from_agent": "object", "channel": "object", "reason": "object",
     "amount": "float64",
 }  # fmt: skip
-
-
-def month_name(start: str, tick: int) -> str:
-    """The month of a tick, ``YYYY-MM``."""
-    year, month = (int(part) for part in start.split("-")[:2])
-    number = year * 12 + month + tick
-    return f"{number // 12}-{number % 12 + 1:02d}"
 
 
 def _empty(columns: dict[str, str]) -> pd.DataFrame:

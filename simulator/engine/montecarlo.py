@@ -22,11 +22,10 @@ from threadpoolctl import threadpool_limits
 from scenarios.changes import Scenario
 from scenarios.economy import Economy
 from simulator.engine.crew import Crew
-from simulator.engine.default_tables import month_name
 from simulator.engine.executors import Execution, work_through
 from simulator.engine.foresight import foreseen_sales
 from simulator.engine.randomness import Draws
-from simulator.engine.recorded import PANEL, SERIES
+from simulator.engine.recorded import PANEL, SERIES, month_name
 from simulator.errors import InputError
 
 Array = NDArray[np.float64]

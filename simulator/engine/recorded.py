@@ -1,4 +1,4 @@
-"""Names of what is recorded in every tick, for who asks without running anything."""
+"""Names of what is recorded in every tick, and of the ticks, for who asks without running anything."""
 
 from __future__ import annotations
 
@@ -12,3 +12,10 @@ SERIES = (
 PANEL = ("cash", "capacity", "construction", "other_assets", "debt", "book_net_worth", "share_price", "shares", "cds", "expected_growth",
          "outside_sales", "operating_bill", "planned_investment", "new_credit", "months_in_arrears", "alive")  # fmt: skip
 """Columns of the table ``agents`` (record=agents), besides its keys."""
+
+
+def month_name(start: str, tick: int) -> str:
+    """The month of a tick, ``YYYY-MM``."""
+    year, month = (int(part) for part in start.split("-")[:2])
+    number = year * 12 + month + tick
+    return f"{number // 12}-{number % 12 + 1:02d}"

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from simulator.engine import default_tables, entry
 from simulator.engine.causes import Genealogy, Story
-from simulator.engine.default_tables import month_name
 from simulator.engine.loss_tables import LossTables
 from simulator.engine.outcomes import boom_and_bust, who_pays
-from simulator.engine.recorded import PANEL, SERIES
+from simulator.engine.recorded import PANEL, SERIES, month_name
 from simulator.ledger.names import ENTRANT, LOSS_CHANNELS
 from simulator.ledger.postings import NATURES
 from simulator.ledger.resolution import DefaultEvents
