@@ -76,9 +76,10 @@ class Resolution:
         self.ends = np.cumsum([len(block) for block in payer])
         self.is_secured = (loans.static["seniority"] == "secured")[:, None]
         collateral = loans.static["collateral"]
-        self.on_capacity = (np.isin(collateral, ("accelerators", "data_centre")))[:, None]
-        self.is_facility = (loans.static["kind"] == "facility")[:, None]
-        self.on_receivables = (collateral == "receivables")[:, None] & ~self.is_facility
+        is_facility = loans.static["kind"] == "facility"
+        self.on_capacity = np.flatnonzero(np.isin(collateral, ("accelerators", "data_centre")))
+        self.on_receivables = np.flatnonzero((collateral == "receivables") & ~is_facility)
+        self.facility = np.flatnonzero(is_facility)
         # Without recourse a lender has only its pledge. A ring-fenced vehicle has nothing else: there the pledge is all it owns.
         ring_fenced = np.isin(loans.debtor, np.arange(books.agents)[books.rows["project_company"]])
         self.has_recourse = (loans.static["recourse"] | ring_fenced).astype(np.float64)[:, None]
@@ -230,14 +231,11 @@ class Resolution:
         owed = (loans.principal + loans.arrears) * loans.of_debtor(failed)
         secured = np.zeros_like(owed)
         left = np.zeros_like(failed)
-        for backed, value in ((self.on_capacity, fixed * failed), (self.on_receivables, claimable)):
-            on_it = owed * backed
-            by_debtor = loans.by_debtor(on_it)
-            secured += on_it * loans.of_debtor(np.minimum(1.0, value / np.maximum(by_debtor, 1e-12)))
-            left += np.maximum(value - by_debtor, 0.0)
-        if self.is_facility.any():
-            on_it = owed * self.is_facility
-            secured += on_it * loans.of_debtor(np.minimum(1.0, left / np.maximum(loans.by_debtor(on_it), 1e-12)))
+        for rows, value in ((self.on_capacity, fixed * failed), (self.on_receivables, claimable), (self.facility, left)):
+            backed, on_it = loans.some(rows), owed[rows]
+            by_debtor = backed.by_debtor(on_it)
+            secured[rows] += on_it * backed.of_debtor(np.minimum(1.0, value / np.maximum(by_debtor, 1e-12)))
+            left += np.maximum(value - by_debtor, 0.0)  # what the facility gets
         if len(books.pledge_rows):
             secured[books.pledge_rows] = pledged
         secured = np.minimum(secured * self.is_secured, owed)
