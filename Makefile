@@ -7,11 +7,12 @@ BIN := .venv/bin
 run: .venv
 	$(BIN)/capital-loop
 
+# Fixtures of a module are made once: loadscope keeps its tests in one process.
 test: lint
-	$(BIN)/pytest -q -n auto
+	$(BIN)/pytest -q -n auto --dist loadscope
 
 test-slow: .venv
-	$(BIN)/pytest -q -m slow -n auto --dist loadgroup
+	$(BIN)/pytest -q -m slow -n auto --dist loadscope
 
 lint: .venv
 	$(BIN)/ruff check .

@@ -45,6 +45,7 @@ class Sizes:
 
     repeats: int = 3
     replications: tuple[int, ...] = (250, 500, 1000, 2000)
+    horizon: int = 60
     months: tuple[int, ...] = (15, 30, 60, 120)
     batch: int = 256
     agents: tuple[int, ...] = (40, 400, 4000, 40_000)
@@ -54,7 +55,7 @@ class Sizes:
     block: int = 500
 
 
-SMALL = Sizes(1, (20, 40), (2, 4), 4, (40, 80), 400, 3, 8, 20)
+SMALL = Sizes(1, (20, 40), 4, (2, 4), 4, (40, 80), 400, 3, 8, 20)
 
 
 def scenario_of(economy: Any, months: int) -> Scenario:
@@ -85,9 +86,9 @@ def told(name: str, sizes: Sequence[float], seconds: Sequence[float]) -> None:
 def in_replications(sizes: Sizes) -> None:
     """Tables of more and more replications of us_ai_2025, in chunks as the program steps them, in one process."""
     economy = opened("us_ai_2025")
-    scenario = scenario_of(economy, 60)
-    foreseen_sales(economy, 60)
-    plan = Plan()
+    scenario = scenario_of(economy, sizes.horizon)
+    foreseen_sales(economy, sizes.horizon)
+    plan = Plan(horizon_months=sizes.horizon)
 
     def run(count: int) -> float:
         return median_seconds(lambda _: run_scenarios(economy, [scenario], replace(plan, replications=count)), sizes.repeats, time.process_time)
@@ -154,13 +155,14 @@ def steady_rate(sizes: Sizes, workers: int) -> float:
     economy = opened("us_ai_2025")
     plan = Plan(
         sizes.units * sizes.block,
+        horizon_months=sizes.horizon,
         block=sizes.block,
         chunk=sizes.block,
         workers=workers,
         execution=Execution("local" if workers > 1 else "serial", workers),
     )
     with tempfile.TemporaryDirectory(prefix="capital-loop-benchmark-") as folder:
-        job = job_of(economy, [scenario_of(economy, 60)], plan, BlockFiles(Path(folder), machine_identity()))
+        job = job_of(economy, [scenario_of(economy, sizes.horizon)], plan, BlockFiles(Path(folder), machine_identity()))
         ends = []
         with closing(compute(job, units(1, plan))) as results:
             for _ in results:

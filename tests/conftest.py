@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from scenarios import loading
 from scenarios.economy import ContractTable, Economy
 from scenarios.items import AGENT_ITEMS, MACRO_ITEMS
 from scenarios.loading import load_economy
 from scenarios.synthetic_parts import contract_table
+from simulator.engine import inputs
 from simulator.engine.model import ContagionModel
 from simulator.ledger.names import KINDS
 
@@ -24,6 +27,24 @@ PARTIES = ("lender", "borrower", "holder", "issuer", "seller", "buyer", "lessor"
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job ignores Ctrl-C, and so would all that the tests start
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _an_economy_of_the_house_is_opened_once() -> Iterator[None]:
+    """By the name alone, as most tests do: its arrays are read-only, and its quiet world takes as long as a run to find."""
+    honest, known = loading.load_economy, {}
+
+    def load(name_or_folder: str | Path, include: Sequence[str] = (), contracts: Mapping[str, bool] | None = None) -> Economy:
+        if name_or_folder not in ("three_firms", "us_ai_2025") or include or contracts:
+            return honest(name_or_folder, include, contracts)
+        if name_or_folder not in known:
+            known[name_or_folder] = honest(name_or_folder)
+        return known[name_or_folder]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (loading, inputs):
+            patch.setattr(module, "load_economy", load)
+        yield
 
 
 def make_economy(firms: dict[str, dict[str, Any]], **contracts: list[dict[str, Any]]) -> Economy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -128,9 +128,9 @@ class Recorder:
         model = self.model
         books, ledger = model.books, model.ledger
         width = books.replications
-        frame = pd.DataFrame({"replication": np.array(model.replications, dtype=np.int64)})
+        where = pd.Series(np.array(model.replications, dtype=np.int64))
+        frame: dict[str, Any] = {"replication": where}  # made a table at the end: sixty insertions cost more than a chunk's month
         by = defaults.groupby("replication")
-        where = frame["replication"]
         frame["defaults"] = where.map(by.size()).fillna(0).astype(np.int64)
         frame["cascade_size"] = where.map((defaults["wave"] > 0).groupby(defaults["replication"]).sum()).fillna(0).astype(np.int64)
         frame["waves"] = where.map(by["wave"].max()).fillna(0).astype(np.int64)
@@ -154,8 +154,9 @@ class Recorder:
         frame["market_value_min_share"] = np.minimum.reduce(self.series["ai_market_value"], axis=0) / np.maximum(start, 1e-9)
         frame["gdp_gap_min"] = np.minimum.reduce(self.series["gdp_gap"], axis=0)
         frame["unemployment_max"] = np.maximum.reduce(self.series["unemployment"], axis=0)
+        of_kinds = defaults.groupby(["kind", "replication"]).size()
         for kind in COUNTED_KINDS:
-            count = defaults[defaults["kind"] == kind].groupby("replication").size()
+            count = of_kinds.loc[kind] if kind in of_kinds.index.levels[0] else pd.Series(dtype=np.int64)
             frame[f"{kind}_defaults"] = where.map(count).fillna(0).astype(np.int64)
             size = books.rows[kind].stop - books.rows[kind].start
             frame[f"{kind}_alive_share"] = 1.0 - frame[f"{kind}_defaults"] / size if size else 1.0
@@ -163,10 +164,9 @@ class Recorder:
         frame["defaulted_debt"] = where.map(by["debt"].sum()).fillna(0.0)
         frame["defaulted_debt_share"] = frame["defaulted_debt"] / np.maximum(modelled_debt, 1e-9)
         frame["first_default_tick"] = where.map(by["tick"].min()).fillna(-1).astype(np.int64)
-        for name, values in (who_pays(model) | boom_and_bust(model)).items():
-            frame[name] = values
+        frame |= who_pays(model) | boom_and_bust(model)
         frame["months_to_peak"] = np.argmax(self.series["ai_market_value"], axis=0).astype(np.int64)
-        return frame
+        return pd.DataFrame(frame)
 
     def ticks_table(self) -> pd.DataFrame:
         """Every replication's series, one row a replication and tick."""

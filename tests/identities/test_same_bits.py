@@ -74,23 +74,24 @@ def shock(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def one_at_a_time(shock: tuple[str, ...]) -> dict[int, dict[str, np.ndarray]]:
-    """Replications 0, 1 and 6, one Mesa agent at a time, each alone."""
+    """Replications 1 and 6, one Mesa agent at a time, each alone."""
     found = {}
-    for number in (0, 1, 6):
+    for number in (1, 6):
         model = run((number,), shock, stepping="agents", mesa_agents=True)
         assert len(model.agents) == model.books.agents
         found[number] = state(model, number)
     return found
 
 
-@pytest.mark.parametrize("width", [1, 2, 7, pytest.param(257, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("batch", [(6,), (0, 1), range(7), pytest.param(range(257), marks=pytest.mark.slow)], ids=len)
 def test_one_agent_at_a_time_and_cohorts_of_any_width_give_the_same_bits(
-    width: int, shock: tuple[str, ...], one_at_a_time: dict[int, dict[str, np.ndarray]]
+    batch: Sequence[int], shock: tuple[str, ...], one_at_a_time: dict[int, dict[str, np.ndarray]]
 ) -> None:
-    batch = run(range(width), shock)
-    compared = [number for number in one_at_a_time if number < width]
+    cohorts = run(batch, shock)
+    compared = [number for number in one_at_a_time if number in batch]
+    assert compared
     for number in compared:
-        assert_same_bits(state(batch, number), one_at_a_time[number])
+        assert_same_bits(state(cohorts, number), one_at_a_time[number])
 
 
 def test_defaults_happen_in_every_shocked_replication_that_was_compared(
@@ -129,10 +130,10 @@ def assert_same_tables(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFra
 
 
 def test_chunks_of_any_size_give_the_same_tables() -> None:
-    whole = sorted_tables(8, 64, 11)
+    whole = sorted_tables(4, 64, 11)
     assert len(whole["defaults"])
-    for chunk in (1, 7, 512):
-        assert_same_tables(sorted_tables(8, chunk, 11), whole)
+    for chunk in (1, 3):
+        assert_same_tables(sorted_tables(4, chunk, 11), whole)
 
 
 @pytest.mark.slow
@@ -140,7 +141,7 @@ def test_chunks_of_any_size_give_the_same_tables_in_many_replications() -> None:
     whole = sorted_tables(66, 512, 60)
     for chunk in (7, 64):
         assert_same_tables(sorted_tables(66, chunk, 60), whole)
-    assert_same_tables(sorted_tables(18, 1, 60), sorted_tables(18, 512, 60))  # one at a time is slow
+    assert_same_tables(sorted_tables(9, 1, 60), sorted_tables(9, 512, 60))  # one at a time is slow
 
 
 @pytest.mark.slow

@@ -21,13 +21,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete run folder."""
+    """A complete run folder, without figures."""
     folder = tmp_path_factory.mktemp("finished") / "run"
-    run_experiment(settings(output=str(folder)), progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        run_experiment(settings(output=str(folder)), progress=False)
     return folder
+
+
+def draw_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(runs, "documents", partial(runs.documents, figures=False))
 
 
 @pytest.fixture
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take seconds, and are drawn once, for the folder `finished`."""
-    monkeypatch.setattr(runs, "documents", partial(runs.documents, figures=False))
+    """They take seconds, and have tests of their own."""
+    draw_nothing(monkeypatch)

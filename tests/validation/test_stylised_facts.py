@@ -9,7 +9,7 @@ import pytest
 from scenarios.loading import load_economy
 from simulator import api
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("validation")]  # one process makes the runs for all
+pytestmark = pytest.mark.slow
 
 ECONOMY, REPLICATIONS, SEED = "us_ai_2025", 1000, 1
 DEFAULT_SHOCK = ("rate_hold", "collateral_devaluation")
