@@ -154,10 +154,9 @@ class Recorder:
         frame["market_value_min_share"] = np.minimum.reduce(self.series["ai_market_value"], axis=0) / np.maximum(start, 1e-9)
         frame["gdp_gap_min"] = np.minimum.reduce(self.series["gdp_gap"], axis=0)
         frame["unemployment_max"] = np.maximum.reduce(self.series["unemployment"], axis=0)
-        of_kinds = defaults.groupby(["kind", "replication"]).size()
+        of_kinds = defaults.groupby(["replication", "kind"]).size().unstack(fill_value=0).reindex(index=where, columns=COUNTED_KINDS, fill_value=0)
         for kind in COUNTED_KINDS:
-            count = of_kinds.loc[kind] if kind in of_kinds.index.levels[0] else pd.Series(dtype=np.int64)
-            frame[f"{kind}_defaults"] = where.map(count).fillna(0).astype(np.int64)
+            frame[f"{kind}_defaults"] = of_kinds[kind].to_numpy(np.int64)
             size = books.rows[kind].stop - books.rows[kind].start
             frame[f"{kind}_alive_share"] = 1.0 - frame[f"{kind}_defaults"] / size if size else 1.0
         frame["entrant_defaults"] = where.map(newcomers.groupby("replication").size()).fillna(0).astype(np.int64)
