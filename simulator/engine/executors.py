@@ -10,6 +10,8 @@ import contextlib
 import importlib.util
 import os
 import signal
+import subprocess
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -33,6 +35,7 @@ STRIKES_MAX = 2
 """Times that a worker may die with a task before that task is tried alone."""
 BARREN_MAX = 3
 """Pools that may break one after the other without any result between them."""
+SLURM_SECONDS = 60
 CLUSTER_EXTRA = "it is not installed; pip install 'capital-loop[cluster]'"
 
 
@@ -106,7 +109,8 @@ def work_through(
     ``work`` must be importable by name; ``shared`` is sent once to every worker, and its ``preload``, if it has one, names modules to import
     before. ``crew``: processes of this machine that stay for what comes next. What a task raises is raised here. Ctrl-C is raised between
     results (in one process also while working), after the workers have been ended. BLAS runs on one thread everywhere. Raises RunError for a
-    task that kills its worker again and again, or for workers that die at once; InputError when Dask or its scheduler is not to be had.
+    task that kills its worker again and again, for workers that die at once, or for a SLURM that takes no job; InputError when Dask or its
+    scheduler is not to be had.
     """
     with Interrupts() as interrupts:
         if execution.kind == "dask":
@@ -277,10 +281,30 @@ def _slurm_cluster(execution: Execution) -> Any:
 
     try:
         cluster = SLURMCluster(**{"cores": 1, "processes": 1, "memory": "2GB", **execution.slurm})
+        _ask_slurm(cluster)
         cluster.scale(jobs=execution.workers)
+    except RunError:
+        raise
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"execution.slurm: {' '.join(str(error).split())}") from None
     return cluster
+
+
+def _ask_slurm(cluster: Any) -> None:
+    """Let SLURM look at the job that will be submitted. Raises RunError with its answer when it takes none; Dask would wait for ever."""
+    with tempfile.NamedTemporaryFile("w", prefix="capital-loop-", suffix=".sh") as script:
+        script.write(cluster.job_script())
+        script.flush()
+        try:
+            done = subprocess.run(["sbatch", "--test-only", script.name], capture_output=True, text=True, timeout=SLURM_SECONDS, check=False)
+            is_taken, answer = done.returncode == 0, done.stderr
+        except OSError as error:
+            is_taken, answer = False, f"sbatch: {error.strerror}"
+        except subprocess.TimeoutExpired:
+            is_taken, answer = False, f"no answer in {SLURM_SECONDS} seconds"
+    if not is_taken:
+        cluster.close()
+        raise RunError(f"execution=slurm: no job can be submitted ({' '.join(answer.split())})")
 
 
 def _setup(token: str, work: Callable[[Any, Any], Any], shared: Any) -> Any:

@@ -161,3 +161,20 @@ def test_dask_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch)
         list(work_through(range(3), square, 1, Execution("dask", 2)))
     with pytest.raises(InputError, match="execution=slurm needs the package dask-jobqueue"):
         executors._slurm_cluster(Execution("dask", 2, cluster="slurm"))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("sbatch: error: Unable to contact slurm controller", r"\(sbatch: error: Unable to contact slurm controller\)"),
+        (None, r"\(sbatch: No such file or directory\)"),
+    ],
+)
+def test_a_slurm_that_takes_no_job_is_one_line(said: str | None, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if said is not None:
+        command = tmp_path / "sbatch"
+        command.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+        command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RunError, match=f"execution=slurm: no job can be submitted {told}"):
+        list(work_through(range(3), square, 1, Execution("dask", 1, cluster="slurm")))
