@@ -277,6 +277,8 @@ def _told(problem: ErrorDetails) -> str:
     if kind == "missing":
         return f"{key}: is missing"
     if kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
+        if str(value).lower() == "nan":
+            return f"{key}: nan is not a number (allowed {_range(where)})"
         side = "above" if kind.startswith("less") else "below"
         return f"{key}: {_shown(value)} is {_side(side, kind, problem)} (allowed {_range(where)})"
     wanted = _WANTED.get(kind)

@@ -116,6 +116,8 @@ BAD_INPUTS: list[tuple[list[str], str]] = [
     (["resume=mine"], "'mine' has no manifest.json: nothing to go on with"),
     (["merge"], "usage: capital-loop merge DIR ... [output=DIR]"),
     (["merge", "nowhere"], "merge: no folder 'nowhere'"),
+    (["montecarlo.precision=nan"], "montecarlo.precision: nan is not a number (allowed above 0 to 1)"),
+    (["systemic.debt_share=nan"], "systemic.debt_share: nan is not a number (allowed "),
     (["record=everything"], "record: unknown choice 'everything'"),
     (["montecarlo.replications=0"], "montecarlo.replications: 0 is below 1 (allowed 1 to 10,000,000)"),
     (["montecarlo.replications=true"], "montecarlo.replications: True is not a whole number"),
