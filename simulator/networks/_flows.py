@@ -25,7 +25,8 @@ class EdgeStructure(Protocol):
     def pairs(self) -> Csr:
         """Adds amounts of edges (E, R) up by payee and payer: (n * n, E), row payee * n + payer."""
 
-    def edges_of(self, rows: IntArray) -> tuple[IntArray, IntArray, Incidence]: ...
+    def edges_of(self, rows: IntArray) -> tuple[IntArray, IntArray, Incidence]:
+        """Edges of some rows (m,) of payers and classes: their numbers (k,), the place in `rows` of each, and what adds them up by payee: (n, k)."""
 
 
 class EdgeFlow:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from simulator.results import provenance
 from simulator.results.dataset import Run
@@ -47,6 +49,19 @@ def test_provenance_is_plain_json_and_names_no_path() -> None:
     assert found["wall_time_seconds"] == 1.235
     assert found["packages"]["numpy"] == np.__version__
     assert found["machine"]["cpu_features"]
+
+
+def test_processor_features_that_numpy_does_not_tell_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert provenance.cpu_features() == sorted(provenance.cpu_features())
+    moved = importlib.import_module
+
+    def elsewhere(name: str) -> object:
+        if name.startswith("numpy._core"):
+            raise ImportError(name)
+        return moved(name)
+
+    monkeypatch.setattr(provenance.importlib, "import_module", elsewhere)
+    assert provenance.cpu_features() == []
 
 
 def test_the_command_repeats_the_run() -> None:
