@@ -97,9 +97,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 
 def test_the_engine_finds_the_numbers_of_the_page_to_the_cent(
-    engine: dict[str, float], page: Callable[..., Any], to_the_cent: Callable[..., None]
+    engine: dict[str, float], page: Callable[..., Any], apart: Callable[..., Any]
 ) -> None:
-    to_the_cent(page("lender_default"), engine)
+    assert apart(page("lender_default"), engine) == {}
 
 
 def test_the_bank_fails_by_its_borrower_and_the_fund_by_its_bank_for_lack_of_cash() -> None:

@@ -74,9 +74,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> tuple[ContagionModel, dict[str, f
 
 
 def test_the_engine_finds_the_numbers_of_the_page_to_the_cent(
-    engine: tuple[ContagionModel, dict[str, float]], page: Callable[..., Any], to_the_cent: Callable[..., None]
+    engine: tuple[ContagionModel, dict[str, float]], page: Callable[..., Any], apart: Callable[..., Any]
 ) -> None:
-    to_the_cent(page("margin_spiral"), engine[1])
+    assert apart(page("margin_spiral"), engine[1]) == {}
 
 
 def test_the_spiral_takes_three_rounds_and_ends_below_the_call_level(engine: tuple[ContagionModel, dict[str, float]]) -> None:

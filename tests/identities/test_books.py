@@ -169,13 +169,15 @@ def audited_tables(economy: str, replications: Iterable[int], months: int = MONT
 @pytest.mark.parametrize("economy", ECONOMIES)
 @pytest.mark.parametrize("shock", shock_names())
 def test_the_books_balance_under_every_shock(economy: str, shock: str) -> None:
-    audited_tables(economy, range(3), months=30, shock=shock)  # five years below, in many replications
+    model = audited_tables(economy, range(3), months=30, shock=shock)  # five years below, in many replications
+    assert model.books.tick == 30
 
 
 @pytest.mark.parametrize("economy", ECONOMIES)
 @pytest.mark.parametrize("policy", policy_names())
 def test_the_books_balance_under_every_policy_when_the_crisis_comes(economy: str, policy: str) -> None:
-    audited_tables(economy, range(2), months=30, shock=("rate_hold", "collateral_devaluation"), policy=policy)
+    model = audited_tables(economy, range(2), months=30, shock=("rate_hold", "collateral_devaluation"), policy=policy)
+    assert model.books.tick == 30
 
 
 @pytest.mark.parametrize("economy", ECONOMIES)
@@ -213,7 +215,8 @@ def test_the_books_balance_with_channels_switched_off(channel: str) -> None:
 @pytest.mark.parametrize("shock", shock_names())
 def test_the_books_balance_in_many_replications_of_every_shock(economy: str, shock: str) -> None:
     for first in range(0, REPLICATIONS, CHUNK):
-        audited_tables(economy, range(first, min(first + CHUNK, REPLICATIONS)), shock=shock)
+        model = audited_tables(economy, range(first, min(first + CHUNK, REPLICATIONS)), shock=shock)
+        assert model.books.tick == MONTHS
 
 
 # ---------------------------------------------------------------------- the checks themselves

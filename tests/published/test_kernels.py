@@ -183,6 +183,7 @@ def test_windows_of_contagion_solve_the_printed_conditions(case: dict[str, Any])
         found = adoption_window(given["phi"])
     else:
         found = contagion_window(given["capital_ratio"], given["interbank_asset_share"], "defaults" in case["id"])
+    assert found[0] < found[1]
     near(found, [expected["window_lower_z"], expected["window_upper_z"]], case["tolerance"])
 
 

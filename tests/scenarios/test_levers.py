@@ -156,9 +156,12 @@ def test_two_different_set_values_for_one_agent_and_month_are_refused() -> None:
 
 
 def test_two_equal_set_values_and_set_values_of_different_agents_or_months_agree() -> None:
-    schedule(set_to("central_bank.hold", 1.0), set_to("central_bank.hold", 1.0, starts=3))
-    schedule(set_to("borrower.leverage_cap", 0.6, agents=("xai",)), set_to("borrower.leverage_cap", 0.7, agents=("openai",)))
-    schedule(set_to("borrower.leverage_cap", 0.6, lasts=3), set_to("borrower.leverage_cap", 0.7, starts=4))
+    twice = schedule(set_to("central_bank.hold", 1.0), set_to("central_bank.hold", 1.0, starts=3))
+    assert series(twice, "central_bank.hold") == [1.0] * 24
+    each = schedule(set_to("borrower.leverage_cap", 0.6, agents=("xai",)), set_to("borrower.leverage_cap", 0.7, agents=("openai",)))
+    assert [series(each, "borrower.leverage_cap", row)[0] for row in (1, 2)] == [0.7, 0.6]
+    later = schedule(set_to("borrower.leverage_cap", 0.6, lasts=3), set_to("borrower.leverage_cap", 0.7, starts=4))
+    assert series(later, "borrower.leverage_cap", 1)[:5] == [0.6, 0.6, 0.6, 0.7, 0.7]
 
 
 def test_a_lever_back_at_neutral_is_exactly_neutral() -> None:

@@ -59,7 +59,7 @@ def test_every_contract_of_an_economy_can_be_taken_out(economy: Economy) -> None
     spending = opening_spending(economy)
     for table in ("loans", "stakes", "orders", "leases", "guarantees"):
         for name in getattr(economy, table).ids:
-            run(without_contracts(economy, [name], spending), months=2)
+            assert run(without_contracts(economy, [name], spending), months=2).books.tick == 2, name
 
 
 def test_a_tie_is_all_contracts_between_two_agents(economy: Economy) -> None:
