@@ -35,7 +35,6 @@ STRIKES_MAX = 2
 """Times that a worker may die with a task before that task is tried alone."""
 BARREN_MAX = 3
 """Pools that may break one after the other without any result between them."""
-SLURM_SECONDS = 60
 CLUSTER_EXTRA = "it is not installed; pip install 'capital-loop[cluster]'"
 
 
@@ -296,12 +295,12 @@ def _ask_slurm(cluster: Any) -> None:
         script.write(cluster.job_script())
         script.flush()
         try:
-            done = subprocess.run(["sbatch", "--test-only", script.name], capture_output=True, text=True, timeout=SLURM_SECONDS, check=False)
+            done = subprocess.run(["sbatch", "--test-only", script.name], capture_output=True, text=True, timeout=60, check=False)
             is_taken, answer = done.returncode == 0, done.stderr
         except OSError as error:
             is_taken, answer = False, f"sbatch: {error.strerror}"
         except subprocess.TimeoutExpired:
-            is_taken, answer = False, f"no answer in {SLURM_SECONDS} seconds"
+            is_taken, answer = False, "sbatch gives no answer in a minute"
     if not is_taken:
         cluster.close()
         raise RunError(f"execution=slurm: no job can be submitted ({' '.join(answer.split())})")
