@@ -39,6 +39,7 @@ class ComputeMarket:
         is_capital = is_chips & ~makes_chips
         self.capital, self.committed_capital = (orders.some(np.flatnonzero(mask)) for mask in (is_capital, is_capital & committed))
         self.of_makers = orders.some(np.flatnonzero(of_chips | (is_chips & committed) | ((good == "power") & ~committed)))  # of chips, parts, power
+        self.makers = np.unique(self.of_makers.holder)
 
     def planned(self, books: Books) -> Array:
         """Deliveries of committed orders planned for this tick between living parties, USD bn, ``(O, R)``."""
@@ -74,10 +75,12 @@ class ComputeMarket:
         Committed orders: the plan, as far as the seller's capacity serves it and the (lab) buyer calls it. Ties: the supplier's share of
         the buyer's spending on chips, parts or power.
         """
-        invoiced = self.served(books, self.called(books, planned))
+        invoiced = self.called(books, planned)
+        invoiced[self.of_clouds.rows] *= self.of_clouds.of_holder(books["delivery"])
         free = np.maximum(investment * books["chips_share"] - books["committed_chips"], 0.0)
         for ties, spending in zip(self.ties, (free, books["parts_spending"], books["power_spending"]), strict=True):
-            bought = ties.of_debtor(spending * books["alive"])
+            bought = ties.of_debtor(spending)
+            bought *= ties.of_debtor(books["alive"])
             bought *= self.supply_share[ties.rows]
             bought *= ties.of_holder(books["alive"])
             invoiced[ties.rows] += bought
@@ -113,17 +116,19 @@ class ComputeMarket:
         """Switch on what is built, as far as power is connected; wear and new chip generations take their part."""
         columns = books.columns
         ready = columns["finished_building"]
-        need = columns["power_needed_per_capacity"]
         utilities = books.rows["utility"]
         has_grid = utilities.stop > utilities.start
         connected = ledger.sum(columns["newly_connected"][utilities]) if has_grid else np.full_like(books.series["power_queue"], 1e9)
         spare = books.series["power_spare"] + connected
-        wanted = ledger.sum(ready * need) + 0.0 * spare
+        powered = np.flatnonzero(np.any(columns["power_needed_per_capacity"] > 0.0, axis=1))
+        need, waiting = columns["power_needed_per_capacity"][powered], ready[powered]
+        wanted = ledger.sum(waiting * need) + 0.0 * spare
         share = np.minimum(1.0, spare / np.maximum(wanted, 1e-9))
         books.series["power_share"] = share
         switched_share = books.series_through("power", "power_share")
-        switched = ready * np.where(need > 0.0, switched_share, 1.0)
-        retired = ledger.sum(columns["capacity"] * columns["depreciation_rate"] * need) * books.years_per_tick
+        switched = ready.copy()
+        switched[powered] = waiting * np.where(need > 0.0, switched_share, 1.0)
+        retired = ledger.sum(columns["capacity"][powered] * columns["depreciation_rate"][powered] * need) * books.years_per_tick
         books.series["power_spare"] = np.maximum(spare - wanted * share + retired, 0.0)
         books.series["power_queue"] = wanted * (1.0 - share) * QUEUE_MONTHS
         books["power_online"][utilities] += columns["newly_connected"][utilities]
@@ -136,8 +141,9 @@ class ComputeMarket:
 
     def note_sales(self, books: Books, ledger: Ledger, invoices: Array) -> None:
         """Smooth chip and parts sales by seller, yearly, and the part of all invoices that came from firms the seller funds."""
-        sales = self.of_makers.by_holder(invoices[self.of_makers.rows]) * books.ticks_per_year
-        ledger.set_column("chip_sales", books["chip_sales"] + SALES_MEMORY * (sales - books["chip_sales"]))
+        sales = self.of_makers.by_holder(invoices[self.of_makers.rows])[self.makers] * books.ticks_per_year
+        known = books["chip_sales"][self.makers]
+        ledger.set_column("chip_sales", known + SALES_MEMORY * (sales - known), self.makers)
         every = ledger.sum(invoices)
         circular = invoices[np.flatnonzero(books.is_circular[:, 0])]
         books.series["circular_revenue_share"] = ledger.sum(circular) / np.maximum(every, 1e-9)

@@ -237,9 +237,10 @@ def raise_cash_for_dues(books: Books, ledger: Ledger) -> None:
 
 def raise_liquidity(books: Books, ledger: Ledger, outgoing: Array) -> None:
     """Lenders other than banks sell liquid assets to Outside, at book value, for the cash that ``outgoing (N, R)`` needs beyond half of theirs."""
-    not_bank = 1.0 - books["is_bank"]
-    wanted = np.maximum(outgoing - 0.5 * books["cash"], 0.0) * not_bank
-    sold = np.minimum(wanted, books["other_assets"])
+    sold = outgoing - 0.5 * books["cash"]
+    np.maximum(sold, 0.0, out=sold)
+    sold *= 1.0 - books["is_bank"]
+    np.minimum(sold, books["other_assets"], out=sold)
     sold[books.outside] = 0.0
     ledger.exchange_other_assets(sold)
 

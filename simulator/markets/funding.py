@@ -95,7 +95,8 @@ class Funding:
         ledger.exchange_other_assets(sold)
         ledger.lend(lines, drawn)
         books.repayments.draw(drawn, books.tick, lines.rows)
-        books["lending_room"][...] = np.maximum(books["lending_room"] - given, 0.0)
+        lenders = np.unique(lines.holder)
+        books["lending_room"][lenders] = np.maximum(books["lending_room"][lenders] - given[lenders], 0.0)
 
     def pay_back(self, books: Books, ledger: Ledger, share: float, due: Selection, principal_due: Array) -> None:
         """Borrowers without distress pay back what they drew out of precaution, as far as cash above the buffer goes; the line is open again.
