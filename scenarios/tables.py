@@ -60,10 +60,10 @@ def read_table(folder: Path, table: Table, start: int) -> list[Row]:
     for position, name in enumerate(header):
         if name not in names:
             raise InputError(
-                f"{table.file}, line {header_line}: unknown column '{name}'; columns are {', '.join(names)}{nearest(name, names)}"
+                f"{table.file}, line {header_line}: unknown column {name!r}; columns are {', '.join(names)}{nearest(name, names)}"
             )
         if name in header[:position]:
-            raise InputError(f"{table.file}, line {header_line}: column '{name}' appears twice")
+            raise InputError(f"{table.file}, line {header_line}: column {name!r} appears twice")
     for name in names:
         if name not in header and not table.column(name).may_lack:
             raise InputError(f"{table.file}, line {header_line}: column '{name}' is missing; columns are {', '.join(names)}")

@@ -96,6 +96,8 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest:
             raise InputError(f"'{path}' has format {known['format']}, this version reads {FORMAT}")
         if "units" not in known:
             raise InputError(f"'{folder}' was saved from Python: there is nothing to go on with")
+        if not _has_its_shape(known):
+            raise TypeError
         return Manifest(
             folder, known["settings"], known["identity"], known["plan"], name, known["state"], known["seconds"], known["units"], known["files"]
         )  # fmt: skip
@@ -103,6 +105,17 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"'{path}' is damaged: not a manifest of a run folder") from None
+
+
+def _has_its_shape(known: dict[str, Any]) -> bool:
+    """Whether everything in a manifest is of the type that is read from it: a damaged file may still be JSON."""
+    processor = known["identity"].get("processor", [])
+    return (
+        all(isinstance(known[name], dict) for name in ("settings", "identity", "plan", "units", "files"))
+        and isinstance(processor, list)
+        and all(isinstance(feature, str) for feature in processor)
+        and all(isinstance(entry, dict) for name in ("units", "files") for entry in known[name].values())
+    )
 
 
 def shard_names(folder: Path) -> list[str]:

@@ -168,6 +168,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "broken YAML": (edit("economy.yaml", "title: ", "title: ["), "not YAML"),
     "a missing column": (edit("loans.csv", "undrawn,", ""), "loans.csv, line 1: column 'undrawn' is missing"),
     "an unknown column": (edit("loans.csv", "undrawn", "undrawm"), "line 1: unknown column 'undrawm'.*did you mean 'undrawn'"),
+    "a column with a control character": (edit("loans.csv", "undrawn", "un\x0bdrawn"), r"line 1: unknown column 'un\\x0bdrawn'"),
     "a column twice": (edit("loans.csv", "undrawn", "principal"), "column 'principal' appears twice"),
     "an empty file": (lambda folder: (folder / "macro.csv").write_text("", encoding="utf-8"), "macro.csv: is empty; a header with"),
     "no agents": (keep("agents.csv", lambda line: False), "agents.csv: has no rows"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
@@ -136,6 +137,15 @@ def test_damaged_quantiles_and_a_lost_report_are_made_again(finished: Path, tmp_
     assert f"{folder / 'summary.md'} is missing or damaged: it is made again" in err
     assert (folder / QUANTILES).read_bytes() == (finished / QUANTILES).read_bytes()
     assert (folder / "summary.md").read_bytes() == (finished / "summary.md").read_bytes()
+
+
+@pytest.mark.parametrize("damage", [{"files": "x"}, {"units": [1]}, {"units": {"scenario-00-block-00000": 1}}, {"identity": {"processor": [True]}}])
+def test_a_manifest_that_is_json_and_no_manifest_is_one_line(damage: dict[str, Any], whole: Manifest, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    known = json.loads((whole.folder / MANIFEST).read_text())
+    (tmp_path / "run" / MANIFEST).write_text(json.dumps({**known, **damage}))
+    with pytest.raises(InputError, match=r"manifest\.json' is damaged: not a manifest of a run folder"):
+        read_manifest(tmp_path / "run")
 
 
 def test_other_settings_are_refused_and_other_places_are_not(whole: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ def test_files_are_the_same_to_the_byte_for_any_chunk(chunk: int, whole: Manifes
     assert rows(other.folder, "defaults")["replication"].nunique() == REPLICATIONS
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("workers", [1, 3])
 def test_files_are_the_same_to_the_byte_for_any_number_of_workers(workers: int, whole: Manifest, tmp_path: Path) -> None:
     assert computed(tmp_path / "run", **local(workers)).files == whole.files
 
@@ -154,13 +154,12 @@ def test_dask_with_two_workers_one_of_which_is_killed_gives_the_same_bits(tmp_pa
 
 
 def test_a_precision_is_met_at_the_same_number_whatever_the_workers(tmp_path: Path) -> None:
-    asked = {"montecarlo.precision": 0.09, "montecarlo.replications": 15, "montecarlo.replications_max": 500}
+    asked = {"montecarlo.precision": 0.15, "montecarlo.replications": 15, "montecarlo.replications_max": 500}
     serial = computed(tmp_path / "serial", **asked)
     blocks = {unit["block"] for unit in serial.units.values()}
     assert blocks == set(range(len(blocks)))
     assert 2 <= len(blocks) < 50
-    for workers in (2, 3):
-        assert serial.files == computed(tmp_path / f"local_{workers}", **asked, **{"montecarlo.chunk": 9}, **local(workers)).files
+    assert serial.files == computed(tmp_path / "local", **asked, **{"montecarlo.chunk": 9}, **local(3)).files
     again = read_manifest(tmp_path / "serial")
     for name in [name for name, unit in again.units.items() if unit["block"] in (1, len(blocks) - 1)]:
         again.drop(name)
