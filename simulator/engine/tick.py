@@ -77,12 +77,11 @@ def refresh(model: ContagionModel) -> None:
     loans, committed = books.loans, model.credit.committed
     c = books.columns
     c["book_net_worth"][...] = model.ledger.opening
-    owed = loans.principal + loans.arrears
+    owed, model.interest, model.dearer = model.credit.interest(books)
     c["debt"][...] = loans.by_debtor(owed)
     given = books.by_owner(loans, owed)
     c["stake_value"][...] = books.stakes.by_holder(books.stake_values())
     c["total_assets"][...] = c["cash"] + c["capacity"] + c["construction"] + c["other_assets"] + given + c["stake_value"]
-    model.interest, model.dear, model.dearer = model.credit.interest(books, owed)
     model.due, model.principal_due = books.repayments.due(books.tick)
     model.planned_deliveries = compute.planned(books)
     leases = books.leases
@@ -101,7 +100,7 @@ def refresh(model: ContagionModel) -> None:
     receipts = books.by_owner(loans, model.interest) + books.by_owner(books.orders, delivered) + books.by_owner(leases, model.rents)
     c["receipts_due"][...] = receipts
     c["committed_funds"][...] = committed.by_debtor(loans.undrawn[committed.rows])
-    c["secured_room"][...] = pledges.secured_room(books)
+    c["secured_room"][...] = pledges.secured_room(books, owed)
     facility.open_lines(books)
     c["months_to_lease"][...] = np.maximum(model.first_lease - month, 1.0)
 
@@ -203,7 +202,7 @@ def settle(model: ContagionModel) -> None:
     credit.raise_cash_for_dues(books, ledger)
     operating = c["operating_bill"] + c["tax_bill"] + model.building
     operating[books.outside] = 0.0
-    model.settlement.accrue(ledger, model.interest, model.dear, model.dearer, model.due, model.principal_due, model.invoices, model.rents, operating)
+    model.settlement.accrue(ledger, model.interest, model.dearer, model.due, model.principal_due, model.invoices, model.rents, operating)
     protection = model.resolution.protection
     protection.pay_premia(books, ledger)
     protection.fund_government(books, ledger)
@@ -307,8 +306,9 @@ def account(model: ContagionModel) -> None:
             books["recent_loss"][lenders] -= np.minimum(ledger.posted[channel][lenders], 0.0)
     books.series["backlog_lost"] = books.series["backlog_lost"] + np.maximum(model.backlog - ledger.sum(books.orders.remaining), 0.0)
     ledger.lend_to_outside()
-    identities.check(books, ledger)
-    model.recorder.record(model)
+    owed = books.owed()
+    identities.check(books, ledger, owed)
+    model.recorder.record(model, owed)
 
 
 STAGES: tuple[Callable[[ContagionModel], None], ...] = (

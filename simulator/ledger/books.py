@@ -16,6 +16,7 @@ from simulator.ledger.contracts import Contracts, Ties
 from simulator.ledger.names import AMPLIFIER_CHANNELS, CHANNELS, ENTRANT, KINDS
 from simulator.ledger.schedules import DeliverySchedule, RepaymentSchedule
 from simulator.ledger.sums import incidence, total
+from simulator.networks.incidence import Incidence
 
 Array = NDArray[np.float64]
 
@@ -143,11 +144,9 @@ class Books:
         rates = self._terms("loans", "rate")  # fixed: the coupon; floating: the spread over the policy rate
         self.loans.add("rate", rates)
         self.loans.static["rate_at_start"] = np.array(rates[:, None] if rates.ndim == 1 else rates, dtype=np.float64)
-        self.loans.static["has_opening_rate"] = (self.loans.rate_at_start != 0.0).astype(np.float64)
         self.loans.add("arrears")
         rows = np.flatnonzero(np.isin(self.loans.static["collateral"], ("accelerators", "data_centre")))
-        self.loans.static["rows_on_capacity"] = rows
-        self.capacity_debtor_matrix = incidence(self.loans.debtor[rows], size)
+        self.capacity_debtor_matrix = Incidence(self.loans.debtor[rows], size, rows, self.loans.count)  # sums what loans owe by debtor
         self.repayments = RepaymentSchedule(self.loans, self.ticks)
         self.stakes = Contracts(economy.stakes, "holder", "issuer", size, width)
         self.stakes.add("shares", self._terms("stakes", "value"))
@@ -273,6 +272,10 @@ class Books:
                 change[self.outside] += total(orphaned)[0]
         return change
 
+    def owed(self) -> Array:
+        """What is owed on each loan, arrears included, USD bn, ``(C, R)``."""
+        return self.loans.principal + self.loans.arrears  # type: ignore[no-any-return]
+
     def debt(self) -> Array:
         """Loans owed, arrears included, USD bn, ``(N, R)``."""
         return self.loans.by_debtor(self.loans.principal + self.loans.arrears)
@@ -286,8 +289,11 @@ class Books:
         owed = self.orders.by_debtor(self.orders.arrears) + self.leases.by_debtor(self.leases.arrears) + self["operating_arrears"]
         return owed + self.guarantees.by_debtor(self.guarantees.arrears) if self.guarantees.count else owed
 
-    def net_worth(self) -> Array:
-        """Book net worth, USD bn, ``(N, R)``: everything owned less everything owed, at book value and marks."""
+    def net_worth(self, owed: Array | None = None) -> Array:
+        """Book net worth, USD bn, ``(N, R)``: everything owned less everything owed, at book value and marks.
+
+        ``owed (C, R)``: what is owed on each loan, where it is known.
+        """
         worth = self["cash"] - self["deposits"]
         worth += self["capacity"]
         worth += self["construction"]
@@ -295,7 +301,7 @@ class Books:
         worth -= self["other_liabilities"]
         worth -= self["operating_arrears"]
         worth -= self["insured_deposits"]
-        worth += self.net(self.loans, self.loans.principal + self.loans.arrears)
+        worth += self.net(self.loans, self.owed() if owed is None else owed)
         worth += self.stakes.by_holder(self.stake_values())
         worth += self.net(self.orders, self.orders.arrears)
         worth += self.net(self.leases, self.leases.arrears)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
+
+Array = NDArray[np.float64]
 
 TOLERANCE = 1e-9
 
@@ -14,14 +17,15 @@ class IdentityError(ArithmeticError):
     """The books do not balance."""
 
 
-def check(books: Books, ledger: Ledger) -> None:
+def check(books: Books, ledger: Ledger, owed: Array | None = None) -> None:
     """Check money, flows of funds, signs and pledges; round off negatives within the tolerance against the rounding account.
 
+    ``owed (C, R)``: what is owed on each loan, where it is known.
     Raises IdentityError that names agent, tick and amount.
     """
     _round_off(books, ledger)
     _check_money(books, ledger)
-    _check_flow_of_funds(books, ledger)
+    _check_flow_of_funds(books, ledger, owed)
     _check_signs(books)
     _check_pledges(books)
 
@@ -56,8 +60,8 @@ def _check_money(books: Books, ledger: Ledger) -> None:
         raise IdentityError(f"tick {books.tick}, column {column}: cash less deposits changed by {change:.6g} USD bn")
 
 
-def _check_flow_of_funds(books: Books, ledger: Ledger) -> None:
-    closing = books.net_worth()
+def _check_flow_of_funds(books: Books, ledger: Ledger, owed: Array | None) -> None:
+    closing = books.net_worth(owed)
     ledger.closing = closing
     expected = ledger.opening.copy()
     for posting in ledger.postings():

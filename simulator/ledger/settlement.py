@@ -87,17 +87,16 @@ class Settlement:
         self._unlimited = np.where(never_short, UNLIMITED, 0.0)
 
     def accrue(
-        self, ledger: Ledger, interest: Array, dear: Selection, dearer: Array, due: Selection, principal_due: Array, invoices: Array, rents: Array,
-        operating: Array,
+        self, ledger: Ledger, interest: Array, dearer: Array, due: Selection, principal_due: Array, invoices: Array, rents: Array, operating: Array
     ) -> None:  # fmt: skip
-        """Enter what falls due: ``interest`` (C, R), of which ``dearer`` of the loans ``dear`` (n, R) is the part above the slot's opening rate;
+        """Enter what falls due: ``interest`` (C, R), of which ``dearer`` (C, R) is the part above the slot's opening rate;
         ``principal_due`` of the loans ``due`` (n, R); ``invoices`` (O, R), ``rents`` (L, R), ``operating`` bills (N, R). Everything becomes
         arrears until it is paid."""
         books = self.books
         loans = books.loans
-        ledger.cost_debtors("loans", "funding", dearer, dear)
+        ledger.cost_debtors("loans", "funding", dearer)
         income = books.net(loans, interest)
-        income -= books.net(dear, dearer)
+        income -= books.net(loans, dearer)
         income += books.net(books.orders, invoices)
         income += books.net(books.leases, rents)
         income -= operating
@@ -141,7 +140,8 @@ class Settlement:
         for place, arrears in enumerate((*(arrears for _, arrears in tables), bills)):
             arrears[...] = 0.0
             if unpaid:
-                arrears[:, short] = unpaid[place]
+                rows = np.flatnonzero(unpaid[place].any(axis=1))  # few
+                arrears[np.ix_(rows, short)] = unpaid[place][rows]
         was_overdue = books["months_in_arrears"] > 0.0
         is_overdue = overdue > 1e-9 * (owed + 1.0)
         ledger.set_column("months_in_arrears", np.where(is_overdue, books["months_in_arrears"] + 1.0, 0.0))

@@ -53,28 +53,26 @@ class CreditMarket:
         self.loss_weight = loss / np.maximum(1.0 - books.macro["recovery_unsecured"], 1e-6)
         self.offset: Array | None = None
         self.funding = Funding(books)
-        self.is_repriced = np.zeros(loans.count, dtype=bool)  # slots whose rate has moved in some replication
+        self.opening_rate = np.where(loans.rate_at_start != 0.0, loans.rate_at_start, np.inf)  # infinite where a slot opens without one
+        self.dear_above = np.full_like(self.opening_rate, np.inf)  # the same once the slot has been repriced in some replication
 
-    def interest(self, books: Books, owed: Array) -> tuple[Array, Selection, Array]:
-        """Interest of the tick on loans ``owed``, USD bn, ``(C, R)``; the slots whose rate has moved, and what is above the opening rate there."""
-        loans = books.loans
-        interest = np.empty_like(owed)
+    def interest(self, books: Books) -> tuple[Array, Array, Array]:
+        """What is owed on each loan, its interest of the tick, and the part of that above the slot's opening rate, USD bn, ``(C, R)`` each."""
+        loans, policy_rate, years = books.loans, books.series["policy_rate"], books.years_per_tick
+        owed, interest, dearer = (np.empty_like(loans.principal) for _ in range(3))
         for rows in row_blocks(*owed.shape):  # the widest arrays of the tick
-            part = np.multiply(loans.is_floating[rows], books.series["policy_rate"], out=interest[rows])
-            part += loans.rate[rows]
-            np.maximum(part, 0.0, out=part)
-            part *= owed[rows]
-            part *= books.years_per_tick
-        dear = loans.some(np.flatnonzero(self.is_repriced & (loans.has_opening_rate > 0.0).any(axis=1)))
-        dearer = np.empty((len(dear.rows), owed.shape[1]))
-        for block in row_blocks(*dearer.shape):
-            some, part = dear.rows[block], dearer[block]
-            np.subtract(loans.rate[some], loans.rate_at_start[some], out=part)
-            np.maximum(part, 0.0, out=part)
-            part *= owed[some]
-            part *= books.years_per_tick
-            np.minimum(part, interest[some], out=part)
-        return interest, dear, dearer
+            rate, debt = loans.rate[rows], np.add(loans.principal[rows], loans.arrears[rows], out=owed[rows])
+            paid = np.multiply(loans.is_floating[rows], policy_rate, out=interest[rows])
+            paid += rate
+            np.maximum(paid, 0.0, out=paid)
+            paid *= debt
+            paid *= years
+            more = np.subtract(rate, self.dear_above[rows], out=dearer[rows])
+            np.maximum(more, 0.0, out=more)
+            more *= debt
+            more *= years
+            np.minimum(more, paid, out=more)
+        return owed, interest, dearer
 
     def spreads(self, books: Books) -> Callable[[Rows], Array]:
         """The spreads over the policy rate that slots offer this tick: asked for ``rows (n,)``, it gives ``(n, R)``.
@@ -216,7 +214,7 @@ class CreditMarket:
             offered *= new
             rate += offered
             loans.rate[rows] = rate
-        self.is_repriced[every] = True
+        self.dear_above[every] = self.opening_rate[every]
 
 
 def raise_cash_for_dues(books: Books, ledger: Ledger) -> None:
