@@ -254,7 +254,7 @@ def _compute(work: Work, manifest: Manifest, plan: Plan) -> None:
         progress.begin()
         began = time.perf_counter()
         if stop is None:
-            with closing(compute(job, missing(), work.crew)) as results:
+            with closing(compute(job, missing(), work.crew, progress.part)) as results:
                 for unit, done in results:
                     manifest.seconds += time.perf_counter() - began
                     began = time.perf_counter()

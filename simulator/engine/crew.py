@@ -22,6 +22,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from simulator.engine.heartbeat import heard_by
 from simulator.engine.worker_server import ignored_interrupts
 
 
@@ -72,6 +73,14 @@ class Pool:
     def in_hand(self) -> set[int]:
         """Numbers of the tasks that a worker has begun and not ended."""
         return {int(path.name) for path in self.notes.iterdir() if path.name.isdecimal()}
+
+    def shares(self) -> dict[int, float]:
+        """How far the tasks in hand have come, in [0, 1], by number; those of which nothing has been heard are left out."""
+        found = {}
+        for number in self.in_hand():
+            with contextlib.suppress(OSError, ValueError):  # ended meanwhile, or being written
+                found[number] = float((self.notes / str(number)).read_text(encoding="ascii"))
+        return found
 
     def close(self, at_once: bool) -> None:
         """Put the workers away; ``at_once``: in the middle of their work."""
@@ -126,7 +135,11 @@ def _do(order: str, number: int, task: Any) -> Any:
         _at_work.clear()  # what was shared in the round before is let go
         _at_work[order] = pickle.loads(Path(order).read_bytes())
     work, shared = _at_work[order]
-    with threadpool_limits(limits=1):
+
+    def keep(share: float) -> None:
+        note.write_text(f"{share:.4f}", encoding="ascii")
+
+    with threadpool_limits(limits=1), heard_by(keep):
         result = work(shared, task)
     note.unlink()
     return result

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -24,11 +24,14 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 from simulator.engine.crew import Crew, Handed, Pool
+from simulator.engine.heartbeat import heard_by
 from simulator.engine.worker_server import ignored_interrupts
 from simulator.errors import InputError, RunError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Shares = Callable[[Sequence[tuple[Task, float]]], None]
+"""Hears of tasks in hand how far each has come, in [0, 1]."""
 
 POLL_SECONDS = 0.2
 STRIKES_MAX = 2
@@ -100,13 +103,14 @@ class Interrupts:
 
 def work_through(
     tasks: Iterable[Task], work: Callable[[Any, Task], Result], shared: Any, execution: Execution, name: Callable[[Task], str] = str,
-    crew: Crew | None = None,
+    crew: Crew | None = None, on_shares: Shares[Task] | None = None,
 ) -> Generator[tuple[Task, Result]]:  # fmt: skip
     """``(task, work(shared, task))`` for every task, in the order in which they are done.
 
     ``tasks`` is read a few ahead of the work, so it may be endless when the caller stops the iteration: workers are then put away at once.
     ``work`` must be importable by name; ``shared`` is sent once to every worker, and its ``preload``, if it has one, names modules to import
-    before. ``crew``: processes of this machine that stay for what comes next. What a task raises is raised here. Ctrl-C is raised between
+    before. ``crew``: processes of this machine that stay for what comes next. ``on_shares`` hears, several times a second, how far the tasks in
+    hand have come (`simulator.engine.heartbeat`; not from a cluster). What a task raises is raised here. Ctrl-C is raised between
     results (in one process also while working), after the workers have been ended. BLAS runs on one thread everywhere. Raises RunError for a
     task that kills its worker again and again, for workers that die at once, or for a SLURM that takes no job; InputError when Dask or its
     scheduler is not to be had.
@@ -117,12 +121,22 @@ def work_through(
         elif execution.kind == "serial" or execution.workers == 1:
             with threadpool_limits(limits=1):
                 for task in tasks:
-                    with interrupts.now():
+                    with interrupts.now(), _heard(task, on_shares):
                         result = work(shared, task)
                     yield task, result
                     interrupts.check()
         else:
-            yield from _in_processes(tasks, work, shared, execution.workers, name, interrupts, crew)
+            yield from _in_processes(tasks, work, shared, execution.workers, name, interrupts, crew, on_shares)
+
+
+@contextlib.contextmanager
+def _heard(task: Task, on_shares: Shares[Task] | None) -> Iterator[None]:
+    if on_shares is None:
+        yield
+        return
+    with heard_by(lambda share: on_shares([(task, share)])):
+        yield
+    on_shares([])  # it is not in hand any more
 
 
 # ---------------------------------------------------------------------- processes of this machine
@@ -130,7 +144,7 @@ def work_through(
 
 def _in_processes(
     tasks: Iterable[Any], work: Callable[[Any, Any], Any], shared: Any, workers: int, name: Callable[[Any], str], interrupts: Interrupts,
-    lasting: Crew | None = None,
+    lasting: Crew | None = None, on_shares: Shares[Any] | None = None,
 ) -> Iterator[tuple[Any, Any]]:  # fmt: skip
     crew = Crew() if lasting is None else lasting
     source = (Handed(number, task) for number, task in enumerate(tasks))
@@ -158,6 +172,9 @@ def _in_processes(
                     break
                 done = wait(running, POLL_SECONDS, FIRST_COMPLETED).done
                 interrupts.check()
+                if on_shares is not None:
+                    shares = pool.shares()
+                    on_shares([(handed.task, shares[handed.number]) for handed in running.values() if handed.number in shares])
                 for future in done:
                     error = future.exception()
                     if isinstance(error, BrokenProcessPool):

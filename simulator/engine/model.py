@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -141,10 +141,12 @@ class ContagionModel(mesa.Model):
             raise IndexError(f"the horizon of {self.horizon_months} months is reached")
         one_tick(self)
 
-    def run(self) -> ContagionModel:
-        """Step to the horizon."""
+    def run(self, told: Callable[[int], None] | None = None) -> ContagionModel:
+        """Step to the horizon; after each month ``told`` hears how many are done."""
         while self.books.tick < self.horizon_months:
             self.step()
+            if told is not None:
+                told(self.books.tick)
         return self
 
     def actors(self, rule: str, kinds: tuple[str, ...] = FIRM_KINDS) -> Iterable[EconomicAgent]:

@@ -24,6 +24,7 @@ from scenarios.economy import Economy
 from simulator.engine.crew import Crew
 from simulator.engine.executors import Execution, work_through
 from simulator.engine.foresight import foreseen_sales
+from simulator.engine.heartbeat import beat
 from simulator.engine.randomness import Draws
 from simulator.engine.recorded import PANEL, SERIES, month_name
 from simulator.errors import InputError
@@ -171,15 +172,24 @@ def together(wanted: Iterable[Unit], most: int, workers: int) -> Iterator[tuple[
         yield piece
 
 
-def compute(job: Job, wanted: Iterable[Unit], crew: Crew | None = None) -> Generator[tuple[Unit, Done]]:
-    """Every unit with what became of it, in the order of completion. Close the iterator to stop; raises as `work_through`."""
+def compute(
+    job: Job, wanted: Iterable[Unit], crew: Crew | None = None, on_part: Callable[[float], None] | None = None
+) -> Generator[tuple[Unit, Done]]:
+    """Every unit with what became of it, in the order of completion. Close the iterator to stop; raises as `work_through`.
+
+    ``on_part`` hears how many replications' worth of work is done of units that are not finished.
+    """
 
     def name(piece: tuple[Unit, ...]) -> str:
         return f"replications {piece[0].first} to {piece[-1].stop - 1} of '{job.scenarios[piece[0].scenario].label}'"
 
+    def heard(shares: Sequence[tuple[tuple[Unit, ...], float]]) -> None:
+        if on_part is not None:
+            on_part(sum(share * sum(unit.stop - unit.first for unit in piece) for piece, share in shares))
+
     plan = job.plan
     most = 1 if plan.where.scheduler is not None else max(1, _chunk_of(job) // plan.block_size)  # nobody knows how many a scheduler's workers are
-    with closing(work_through(together(wanted, most, plan.where.workers), run_units, job, plan.where, name, crew)) as results:
+    with closing(work_through(together(wanted, most, plan.where.workers), run_units, job, plan.where, name, crew, heard)) as results:
         for piece, done in results:
             yield from zip(piece, done, strict=True)
 
@@ -244,7 +254,7 @@ def run_units(job: Job, piece: Sequence[Unit]) -> list[Done]:
             writers.extend(map(job.keep.open, piece))
         for first in range(0, len(numbers), width):
             chunk = tuple(numbers[first : first + width])
-            tables, recorded = run_chunk(job, job.scenarios[piece[0].scenario], chunk)
+            tables, recorded = run_chunk(job, job.scenarios[piece[0].scenario], chunk, first / len(numbers), len(chunk) / len(numbers))
             if width >= WIDE:
                 gc.collect()  # model, books and agents know each other: their arrays would wait for the collector, chunk after chunk
             for place, unit in enumerate(piece):
@@ -284,10 +294,11 @@ def _count(counts: dict[str, int], outcomes: pd.DataFrame) -> None:
         counts[name] += int(value)
 
 
-def run_chunk(job: Job, scenario: Scenario, numbers: Sequence[int]) -> tuple[Tables, Array]:
+def run_chunk(job: Job, scenario: Scenario, numbers: Sequence[int], before: float = 0.0, part: float = 1.0) -> tuple[Tables, Array]:
     """The tables of one chunk of replications, sorted by replication, and its series ``(series, replication, tick)``.
 
-    The series are empty unless record=summary; the table ``ticks`` is missing then.
+    The series are empty unless record=summary; the table ``ticks`` is missing then. ``before``, ``part``: what of the task in hand is done, and what
+    of it the chunk is; each month is told (`heartbeat`).
     """
     from simulator.engine.model import ContagionModel  # Mesa is slow to load, and who only hands out the work does without
 
@@ -297,7 +308,7 @@ def run_chunk(job: Job, scenario: Scenario, numbers: Sequence[int]) -> tuple[Tab
             economy, rng=plan.seed, replications=numbers, horizon_months=plan.horizon_months, changes=scenario.changes,
             channels=dict(scenario.channels), record=plan.record, mesa_agents=False, foreseen=job.foreseen,
             draws=_draws(plan.seed, tuple(numbers), plan.horizon_months, len(economy.ids)),
-        ).run()  # fmt: skip
+        ).run(lambda months: beat(before + part * months / plan.horizon_months))  # fmt: skip
         tables = model.recorder.tables(scenario.label, plan.systemic)
         if plan.contributions or plan.amplification:
             add_counterfactuals(economy, scenario, plan, tables)

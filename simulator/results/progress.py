@@ -30,6 +30,7 @@ class Progress:
         self.shown, self.scenarios, self.precision = shown, scenarios, precision
         self.stream = stream if stream is not None else sys.stderr
         self.replications = self.defaults = self.found = 0
+        self.in_hand = 0.0
         self.by_scenario: dict[int, list[int]] = {}
         self.began = time.monotonic()
         self.next_line, self.pause = self.began + LINE_SECONDS, LINE_SECONDS
@@ -50,13 +51,18 @@ class Progress:
     def begin(self) -> None:
         """Show the bar, before anything is done; in a log nothing."""
         if self.shown and self.stream.isatty():
-            self._show(0)
+            self._show()
+
+    def part(self, replications: float) -> None:
+        """Note how many replications' worth of work is done of units that are not finished."""
+        self.in_hand = replications
+        self._show()
 
     def advance(self, replications: int, defaults: int) -> None:
         """Note finished replications of which no more is known."""
         self.replications += replications
         self.defaults += defaults
-        self._show(replications)
+        self._show()
 
     def advance_beyond(self, replications: int, defaults: int) -> None:
         """Note finished replications that were not counted in the total: experiments find out on their way how much they run."""
@@ -66,7 +72,7 @@ class Progress:
     def unit(self, scenario: int, counts: Mapping[str, int]) -> None:
         """Note a finished unit."""
         self._count(scenario, counts)
-        self._show(counts["replications"])
+        self._show()
 
     def _count(self, scenario: int, counts: Mapping[str, int]) -> None:
         self.replications += counts["replications"]
@@ -87,8 +93,8 @@ class Progress:
         known = "" if width is None else f", P(systemic) ± {width * 50:.2g} points"
         return f"{self.defaults:,} default{'' if self.defaults == 1 else 's'}{known}"
 
-    def _show(self, replications: int) -> None:
-        width = self.width()
+    def _show(self) -> None:
+        width, done = self.width(), min(self.replications + self.in_hand, self.total)
         if self.precision is not None and width is not None:  # the width falls with the root of the number
             self.total = max(self.replications, min(self.most, round(self.replications * max(1.0, (width / self.precision) ** 2))))
         if self.bar is None and self.shown and self.stream.isatty():
@@ -102,10 +108,10 @@ class Progress:
         if self.bar is not None:
             self.bar.total = self.total
             self.bar.set_postfix_str(self.words(), refresh=False)
-            self.bar.update(replications)
+            self.bar.update(max(int(done) - self.bar.n, 0))
         elif self.shown and (now := time.monotonic()) >= self.next_line:
-            rate = (self.replications - self.found) / max(now - self.began, 1e-9)
-            left = (self.total - self.replications) / max(rate, 1e-9)
+            rate = (done - self.found) / max(now - self.began, 1e-9)
+            left = (self.total - done) / max(rate, 1e-9)
             text = f"{self.replications:,} of {self.total:,} replications, {rate:,.0f} a second, {duration(left)} left, {self.words()}"
             print(f"capital-loop: {text}", file=self.stream, flush=True)
             self.pause *= 1.5

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from threadpoolctl import threadpool_info
@@ -17,6 +18,7 @@ from threadpoolctl import threadpool_info
 from simulator.engine import executors
 from simulator.engine.crew import Crew
 from simulator.engine.executors import Execution, Interrupts, work_through
+from simulator.engine.heartbeat import beat
 from simulator.errors import InputError, RunError
 
 LOCAL = Execution("local", 2)
@@ -91,6 +93,26 @@ def test_a_crew_does_one_kind_of_work_after_another_in_the_same_processes_and_lo
 @pytest.mark.parametrize("execution", [Execution(), LOCAL], ids=["serial", "local"])
 def test_blas_runs_on_one_thread_everywhere(execution: Execution) -> None:
     assert [threads for _, threads in work_through([1], blas_threads, None, execution)] == [{1}]
+
+
+def say_how_far(shared: Any, task: int) -> int:
+    for step in range(1, 5):
+        beat(step / 4)
+        time.sleep(shared)
+    return task
+
+
+@pytest.mark.parametrize(("execution", "pause"), [(Execution(), 0.0), (LOCAL, 0.3)])
+def test_it_is_heard_how_far_tasks_in_hand_have_come(execution: Execution, pause: float) -> None:
+    heard: list[tuple[int, float]] = []
+    done = dict(work_through(range(3), say_how_far, pause, execution, on_shares=heard.extend))
+    assert sorted(done) == [0, 1, 2]
+    assert {task for task, _ in heard} == {0, 1, 2}
+    for number in range(3):
+        shares = [share for task, share in heard if task == number]
+        assert shares == sorted(shares)
+        assert set(shares) <= {0.25, 0.5, 0.75, 1.0}
+        assert len(set(shares)) > 1
 
 
 def test_the_tasks_of_killed_workers_are_done_by_fresh_ones(tmp_path: Path) -> None:

@@ -108,8 +108,8 @@ def test_two_workers_step_a_scenario_each_but_share_a_single_one() -> None:
 def test_too_many_replications_that_do_not_converge_stop_the_run(economy: Economy, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = ContagionModel.run
 
-    def spoiled(self: Any) -> Any:
-        honest(self)
+    def spoiled(self: Any, told: Any = None) -> Any:
+        honest(self, told)
         self.books.converged[0] = False
         return self
 

@@ -103,5 +103,25 @@ def test_a_terminal_gets_a_bar() -> None:
     assert "14 defaults" in stream.getvalue()
 
 
+def test_a_bar_moves_while_units_are_being_worked_on_and_never_goes_back() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    with Progress(1000, True, stream=Terminal()) as shown:
+        shown.begin()
+        seen = []
+        for step in (
+            lambda: shown.part(120.0),
+            lambda: shown.part(480.6),
+            lambda: shown.part(0.0),
+            lambda: shown.unit(0, COUNTS),
+            lambda: shown.part(750.0),
+        ):
+            step()
+            seen.append(shown.bar.n)
+    assert seen == [120, 480, 480, 500, 1000]
+
+
 def test_times_are_told_in_the_unit_that_reads_best() -> None:
     assert [duration(seconds) for seconds in (45, 600, 8000)] == ["45 s", "10 min", "2.2 h"]
