@@ -63,7 +63,9 @@ class Ties:
             is_asked = np.zeros(self.agents, dtype=bool)
             is_asked[rows] = True
             contracts = np.flatnonzero(is_asked[self.holder])
-            holders = np.unique(self.holder[contracts])
+            is_holder = np.zeros(self.agents, dtype=bool)
+            is_holder[self.holder[contracts]] = True
+            holders = np.flatnonzero(is_holder)
             members = np.searchsorted(holders, self.holder[contracts])
             self._among[:] = [(key, holders, Incidence(members, len(holders), contracts, len(self.holder)))]
         return self._among[0][1:]
@@ -82,11 +84,15 @@ class Selection(Ties):
 
     def __init__(self, table: Ties, rows: NDArray[np.int64]) -> None:
         super().__init__(table.holder[rows], table.debtor[rows], table.agents)
-        self.rows = rows
+        self.rows, self.contracts = rows, len(table.holder)
 
     def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where ``rows`` of the table, all of them selected, stand in the selection."""
-        return np.searchsorted(self.rows, rows)
+        if len(rows) < self.contracts >> 4:
+            return np.searchsorted(self.rows, rows)
+        place = np.empty(self.contracts, dtype=np.int64)
+        place[self.rows] = np.arange(len(self.rows))
+        return place[rows]
 
 
 class Contracts(Ties):

@@ -37,19 +37,21 @@ class RepaymentSchedule:
         self.columns: NDArray[np.int64] | None = None  # in a part of a batch: its columns in what is kept
         self.is_amortising = loans.static["repayment"] == "amortising"
         terms = np.asarray(loans.static["new_term_months"], dtype=np.int64)
-        self.months = {
+        months_of = {
             # A date in month m after the start falls due in tick m - 1 (tick 0 is the first month); overdue rows fall due at once.
             "maturity": np.clip(np.asarray(loans.static["maturity"], dtype=np.int64) - 1, 0, NEVER),
             "term": np.where((terms > 0) & (terms < NEVER), terms, DEFAULT_TERM),
         }
-        self._groups: dict[tuple[str, int], NDArray[np.int64]] = {
-            (sort, number): np.flatnonzero((months == number) & ~self.is_amortising)
-            for sort, months in self.months.items()
-            for number in np.unique(months).tolist()
-        }
+        self._sorts: dict[str, tuple[list[int], Rows]] = {}  # the months there are; twice the place of each loan's, and 1 if it is amortising
+        self._groups: dict[tuple[str, int], Rows] = {}
+        for sort, months in months_of.items():
+            numbers, which = np.unique(months, return_inverse=True)
+            of_class = (2 * which + self.is_amortising).astype(np.uint16 if len(numbers) < 1 << 15 else np.int64)
+            self._sorts[sort] = numbers.tolist(), of_class
+            self._groups |= {(sort, number): rows for number, rows, _ in _by_class(*self._sorts[sort])}
         self._slow_rows = np.flatnonzero(self.is_amortising)
         # Where each loan stands in its group of each sort, or among the amortising ones.
-        self._places: dict[str, Rows] = {sort: np.zeros(loans.count, dtype=np.int64) for sort in self.months}
+        self._places: dict[str, Rows] = {sort: np.zeros(loans.count, dtype=np.int64) for sort in self._sorts}
         for (sort, _), members in (*self._groups.items(), (("maturity", 0), self._slow_rows)):
             self._places[sort][members] = np.arange(len(members))
         self._is_entered = {group: np.zeros(len(members), dtype=bool) for group, members in self._groups.items()}  # in some month so far
@@ -94,10 +96,12 @@ class RepaymentSchedule:
         amortising, their places among those. Kept, as the same slots are asked for each time."""
         key = (sort, rows.tobytes())
         if key not in self._common:
-            found, months, is_slow = [], self.months[sort][rows], self.is_amortising[rows]
-            for number in np.unique(months).tolist():
-                bullet, slow = (np.flatnonzero((months == number) & mask) for mask in (~is_slow, is_slow))
-                found.append((number, bullet, self._places[sort][rows[bullet]], slow, self._places["maturity"][rows[slow]]))
+            numbers, of_class = self._sorts[sort]
+            found = [
+                (number, bullet, self._places[sort][rows[bullet]], slow, self._places["maturity"][rows[slow]])
+                for number, bullet, slow in _by_class(numbers, of_class[rows])
+                if len(bullet) or len(slow)
+            ]
             if len(rows) > ROWS_KEPT:
                 return found
             self._common[key] = found
@@ -177,12 +181,19 @@ class RepaymentSchedule:
 
     def _groups_of(self, rows: Rows) -> Iterator[tuple[tuple[str, int], Rows]]:
         """The groups of bullet loans in which something has been entered for some of ``rows``, and which of ``rows`` these are."""
-        for sort in self.months:
+        for sort in self._sorts:
             for number, bullet, place, _, _ in self._by_month(rows, sort):
                 if len(bullet):
                     chosen = bullet[self._is_entered[sort, number][place]]
                     if len(chosen):
                         yield (sort, number), chosen
+
+
+def _by_class(numbers: list[int], of_class: Rows) -> list[tuple[int, Rows, Rows]]:
+    """Each of ``numbers``, and where in ``of_class (n,)`` twice its place stands, and where one more: ascending. Short numbers sort in linear time."""
+    ends = np.cumsum(np.bincount(of_class, minlength=2 * len(numbers)))
+    members = np.split(np.argsort(of_class, kind="stable"), ends[:-1])
+    return [(number, members[2 * place], members[2 * place + 1]) for place, number in enumerate(numbers)]
 
 
 class DeliverySchedule:

@@ -95,8 +95,12 @@ class NetIncidence:
         if amounts.shape[1] != 1:
             summed: Array = self.csr @ amounts
             return summed
-        moved = amounts[:, 0] if self._is_between_two is None else amounts[:, 0] * self._is_between_two
-        return _sums_of_one(self._members, np.stack([moved, -moved], axis=1).reshape(-1), self.gains.agents)
+        moved = np.empty((len(amounts), 2))
+        moved[:, :1] = amounts
+        if self._is_between_two is not None:
+            moved[:, 0] *= self._is_between_two
+        np.negative(moved[:, 0], out=moved[:, 1])
+        return _sums_of_one(self._members, moved.reshape(-1), self.gains.agents)
 
 
 def _sums_of_one(members: Rows, amounts: Array, agents: int) -> Array:
