@@ -11,14 +11,14 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from simulator.networks.incidence import Incidence
+from simulator.networks.incidence import Incidence, SumMatrix
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 BLOCK_NUMBERS = 1 << 15  # 256 KB
+WIDE = 64  # replications from which NumPy adds rows faster than a sparse product
 
 
 def incidence(members: Rows, agents: int) -> Incidence:
@@ -41,8 +41,8 @@ def common_rows(one: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[NDArr
 
 
 @lru_cache(maxsize=64)
-def _ones(count: int) -> sparse.csr_matrix:
-    return sparse.csr_matrix(np.ones((1, count)))
+def _ones(count: int) -> SumMatrix:
+    return SumMatrix(np.ones((1, count)))
 
 
 def row_blocks(rows: int, width: int) -> Iterator[slice]:
@@ -59,6 +59,7 @@ def total(amounts: Array) -> Array:
     """Sum of ``amounts (n, R)`` over the first axis: ``(1, R)``."""
     if amounts.shape[0] == 0:
         return np.zeros((1, amounts.shape[1]))
-    if amounts.shape[1] > 1 and amounts.flags.c_contiguous:  # row by row, as the sparse product; a single column would be added in pairs
+    if amounts.shape[1] >= WIDE and amounts.flags.c_contiguous:  # row by row, as the sparse product; a single column would be added in pairs
         return np.add.reduce(amounts, axis=0, keepdims=True)
-    return _ones(amounts.shape[0]) @ amounts
+    summed: Array = _ones(amounts.shape[0]) @ amounts
+    return summed

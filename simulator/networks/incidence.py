@@ -29,7 +29,7 @@ class SumMatrix(sparse.csr_matrix):
     def __matmul__(self, other: Any) -> Any:
         """The product; bits as those of `scipy.sparse.csr_matrix`."""
         is_plain = type(other) is np.ndarray and other.dtype == np.float64 and other.ndim == 2 and other.flags.c_contiguous
-        if csr_matvecs is None or not is_plain or len(other) != self.shape[1]:
+        if csr_matvecs is None or not is_plain or other.shape[1] == 1 or len(other) != self.shape[1]:
             return super().__matmul__(other)
         summed = np.zeros((self.shape[0], other.shape[1]))
         csr_matvecs(*self.shape, other.shape[1], self.indptr, self.indices, self.data, other.reshape(-1), summed.reshape(-1))
