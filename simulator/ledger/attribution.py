@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from simulator.ledger.contracts import Contracts
+from simulator.networks.incidence import by_member
 
 if TYPE_CHECKING:
     from simulator.ledger.books import Books
@@ -77,9 +78,7 @@ def rows_borne_by(books: Books, loss: Loss, agents: Rows) -> tuple[Rows, Rows]:
     """The rows of an account that ``agents (E,)`` bear, and which of them bears each: two arrays, by row and then by position among the agents."""
     side = (loss.table, loss.bearer)
     if side not in books.sorted_sides:
-        bearer = _side(books, *side)
-        starts = np.concatenate([[0], np.cumsum(np.bincount(bearer, minlength=books.agents))])
-        books.sorted_sides[side] = np.argsort(bearer, kind="stable"), starts
+        books.sorted_sides[side] = by_member(_side(books, *side), books.agents)
     order, starts = books.sorted_sides[side]
     first, count = starts[agents], starts[agents + 1] - starts[agents]
     position = np.repeat(np.arange(len(agents)), count)

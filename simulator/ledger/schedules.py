@@ -190,7 +190,7 @@ class RepaymentSchedule:
 
 
 def _by_class(numbers: list[int], of_class: Rows) -> list[tuple[int, Rows, Rows]]:
-    """Each of ``numbers``, and where in ``of_class (n,)`` twice its place stands, and where one more: ascending. Short numbers sort in linear time."""
+    """Each of ``numbers``, and where in ``of_class (n,)`` twice its place stands, and where one more, ascending."""
     ends = np.cumsum(np.bincount(of_class, minlength=2 * len(numbers)))
     members = np.split(np.argsort(of_class, kind="stable"), ends[:-1])
     return [(number, members[2 * place], members[2 * place + 1]) for place, number in enumerate(numbers)]

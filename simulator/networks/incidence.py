@@ -51,9 +51,7 @@ class Incidence:
     @cached_property
     def csr(self) -> SumMatrix:
         """The matrix in CSR form, each row's contracts in ascending order."""
-        starts = np.concatenate([[0], np.cumsum(np.bincount(self.members, minlength=self.agents))])
-        keys = self.members.astype(np.uint16) if self.agents <= 1 << 16 else self.members  # short keys are sorted in linear time
-        order = np.argsort(keys, kind="stable")
+        order, starts = by_member(self.members, self.agents)
         columns = order if self.chosen is None else self.chosen[order]
         return SumMatrix((np.ones(len(order)), columns, starts), shape=(self.agents, self.contracts))
 
@@ -101,6 +99,12 @@ class NetIncidence:
             moved[:, 0] *= self._is_between_two
         np.negative(moved[:, 0], out=moved[:, 1])
         return _sums_of_one(self._members, moved.reshape(-1), self.gains.agents)
+
+
+def by_member(members: Rows, agents: int) -> tuple[Rows, Rows]:
+    """The contracts in the order of their members, each member's in ascending order, and where each member's begin, ``(agents + 1,)``."""
+    keys = members.astype(np.uint16) if agents <= 1 << 16 else members  # short keys are sorted in linear time
+    return np.argsort(keys, kind="stable"), np.concatenate([[0], np.cumsum(np.bincount(members, minlength=agents))])
 
 
 def _sums_of_one(members: Rows, amounts: Array, agents: int) -> Array:
