@@ -89,11 +89,11 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         return self.outside_sales / YEARS_PER_TICK + self.contracted_now * self.delivery + self.chip_sales
 
     def operating_cost(self) -> float:
-        cost = (self.cost_share * self.revenue() + self.fixed_cost) * YEARS_PER_TICK - self.power_bill - self.supplier_bill
+        cost = (self.cost_share * self.revenue_now + self.fixed_cost) * YEARS_PER_TICK - self.power_bill - self.supplier_bill
         return cost if cost > 0.0 else 0.0
 
     def tax(self) -> float:
-        profit = self.revenue() * YEARS_PER_TICK - self.operating_bill - self.interest_due - self.order_bills - self.rent_bills
+        profit = self.revenue_now * YEARS_PER_TICK - self.operating_bill - self.interest_due - self.order_bills - self.rent_bills
         profit -= self.capacity * self.depreciation_rate * YEARS_PER_TICK
         return self.tax_rate * profit if profit > 0.0 else 0.0
 
@@ -129,18 +129,18 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         return (monthly if monthly > self.committed_chips else self.committed_chips) * self.alive
 
     def affordable_investment(self) -> float:
-        own = self.cash - self.cash_floor() + self.cash_flow() - self.principal_due
+        own = self.cash - self.cash_floor_now + self.cash_flow_now - self.principal_due
         own = own if own > 0.0 else 0.0
         paid = self.planned_investment if self.planned_investment < own else own
         return paid if paid > self.committed_chips else self.committed_chips
 
     def wanted_borrowing(self) -> float:
-        spare = self.cash - self.cash_floor()
-        need = self.planned_investment - self.cash_flow() - (spare / firm.LIQUID_MONTHS if spare > 0.0 else spare)
-        return ((need if need > 0.0 else 0.0) + borrower.PREFUNDING * self.refinancing_gap() * self.debt) * self.alive
+        spare = self.cash - self.cash_floor_now
+        need = self.planned_investment - self.cash_flow_now - (spare / firm.LIQUID_MONTHS if spare > 0.0 else spare)
+        return ((need if need > 0.0 else 0.0) + borrower.PREFUNDING * self.refinancing_gap_now * self.debt) * self.alive
 
     def smoothed_earnings(self) -> float:
-        now = (self.cash_flow() + self.interest_due) / YEARS_PER_TICK
+        now = (self.cash_flow_now + self.interest_due) / YEARS_PER_TICK
         return now if self.tick == 0 else self.earnings + borrower.EARNINGS_MEMORY * (now - self.earnings)
 
     def refinancing_gap(self) -> float:
@@ -166,9 +166,9 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         return bounded(self.cds_seen / start - borrower.DRAW_FROM, 0.0, 1.0) * self.alive  # a firm's own renewal room is always 1
 
     def payout(self) -> float:
-        if self.cash <= self.cash_floor() or self.stress_test_failed >= 1.0:
+        if self.cash <= self.cash_floor_now or self.stress_test_failed >= 1.0:
             return 0.0
-        free = self.cash_flow() - self.planned_investment
+        free = self.cash_flow_now - self.planned_investment
         return self.payout_share * free * self.alive if free > 0.0 else 0.0
 
     def is_insolvent(self) -> float:
@@ -178,7 +178,7 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         return self.capacity * self.power_needed_per_capacity * (self.power_price_at_start_macro * self.power_price_lever) * YEARS_PER_TICK
 
     def purchases_of_parts(self) -> float:
-        return self.cost_share * self.revenue() * YEARS_PER_TICK
+        return self.cost_share * self.revenue_now * YEARS_PER_TICK
 
     def wear(self) -> float:
         worn = self.capacity * self.depreciation_rate * YEARS_PER_TICK
@@ -223,7 +223,7 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         covered = covered if covered < 1.0 else 1.0
         odds = issuer.ACCEPTANCE_AT_ZERO + issuer.COVERED_BY_CONTRACT * covered
         odds -= self.cds_seen * (1.0 - self.public_backing) / issuer.CDS_HALF
-        wall = self.refinancing_gap() - issuer.WALL_COMFORT
+        wall = self.refinancing_gap_now - issuer.WALL_COMFORT
         if wall > 0.0:
             odds -= issuer.WALL_SLOPE * wall
         excess = self.leverage_seen - issuer.LEVERAGE_COMFORT
