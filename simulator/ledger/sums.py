@@ -42,7 +42,7 @@ def common_rows(one: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[NDArr
 
 @lru_cache(maxsize=64)
 def _ones(count: int) -> SumMatrix:
-    return SumMatrix(np.ones((1, count)))
+    return SumMatrix(np.array([0, count]), np.arange(count), np.ones(count), (1, count))
 
 
 def row_blocks(rows: int, width: int) -> Iterator[slice]:
@@ -61,5 +61,4 @@ def total(amounts: Array) -> Array:
         return np.zeros((1, amounts.shape[1]))
     if amounts.shape[1] >= WIDE and amounts.flags.c_contiguous:  # row by row, as the sparse product; a single column would be added in pairs
         return np.add.reduce(amounts, axis=0, keepdims=True)
-    summed: Array = _ones(amounts.shape[0]) @ amounts
-    return summed
+    return _ones(amounts.shape[0]) @ amounts

@@ -7,7 +7,7 @@ A product of a sparse 0/1 matrix in CSR form with a dense array adds in index or
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,20 +20,33 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
-class SumMatrix(sparse.csr_matrix):
-    """A matrix in CSR form whose product with amounts ``(contracts, R)`` goes to scipy's compiled loop at once.
+class SumMatrix(NamedTuple):
+    """A matrix in CSR form, ``shape``; the numbers of row i are ``numbers[starts[i]:starts[i + 1]]`` and stand in the ``columns`` of the same places.
 
-    Of the products of a tick, most are of few contracts: scipy's way to the same loop takes longer than the loop.
+    Its product with amounts goes to scipy's compiled loop at once. Of the products of a tick, most are of few contracts, and many of contracts
+    chosen for it: scipy's own matrix takes longer to be made, and to come to the same loop, than the loop.
     """
 
-    def __matmul__(self, other: Any) -> Any:
-        """The product; bits as those of `scipy.sparse.csr_matrix`."""
-        is_plain = type(other) is np.ndarray and other.dtype == np.float64 and other.ndim == 2 and other.flags.c_contiguous
-        if csr_matvecs is None or not is_plain or other.shape[1] == 1 or len(other) != self.shape[1]:
-            return super().__matmul__(other)
-        summed = np.zeros((self.shape[0], other.shape[1]))
-        csr_matvecs(*self.shape, other.shape[1], self.indptr, self.indices, self.data, other.reshape(-1), summed.reshape(-1))
+    starts: Rows
+    columns: Rows
+    numbers: Array
+    shape: tuple[int, int]
+
+    def __matmul__(self, amounts: Array) -> Array:
+        """The product with amounts ``(contracts, R)``; bits as those of `scipy.sparse.csr_matrix`. ValueError where sizes do not fit."""
+        if amounts.shape[0] != self.shape[1]:
+            raise ValueError(f"{amounts.shape[0]} rows of amounts for {self.shape[1]} columns")
+        if csr_matvecs is None:
+            product: Array = self.as_sparse() @ amounts
+            return product
+        amounts = np.ascontiguousarray(amounts, dtype=np.float64)
+        summed = np.zeros((self.shape[0], amounts.shape[1]))
+        csr_matvecs(*self.shape, amounts.shape[1], self.starts, self.columns, self.numbers, amounts.reshape(-1), summed.reshape(-1))
         return summed
+
+    def as_sparse(self) -> sparse.csr_matrix:
+        """The same as a matrix of scipy's."""
+        return sparse.csr_matrix((self.numbers, self.columns, self.starts), shape=self.shape)
 
 
 class Incidence:
@@ -53,7 +66,7 @@ class Incidence:
         """The matrix in CSR form, each row's contracts in ascending order."""
         order, starts = by_member(self.members, self.agents)
         columns = order if self.chosen is None else self.chosen[order]
-        return SumMatrix((np.ones(len(order)), columns, starts), shape=(self.agents, self.contracts))
+        return SumMatrix(starts, columns, np.ones(len(order)), (self.agents, self.contracts))
 
     def __matmul__(self, amounts: Array) -> Array:
         """Sums of ``amounts (contracts, R)`` by member, ``(agents, R)``."""
@@ -72,10 +85,12 @@ class NetIncidence:
     @cached_property
     def csr(self) -> SumMatrix:
         """The matrix in CSR form, each row's contracts in ascending order."""
-        matrix: Any = (self.gains.csr - self.gives.csr).tocsr()
-        matrix.sort_indices()
-        signed: SumMatrix = matrix
-        return signed
+        is_kept = None if self._is_between_two is None else np.repeat(self._is_between_two > 0.0, 2)
+        order, _ = by_member(self._members, self.gains.agents)
+        order = order if is_kept is None else order[is_kept[order]]
+        counts = np.bincount(self._members[order], minlength=self.gains.agents)
+        signs = np.where(order % 2 == 0, 1.0, -1.0)
+        return SumMatrix(np.concatenate([[0], np.cumsum(counts)]), order // 2, signs, (self.gains.agents, self.gains.contracts))
 
     @cached_property
     def _members(self) -> Rows:
