@@ -44,8 +44,9 @@ class Loss(NamedTuple):
 
 def pairs_of_stakes(stakes: Contracts) -> tuple[Rows, Rows]:
     """Every pair of stakes in the same issuer, the same stake twice included: two arrays of rows, of the one kept and of the one sold."""
-    issuer_matrix = stakes.debtor_matrix.csr.as_sparse()
-    together = sparse.csr_matrix(issuer_matrix.T @ issuer_matrix)
+    stakes_of_issuer = stakes.debtor_matrix.csr.as_sparse()
+    issuer_matrix = stakes_of_issuer.T.tocsr()
+    together = sparse.csr_matrix(issuer_matrix @ stakes_of_issuer)
     together.sort_indices()
     return np.repeat(np.arange(stakes.count), np.diff(together.indptr)), together.indices.astype(np.int64)
 
