@@ -83,10 +83,10 @@ def test_only_what_is_missing_is_computed(whole: Manifest, tmp_path: Path, monke
     asked = []
     honest = runs.compute
 
-    def watched(job: Any, wanted: Any, crew: Any) -> Any:
+    def watched(job: Any, wanted: Any, *more: Any) -> Any:
         units = list(wanted)
         asked.extend((unit.scenario, unit.block) for unit in units)
-        return honest(job, iter(units), crew)
+        return honest(job, iter(units), *more)
 
     monkeypatch.setattr(runs, "compute", watched)
     assert computed(tmp_path / "run").files == whole.files
