@@ -24,7 +24,7 @@ COMMANDS = {
     "scaling": "benchmarks/scaling.py replications months contracts",
     "large": "benchmarks/scaling.py large",
     "workers": "benchmarks/scaling.py workers",
-    "memory_2000": "benchmarks/memory.py --replications 2000",
+    "memory_2000": "benchmarks/memory.py --replications 2000 montecarlo.chunk=500",
     "memory_100000": "benchmarks/memory.py --replications 100000",
 }
 """What is run by name; each in a process of its own, so that peaks of memory are its own."""

@@ -33,6 +33,11 @@ def finished_at(folder: Path) -> list[tuple[float, int]]:
     return sorted(found)
 
 
+def seconds_of(folder: Path) -> float:
+    """Seconds from the start of the workers to the last unit."""
+    return float(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["seconds"])
+
+
 def rate(finished: Sequence[tuple[float, int]], workers: int) -> float:
     """Replications a second from the moment at which every worker has finished its first unit."""
     if len(finished) <= workers:
@@ -71,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report("replications", sum(count for _, count in finished), "replications")
         report("units", len(finished), "units")
         report("whole_command", found.seconds, "seconds")
+        report("rate_with_start", sum(count for _, count in finished) / seconds_of(folder), "replications/second")
         report("steady_rate", rate(finished, given.workers), "replications/second")
         report("rate_of_first_units", rate(finished[: edge + given.workers], given.workers), "replications/second")
         report("rate_of_last_units", rate(finished[-edge - given.workers :], given.workers), "replications/second")
