@@ -16,20 +16,16 @@ from simulator.engine.inputs import opened
 from simulator.engine.model import ContagionModel
 from simulator.networks.clearing import EdgeNetwork, clearing_payments
 from simulator.networks.debt_rank import debt_rank
+from simulator.streams import stream
 
 SHOCK = ("rate_hold", "collateral_devaluation")
 MONTHS = 24
 
 
-def generator(key: int) -> np.random.Generator:
-    """A stream of its own for each benchmark."""
-    return np.random.Generator(np.random.Philox(key))
-
-
 @pytest.mark.parametrize(("assets_scale", "recovery"), [(6.0, 1.0), (2.0, 1.0), (1.0, 0.8)], ids=["calm", "stress", "heavy stress with costs"])
 @pytest.mark.parametrize("vectors", [1, 1000])
 def test_clearing_of_100_banks(benchmark: Any, vectors: int, assets_scale: float, recovery: float) -> None:
-    random = generator(1)
+    random = stream(1, 0, "benchmark/clearing")
     owed = np.where(random.random((100, 100)) < 0.1, random.random((100, 100)), 0.0)
     np.fill_diagonal(owed, 0.0)
     assets = random.random((100, vectors)) * assets_scale
@@ -40,7 +36,7 @@ def test_clearing_of_100_banks(benchmark: Any, vectors: int, assets_scale: float
 
 @pytest.mark.parametrize("shocks", [1, 1000])
 def test_debt_rank_of_50_banks(benchmark: Any, shocks: int) -> None:
-    random = generator(2)
+    random = stream(1, 0, "benchmark/debt_rank")
     lent = np.where(random.random((50, 50)) < 0.2, random.random((50, 50)), 0.0)
     np.fill_diagonal(lent, 0.0)
     equity = lent.sum(axis=1) * 1.1 + 0.2
@@ -50,7 +46,7 @@ def test_debt_rank_of_50_banks(benchmark: Any, shocks: int) -> None:
 
 @pytest.mark.parametrize(("agents", "edges", "scenarios"), [(50, 400, 256), (10_000, 100_000, 1)])
 def test_clearing_by_edges_with_classes(benchmark: Any, agents: int, edges: int, scenarios: int) -> None:
-    random = generator(3)
+    random = stream(1, 0, "benchmark/edges")
     payer = random.integers(0, agents, edges)
     network = EdgeNetwork(payer, (payer + random.integers(1, agents, edges)) % agents, random.integers(0, 3, edges), agents)
     dues, cash = random.random((edges, scenarios)), random.random((agents, scenarios)) * 3.0

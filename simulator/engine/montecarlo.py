@@ -183,13 +183,13 @@ def compute(
     def name(piece: tuple[Unit, ...]) -> str:
         return f"replications {piece[0].first} to {piece[-1].stop - 1} of '{job.scenarios[piece[0].scenario].label}'"
 
-    def heard(shares: Sequence[tuple[tuple[Unit, ...], float]]) -> None:
-        if on_part is not None:
-            on_part(sum(share * sum(unit.stop - unit.first for unit in piece) for piece, share in shares))
+    def heard_for(told: Callable[[float], None]) -> Callable[[Sequence[tuple[tuple[Unit, ...], float]]], None]:
+        return lambda shares: told(sum(share * sum(unit.stop - unit.first for unit in piece) for piece, share in shares))
 
     plan = job.plan
     most = 1 if plan.where.scheduler is not None else max(1, _chunk_of(job) // plan.block_size)  # nobody knows how many a scheduler's workers are
-    with closing(work_through(together(wanted, most, plan.where.workers), run_units, job, plan.where, name, crew, heard)) as results:
+    on_shares = None if on_part is None else heard_for(on_part)
+    with closing(work_through(together(wanted, most, plan.where.workers), run_units, job, plan.where, name, crew, on_shares)) as results:
         for piece, done in results:
             yield from zip(piece, done, strict=True)
 

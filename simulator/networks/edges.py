@@ -90,7 +90,7 @@ class EdgeNetwork:
         self.incoming = Incidence(self.payee, self.agents)
         self._edges_of: dict[bytes, tuple[IntArray, IntArray, Incidence]] = {}
         self._lines: tuple[IntArray, Incidence, Incidence] | None = None
-        self._few: dict[bytes, Few] = {}
+        self._few: dict[tuple[bytes, bytes | None], Few] = {}
 
     @cached_property
     def pairs(self) -> Csr:
@@ -294,8 +294,8 @@ class EdgeNetwork:
         return few if 2 * few.size < self.agents else None
 
     def _among(self, few: IntArray, line_edges: IntArray | None) -> Few:
-        """The network among the agents `few`, ascending; the last ones asked for are kept."""
-        key = few.tobytes()
+        """The network among the agents `few`, ascending, with the lines `line_edges`; the last ones asked for are kept."""
+        key = few.tobytes(), None if line_edges is None else line_edges.tobytes()
         if key not in self._few:
             if len(self._few) >= ROWS_KEPT:
                 self._few.pop(next(iter(self._few)))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from simulator.networks._checks import NetworkInputError
-from simulator.networks.clearing import EdgeNetwork, clearing_payments
+from simulator.networks.clearing import EdgeClearing, EdgeNetwork, clearing_payments
 from simulator.networks.edges import WORTH_CUTTING
 
 COSTS = st.sampled_from([(1.0, 1.0), (0.7, 1.0), (1.0, 0.6), (0.5, 0.5), (0.0, 0.0)])
@@ -318,3 +318,25 @@ def test_bad_edges_are_named_by_their_index() -> None:
     net = EdgeNetwork([0], [1], [0], 2)
     with pytest.raises(NetworkInputError, match=r"dues\[0, 1\]"):
         net.clear(np.array([[1.0, -1.0]]), np.ones((2, 2)))
+
+
+def test_a_network_asked_with_other_lines_does_not_remember_the_first() -> None:
+    agents, scenarios = 60, 200
+    payer, payee = np.array([0, 1, 2, 10, 11]), np.array([20, 21, 22, 0, 1])
+    dues = np.zeros((5, scenarios))
+    dues[:3] = 1.0
+    cash = np.full((agents, scenarios), 100.0)
+    cash[:3] = 0.25
+    rows = [np.array([3]), np.array([4])]  # the undrawn line of agent 0, and that of agent 1
+
+    def cleared(net: EdgeNetwork, line_edges: np.ndarray) -> EdgeClearing:
+        return net.clear(dues, cash, lines=np.full((1, scenarios), 0.5), line_edges=line_edges)
+
+    net = EdgeNetwork(payer, payee, np.zeros(5, dtype=int), agents, classes=1)
+    assert agents * scenarios >= WORTH_CUTTING
+    first, second = (cleared(net, line_edges) for line_edges in rows)
+    for found, line, paid in ((first, rows[0], [0.75, 0.25, 0.25]), (second, rows[1], [0.25, 0.75, 0.25])):
+        fresh = cleared(EdgeNetwork(payer, payee, np.zeros(5, dtype=int), agents, classes=1), line)
+        np.testing.assert_array_equal(found.paid, fresh.paid)
+        np.testing.assert_allclose(found.paid[:3, 0], paid, rtol=1e-12)
+        assert (found.drawn == 0.5).all()
