@@ -37,7 +37,7 @@ UNLIMITED = 1e9
 
 def loan_classes(seniority: NDArray[np.str_]) -> NDArray[np.int64]:
     """Priority class of each loan, ``(C,)``: after wages and taxes, secured before senior before subordinated."""
-    return np.select([seniority == word for word in SENIORITY], list(SENIORITY.values()))
+    return np.select([seniority == word for word in SENIORITY], list(SENIORITY.values()), -1)  # which no network takes: a word that is none
 
 
 def grace_months(books: Books, table: str) -> Array:
