@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from simulator.errors import InputError
@@ -19,6 +19,7 @@ from simulator.results.blocks import SERIES_FOLDER, unit_name
 from simulator.results.storage import COMPLETE, FORMAT, MANIFEST, as_json, write_atomically
 
 UNFINISHED = "unfinished"
+COUNTED = ("replications", "defaults", "systemic", "unconverged")  # of every finished unit; the names are those of the Monte Carlo engine
 
 
 @dataclass
@@ -72,7 +73,6 @@ class Manifest:
         return [name for name, known in self.files.items() if not _is_whole(self.folder / name, known)]
 
 
-
 def _is_whole(path: Path, known: Mapping[str, Any]) -> bool:
     try:
         if path.stat().st_size != known["bytes"]:
@@ -109,13 +109,47 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest:
 
 def _has_its_shape(known: dict[str, Any]) -> bool:
     """Whether everything in a manifest is of the type that is read from it: a damaged file may still be JSON."""
-    processor = known["identity"].get("processor", [])
+    units, files, plan, processor = known["units"], known["files"], known["plan"], known["identity"].get("processor", [])
     return (
         all(isinstance(known[name], dict) for name in ("settings", "identity", "plan", "units", "files"))
-        and isinstance(processor, list)
-        and all(isinstance(feature, str) for feature in processor)
-        and all(isinstance(entry, dict) for name in ("units", "files") for entry in known[name].values())
+        and isinstance(known["state"], str)
+        and _is_number(known["seconds"])
+        and all(_is_count(plan[name]) and plan[name] > 0 for name in ("replications", "block"))
+        and _is_list_of_words(plan["scenarios"])
+        and _is_list_of_words(processor)
+        and all(_is_inside(name) and _is_count(entry["bytes"]) and isinstance(entry["sha256"], str) for name, entry in files.items())
+        and all(_is_unit(name, entry, files) for name, entry in units.items())
     )
+
+
+def _is_unit(name: str, entry: dict[str, Any], files: dict[str, Any]) -> bool:
+    """Whether a finished unit is told as `Manifest.enter` tells it: its own name, every count, and files that are listed."""
+    counts, listed = entry["counts"], entry["files"]
+    return (
+        all(_is_count(entry[place]) for place in ("scenario", "block"))
+        and name == unit_name(entry["scenario"], entry["block"])
+        and all(_is_count(counts[key]) for key in COUNTED)
+        and _is_list_of_words(listed)
+        and all(file in files for file in listed)
+    )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_list_of_words(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a file's name stays inside the run folder: what is damaged is deleted under it."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def shard_names(folder: Path) -> list[str]:

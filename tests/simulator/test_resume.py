@@ -21,8 +21,9 @@ from pandas.testing import assert_frame_equal
 from simulator import runs
 from simulator.__main__ import main
 from simulator.api import _work, load, run_experiment
+from simulator.engine.montecarlo import COUNTS
 from simulator.errors import InputError
-from simulator.results.manifest import Manifest, lock, read_manifest
+from simulator.results.manifest import COUNTED, Manifest, lock, read_manifest
 from simulator.results.storage import MANIFEST
 from simulator.runs import QUANTILES, compute_into, finish
 from simulator.settings import Settings
@@ -139,13 +140,43 @@ def test_damaged_quantiles_and_a_lost_report_are_made_again(finished: Path, tmp_
     assert (folder / "summary.md").read_bytes() == (finished / "summary.md").read_bytes()
 
 
-@pytest.mark.parametrize("damage", [{"files": "x"}, {"units": [1]}, {"units": {"scenario-00-block-00000": 1}}, {"identity": {"processor": [True]}}])
+UNIT = {"scenario": 0, "block": 0, "counts": dict.fromkeys(COUNTED, 0), "files": []}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"files": "x"},
+        {"files": {"tables/x.parquet": {"bytes": "1", "sha256": ""}}},
+        {"files": {"tables/x.parquet": {"bytes": 1}}},
+        {"files": {"../x": {"bytes": 1, "sha256": ""}}},
+        {"files": {"/x": {"bytes": 1, "sha256": ""}}},
+        {"units": [1]},
+        {"units": {"scenario-00-block-00000": 1}},
+        {"units": {"scenario-00-block-00001": UNIT}},
+        {"units": {"scenario-00-block-00000": {**UNIT, "scenario": "0"}}},
+        {"units": {"scenario-00-block-00000": {**UNIT, "counts": {"replications": 1}}}},
+        {"units": {"scenario-00-block-00000": {**UNIT, "counts": 3}}},
+        {"units": {"scenario-00-block-00000": {**UNIT, "files": "tables"}}},
+        {"units": {"scenario-00-block-00000": {**UNIT, "files": ["tables/not_listed.parquet"]}}},
+        {"identity": {"processor": [True]}},
+        {"seconds": None},
+        {"state": 3},
+        {"plan": {"replications": 4, "scenarios": []}},
+        {"plan": {"replications": 4, "block": 0, "scenarios": []}},
+        {"plan": {"replications": 4, "block": "2", "scenarios": []}},
+    ],
+)
 def test_a_manifest_that_is_json_and_no_manifest_is_one_line(damage: dict[str, Any], whole: Manifest, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     known = json.loads((whole.folder / MANIFEST).read_text())
     (tmp_path / "run" / MANIFEST).write_text(json.dumps({**known, **damage}))
     with pytest.raises(InputError, match=r"manifest\.json' is damaged: not a manifest of a run folder"):
         read_manifest(tmp_path / "run")
+
+
+def test_the_counts_of_a_manifest_are_those_of_the_engine() -> None:
+    assert COUNTED == COUNTS
 
 
 def test_other_settings_are_refused_and_other_places_are_not(whole: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
