@@ -46,7 +46,7 @@ class Sizes:
     repeats: int = 3
     replications: tuple[int, ...] = (250, 500, 1000, 2000)
     horizon: int = 60
-    months: tuple[int, ...] = (15, 30, 60, 120)
+    months: tuple[int, ...] = (15, 30, 60, 120, 240, 480)
     batch: int = 256
     agents: tuple[int, ...] = (40, 400, 4000, 40_000)
     large: int = 100_000
