@@ -144,7 +144,8 @@ def _name(task: tuple[int, Sequence[Path]]) -> str:
 
 
 def _run_chunk(shared: tuple[EngineWorld, Mapping[str, Array]], task: tuple[int, Sequence[Path]]) -> Outcome:
-    from simulator.engine.model import ContagionModel  # Mesa is slow to load, and who only hands out the work does without
+    from agents.registry import FIRM_KINDS  # Mesa is slow to load, and who only hands out the work does without
+    from simulator.engine.model import ContagionModel
 
     (world, pushes), paths, plan = shared, task[1], shared[0].plan
     with threadpool_limits(limits=1):
@@ -165,7 +166,9 @@ def _run_chunk(shared: tuple[EngineWorld, Mapping[str, Array]], task: tuple[int,
         defaults = default_tables.defaults(model.recorder)
         for column, tick in first_ticks(defaults[defaults["replication"].isin(np.flatnonzero(hit))], world.rule, model.debt_at_start):
             ticks[column] = tick
-        found = Outcome(scores, hit, ticks, draws.sums(ticks), draws.along(pushes))
+        is_firm = np.isin(world.economy.kinds, FIRM_KINDS)[:, None]  # the others have draws of their own that no rule reads
+        sums = {purpose: values if len(values) == 1 else values * is_firm for purpose, values in draws.sums(ticks).items()}
+        found = Outcome(scores, hit, ticks, sums, draws.along(pushes))
     if len(paths) >= WIDE:
         gc.collect()
     return found

@@ -78,6 +78,15 @@ def test_an_unpushed_path_is_the_replication_of_that_number(bench: Build) -> Non
     assert np.array_equal(outcome.hit, frame["systemic"].to_numpy())
 
 
+def test_only_luck_that_some_rule_reads_can_be_pushed(bench: Build) -> None:
+    built = bench("rare_event", dict(SMALL), months=6)
+    sums = world(built).run(roots(0, 3), {}).sums
+    kinds = np.array(built.economy.kinds)
+    for purpose in ("own_return", "own_demand"):
+        assert (sums[purpose][np.isin(kinds, ["central_bank", "government", "household", "outside", "short_seller"])] == 0.0).all()
+        assert (sums[purpose][np.isin(kinds, ["cloud", "ai_lab", "chipmaker"])] != 0.0).all()
+
+
 def test_the_tick_of_the_event_is_the_first_at_which_the_definition_is_met() -> None:
     table = pd.DataFrame(
         [(0, 2, 5.0, "cloud"), (0, 9, 6.0, "lender"), (0, 15, 4.0, "cloud"), (1, 3, 50.0, "cloud"), (1, 20, 50.0, "lender")],
