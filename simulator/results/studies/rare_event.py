@@ -91,7 +91,8 @@ def findings(study: Study) -> list[str]:
         table = study.tables["pushes"]
         order = table["over_horizon"].abs().sort_values(ascending=False).index[:5]
         parts = [f"{_slot(table.loc[place])} by {table.loc[place, 'over_horizon']:+.1f}".replace("-", "−") for place in order]
-        sentences.append(f"The likeliest way there moves {', '.join(parts)} standard deviations of the whole horizon.")
+        way = "The likeliest way there moves" if facts["value"] > 0.0 else "The pilot came nearest with paths that move"
+        sentences.append(f"{way} {', '.join(parts)} standard deviations of the whole horizon.")
     if facts["hits"] < 10 * facts["repetitions"] and facts["value"] > 0.0:
         sentences.append("Few paths of a repetition reach the event: the interval may be too narrow. Raise effort or pilot.")
     return sentences

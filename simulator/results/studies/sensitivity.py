@@ -31,9 +31,10 @@ MOST = 20
 
 
 def _rows(study: Study, method: str, outcome: str) -> Any:
-    """Rows of an outcome, what matters most first."""
-    frame = study.tables[method]
-    rows = frame[frame["outcome"] == outcome]
+    """Rows of an outcome, what matters most first, with each parameter's ``words``."""
+    frame, known = study.tables[method], study.tables["parameters"]
+    words = {name: parameter_words(name, measure) for name, measure in zip(known["parameter"], known["unit"], strict=True)}
+    rows = frame[frame["outcome"] == outcome].assign(words=lambda rows: rows["parameter"].map(words))
     return rows.iloc[np.argsort(-rows[RANK[method]].abs().to_numpy(), kind="stable")].reset_index(drop=True)
 
 
@@ -44,7 +45,7 @@ def headline(study: Study, outcome: str | None = None) -> str:
     methods = study.facts["methods"]
     method = next(each for each in ("sobol", "morris", "tornado") if each in methods)
     top = _rows(study, method, name).iloc[0]
-    what = sentence_case(parameter_words(top["parameter"]))
+    what = sentence_case(top["words"])
     if method == "sobol":
         if top["total"] <= 0.0:
             return f"No parameter moves the {words} at all"
@@ -78,7 +79,7 @@ def _sobol_words(study: Study, name: str, words: str, kind: str, rows: Any) -> l
     if not (rows["total"] > 0.0).any():
         return [f"The {words} does not vary at any of the points."]
     parts = [
-        f"{parameter_words(row['parameter'])} {number(row['total'], 'share')} ({interval(row['total_low'], row['total_high'], 'share')}), "
+        f"{row['words']} {number(row['total'], 'share')} ({interval(row['total_low'], row['total_high'], 'share')}), "
         f"alone {number(row['first'], 'share')}"
         for _, row in rows.head(3).iterrows()
     ]
@@ -107,7 +108,7 @@ def _morris_words(study: Study, name: str, words: str, kind: str, rows: Any) -> 
     if not (rows["mu_star"] > 0.0).any():
         return []
     parts = [
-        f"{parameter_words(row['parameter'])} {number(row['mu_star'], kind, bare=True)} {after}".strip()
+        f"{row['words']} {number(row['mu_star'], kind, bare=True)} {after}".strip()
         + f" ({interval(row['mu_star_low'], row['mu_star_high'], kind)})"
         for _, row in rows.head(3).iterrows()
     ]
@@ -123,7 +124,7 @@ def _tornado_words(study: Study, name: str, words: str, kind: str, rows: Any) ->
     if not len(told):
         return [f"One at a time, no parameter's range changes the {words} by more than luck hides."]
     parts = [
-        f"{parameter_words(row['parameter'])} from {plain_number(row['low_value'])} to {plain_number(row['high_value'])}: "
+        f"{row['words']} from {plain_number(row['low_value'])} to {plain_number(row['high_value'])}: "
         f"{change(row['swing'], row['swing_low'], row['swing_high'], kind)}"
         for _, row in told.head(3).iterrows()
     ]
@@ -138,7 +139,7 @@ def shown(study: Study) -> list[ShownTable]:
         words, kind = in_sentences(name)
         if "sobol" in study.facts["methods"]:
             cells = [
-                [parameter_words(row["parameter"]), *(
+                [row["words"], *(
                     text for key in ("first", "total")
                     for text in (f"{row[key]:.2f}", f"{row[f'{key}_low']:.2f} to {row[f'{key}_high']:.2f}", f"{row[f'{key}_luck_error']:.2f}")
                 )]
@@ -149,7 +150,7 @@ def shown(study: Study) -> list[ShownTable]:
             tables.append(ShownTable(f"Sobol' indices of the {words}: shares of its variance over the parameters' ranges", head, cells))
         if "morris" in study.facts["methods"]:
             cells = [
-                [parameter_words(row["parameter"]), number(row["mu_star"], kind, bare=True), interval(row["mu_star_low"], row["mu_star_high"], kind),
+                [row["words"], number(row["mu_star"], kind, bare=True), interval(row["mu_star_low"], row["mu_star_high"], kind),
                  number(row["mu"], kind, signed=True, bare=True), number(row["sigma"], kind, bare=True)]
                 for _, row in _rows(study, "morris", name).iterrows()
             ]  # fmt: skip
@@ -158,7 +159,7 @@ def shown(study: Study) -> list[ShownTable]:
         if "tornado" in study.facts["methods"]:
             cells, flags = [], []
             for _, row in _rows(study, "tornado", name).iterrows():
-                cells.append([parameter_words(row["parameter"]), plain_number(row["low_value"]), plain_number(row["high_value"]), *(
+                cells.append([row["words"], plain_number(row["low_value"]), plain_number(row["high_value"]), *(
                     text for end in ("at_low", "at_high")
                     for text in (number(row[f"{end}_change"], kind, signed=True, bare=True),
                                  interval(row[f"{end}_change_low"], row[f"{end}_change_high"], kind, signed=True))
@@ -190,10 +191,10 @@ def tornado(study: Study, outcome: str) -> Figure:
     rows, scale = _rows(study, "tornado", outcome).head(MOST), factor(kind)
     top = rows.iloc[0]
     told = clear(top["swing_low"], top["swing_high"])
-    title = f"One at a time, {parameter_words(top['parameter'])} changes the {words} most" if told else \
+    title = f"One at a time, {top['words']} changes the {words} most" if told else \
         f"One at a time, no parameter's range changes the {words} by more than luck hides"  # fmt: skip
     note = "Change when one parameter goes to an end of its range, the others at their medians; lines: 95 % paired intervals."
-    figure, axes, at = _canvas(title, note, [parameter_words(name) for name in rows["parameter"]], len(rows))
+    figure, axes, at = _canvas(title, note, rows["words"].to_list(), len(rows))
     for end, colour, shift, value in (("at_low", style.BLUE, 0.19, "low_value"), ("at_high", style.VERMILLION, -0.19, "high_value")):
         size = rows[f"{end}_change"].to_numpy() * scale
         axes.barh(at + shift, size, height=0.34, color=colour, label="at the low end" if end == "at_low" else "at the high end")
@@ -213,7 +214,7 @@ def indices(study: Study, outcome: str) -> Figure:
     """First-order and total indices with intervals."""
     rows = _rows(study, "sobol", outcome).head(MOST)
     note = f"Shares of the variance over the parameters' ranges; lines: 95 % bootstrap intervals over {study.facts['samples']} base points."
-    figure, axes, at = _canvas(headline(study, outcome), note, [parameter_words(name) for name in rows["parameter"]], len(rows))
+    figure, axes, at = _canvas(headline(study, outcome), note, rows["words"].to_list(), len(rows))
     shown = (("total", style.BLUE, 0.14, "total: alone and with others"), ("first", style.VERMILLION, -0.14, "first order: alone"))
     for key, colour, shift, label in shown:
         axes.hlines(at + shift, rows[f"{key}_low"], rows[f"{key}_high"], color=colour, linewidth=2.0, alpha=0.55)
@@ -230,9 +231,9 @@ def effects(study: Study, outcome: str) -> Figure:
     words, kind = in_sentences(outcome)
     rows, scale = _rows(study, "morris", outcome).head(MOST), factor(kind)
     top = rows.iloc[0]
-    title = f"By elementary effects, {parameter_words(top['parameter'])} moves the {words} most"
+    title = f"By elementary effects, {top['words']} moves the {words} most"
     note = "Dot: mean size of the effect of a full range (mu*), with its 95 % interval; diamond: its spread with other parameters."
-    figure, axes, at = _canvas(title, note, [parameter_words(name) for name in rows["parameter"]], len(rows))
+    figure, axes, at = _canvas(title, note, rows["words"].to_list(), len(rows))
     axes.hlines(at, rows["mu_star_low"] * scale, rows["mu_star_high"] * scale, color=style.BLUE, linewidth=2.0, alpha=0.55)
     axes.scatter(rows["mu_star"] * scale, at, s=32, color=style.BLUE, zorder=3, label="mean size mu*")
     look = {"marker": "D", "facecolor": "white", "edgecolor": style.VERMILLION, "linewidth": 1.3}

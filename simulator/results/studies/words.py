@@ -157,13 +157,17 @@ def tables_by_outcome(study: Study, rows_of: Callable[[str], Any], tell: Callabl
     return tables
 
 
-def parameter_words(name: str) -> str:
-    """An uncertain parameter in prose: ``recovery unsecured``, ``depreciation rate (cloud)``, ``size of cuts priced out``."""
+OPERATION_WORDS = {"multiply_by": "factor of", "add": "size of", "set_to": "level of"}
+
+
+def parameter_words(name: str, unit: str) -> str:
+    """An uncertain parameter in prose: ``recovery unsecured``, ``depreciation rate (cloud)``, ``factor of accelerators age``. ``unit``: of a change
+    of a shock or policy it begins with what the number does to its lever."""
     head, _, rest = name.partition(".")
     if head == "macro":
         return rest.replace("_", " ")
     if head in ("shock", "policy"):
-        return f"size of {rest.partition('.')[2].replace('_', ' ') or rest.replace('_', ' ')}"
+        return f"{OPERATION_WORDS[unit.partition(' ')[0]]} {rest.partition('.')[2].replace('_', ' ')}"
     if head == "lever":
         return f"lever {rest}"
     owner, _, column = name.rpartition(".")

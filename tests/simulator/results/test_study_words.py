@@ -5,7 +5,7 @@ import pytest
 
 from simulator.results.findings import unbroken
 from simulator.results.studies import accelerator, channel_decomposition, grids, policy_comparison, rare_event
-from simulator.results.studies.words import against_the_sum, clear, signed, tables_by_outcome, together
+from simulator.results.studies.words import against_the_sum, clear, parameter_words, signed, tables_by_outcome, together
 from simulator.results.study import Study
 
 
@@ -111,3 +111,17 @@ def test_a_channel_is_called_the_largest_only_when_its_share_is_clear_of_luck(lo
 
 def test_a_unit_stays_on_the_line_of_its_number() -> None:
     assert unbroken("by 12.1 % or 5 USD bn") == "by 12.1\u00a0% or 5\u00a0USD\u00a0bn"
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "told"),
+    [
+        ("shock.collateral_devaluation.accelerators_age", "multiply_by factor", "factor of accelerators age"),
+        ("shock.rate_hold.cuts_priced_out", "add rate per year", "size of cuts priced out"),
+        ("policy.leverage_cap.cap", "set_to share", "level of cap"),
+        ("macro.recovery_unsecured", "share", "recovery unsecured"),
+        ("cloud.depreciation_rate", "per year", "depreciation rate (cloud)"),
+    ],
+)
+def test_a_parameter_is_called_by_what_its_number_does(name: str, unit: str, told: str) -> None:
+    assert parameter_words(name, unit) == told
