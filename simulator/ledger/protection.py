@@ -7,16 +7,20 @@ fails together with what it insured owes the estimated claim, as in a bankruptcy
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
+from simulator.ledger.contracts import Selection, Ties
+from simulator.ledger.estates import Estates
 from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import incidence
 
 Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Rows = NDArray[np.int64]
 
 HONOURED = "guarantor.honoured_share"
 
@@ -28,18 +32,18 @@ class Protection:
         guarantees = books.guarantees
         self.count = guarantees.count
         table, row = guarantees.static["reference_table"], np.asarray(guarantees.static["reference_row"], dtype=np.int64)
-        self.rows = {name: np.flatnonzero(table == name) for name in ("loans", "orders", "leases", "agents")}
+        self.refers_to = {name: np.asarray(table == name) for name in ("loans", "orders", "leases", "agents")}
         self.reference = row
         self.reference_agent = row.copy()
         for name in ("loans", "orders", "leases"):
-            self.reference_agent[self.rows[name]] = getattr(books, name).debtor[row[self.rows[name]]]
+            self.reference_agent[self.refers_to[name]] = getattr(books, name).debtor[row[self.refers_to[name]]]
         self.is_swap = (guarantees.static["kind"] == "cds")[:, None]
         self.until = np.asarray(guarantees.static["until"], dtype=np.int64)
         self.premium = np.asarray(guarantees.static["premium"], dtype=np.float64)[:, None]
         self.paying = np.flatnonzero(self.premium[:, 0] > 0.0)
         self._buyer_matrix = incidence(guarantees.holder[self.paying], books.agents)
         secured = np.zeros((self.count, 1), dtype=bool)
-        loans = self.rows["loans"]
+        loans = self.refers_to["loans"]
         secured[loans, 0] = books.loans.static["seniority"][row[loans]] == "secured"
         recovery = np.where(secured, books.macro["recovery_secured"], books.macro["recovery_unsecured"])
         guarantees.add_terms("expected_loss", 1.0 - recovery)
@@ -71,66 +75,84 @@ class Protection:
 
     # ------------------------------------------------------------------ calls
 
-    def owed(self, books: Books) -> Array:
-        """What the debtors of the references owe on them now, USD bn, ``(G, R)``; a swap on an agent refers to all of its loans."""
-        owed = np.zeros_like(books.guarantees.notional)
-        loans = books.loans
-        for name in ("loans", "orders", "leases"):
-            rows = self.rows[name]
-            if len(rows):
-                table, at = getattr(books, name), self.reference[rows]
-                owed[rows] = table.arrears[at] + (table.principal[at] if name == "loans" else 0.0)
-        rows = self.rows["agents"]
-        if len(rows):
-            owed[rows] = loans.by_debtor(loans.principal + loans.arrears)[self.reference[rows]]
-        return np.asarray(owed)
+    def owed_on_references(self, books: Books, estates: Estates) -> Array:
+        """What ``estates`` owe now on what their guarantees refer to (:meth:`about`), USD bn, ``(n, R)``."""
+        return self._owed(books, self.about(books, estates.fails), estates.owed["loans"])
 
-    def expected(self, books: Books, failing: Array) -> Array:
-        """What buyers must expect to call when ``failing (N, R)`` fail, at the reference recoveries, USD bn, ``(G, R)``."""
-        notional, expected_loss = books.guarantees.notional, books.guarantees.expected_loss
-        loss = np.where(self.is_swap, notional, np.minimum(self.owed(books) * expected_loss, notional))
-        loss = np.where(self.is_swap, loss * expected_loss, loss)
-        return np.asarray(loss * failing[self.reference_agent] * self._honoured(books))
+    def about(self, books: Books, fails: Bools) -> Selection:
+        """The guarantees that refer to a debt of those who ``fails (N,)``, or to all of their debts."""
+        return Selection(books.guarantees, np.flatnonzero(fails[self.reference_agent]))
 
-    def recognise_estimates(self, books: Books, ledger: Ledger, failed: Array) -> None:
+    def _references(self, some: Selection) -> Iterator[tuple[str, Rows, Rows]]:
+        """By table: which of the guarantees ``some`` refer to it, and to which of its rows."""
+        for name, is_about in self.refers_to.items():
+            at = np.flatnonzero(is_about[some.rows])
+            if len(at):
+                yield name, at, self.reference[some.rows][at]
+
+    def _owed(self, books: Books, some: Selection, loans: Ties) -> Array:
+        """What debtors owe now on the references of the guarantees ``some``, USD bn, ``(n, R)``; a swap on an agent refers to all of its loans, which
+        are among ``loans``."""
+        owed = np.zeros((len(some.debtor), books.replications))
+        for name, at, references in self._references(some):
+            if name == "agents":
+                owed[at] = loans.by_debtor(books.loans.principal[loans.rows] + books.loans.arrears[loans.rows])[references]
+            else:
+                table = getattr(books, name)
+                owed[at] = table.arrears[references] + (table.principal[references] if name == "loans" else 0.0)
+        return owed
+
+    def expected(self, books: Books, failing: Array, loans: Ties) -> tuple[Selection, Array]:
+        """What buyers must expect to call when ``failing (N, R)`` fail, at the reference recoveries: the guarantees, and USD bn, ``(n, R)``.
+
+        ``loans``: those that the failing owe, at least.
+        """
+        some = self.about(books, np.any(failing, axis=1))
+        notional, expected_loss, is_swap = (values[some.rows] for values in (books.guarantees.notional, books.guarantees.expected_loss, self.is_swap))
+        loss = np.where(is_swap, notional, np.minimum(self._owed(books, some, loans) * expected_loss, notional))
+        loss = np.where(is_swap, loss * expected_loss, loss)
+        return some, loss * failing[self.reference_agent[some.rows]] * self._honoured(books, some)
+
+    def recognise_estimates(self, books: Books, ledger: Ledger, estates: Estates) -> None:
         """Where the seller or the buyer fails together with the reference, the claim is estimated: it ranks in the seller's estate, and is
         sold with the other claims of the buyer's."""
-        if self.count:
-            party_fails = np.maximum(books.guarantees.of_debtor(failed), books.guarantees.of_holder(failed))
-            alive = books.guarantees.of_debtor(books["alive"]) * books.guarantees.of_holder(books["alive"])
-            self._oblige(books, ledger, self.expected(books, failed) * party_fails * alive)
+        some, loss = self.expected(books, estates.failed, estates.owed["loans"])
+        if len(some.rows):
+            self._oblige(books, ledger, some, loss * _party_fails(some, estates.failed) * _both(some, books["alive"]))
 
-    def call(self, books: Books, ledger: Ledger, failed: Array, lost: Mapping[str, Array], owed: Array) -> None:
-        """Living sellers owe what was lost on the references that ``failed (N, R)``; ``lost`` by table, ``owed (G, R)`` before the estates paid.
+    def call(self, books: Books, ledger: Ledger, estates: Estates, lost: Mapping[str, Array], owed: Array) -> None:
+        """Living sellers owe what was lost on the references that fail; ``lost`` by table, on what the ``estates`` owed, and ``owed (n, R)`` on the
+        references (:meth:`owed_on_references`) before the estates paid.
 
         A guarantee pays the loss up to the notional, a swap the notional times the share that was lost. The cover ends either way.
         """
-        if not self.count:
-            return
-        guarantees = books.guarantees
-        loss = np.zeros_like(guarantees.notional)
-        for name in ("loans", "orders", "leases"):
-            rows = self.rows[name]
-            if len(rows):
-                loss[rows] = lost[name][self.reference[rows]]
-        rows = self.rows["agents"]
-        if len(rows):
-            loss[rows] = books.loans.by_debtor(lost["loans"])[self.reference[rows]]
-        share = np.where(owed > 1e-9, np.minimum(loss / np.maximum(owed, 1e-9), 1.0), guarantees.expected_loss)
-        claim = np.where(self.is_swap, guarantees.notional * share, np.minimum(loss, guarantees.notional))
-        party_fails = np.maximum(guarantees.of_debtor(failed), guarantees.of_holder(failed))
-        alive = guarantees.of_debtor(books["alive"]) * guarantees.of_holder(books["alive"])
-        self._oblige(books, ledger, claim * failed[self.reference_agent] * (1.0 - party_fails) * alive * self._honoured(books))
-        guarantees.notional[...] *= 1.0 - np.maximum(failed[self.reference_agent], party_fails)
+        guarantees, failed = books.guarantees, estates.failed
+        some = self.about(books, estates.fails)
+        if len(some.rows):
+            loss = np.zeros_like(owed)
+            for name, at, references in self._references(some):
+                if name == "agents":
+                    loss[at] = estates.owed["loans"].by_debtor(lost["loans"])[references]
+                else:
+                    loss[at] = lost[name][estates.owed[name].places(references)]
+            notional, reference_fails = guarantees.notional[some.rows], failed[self.reference_agent[some.rows]]
+            share = np.where(owed > 1e-9, np.minimum(loss / np.maximum(owed, 1e-9), 1.0), guarantees.expected_loss[some.rows])
+            claim = np.where(self.is_swap[some.rows], notional * share, np.minimum(loss, notional))
+            claim *= reference_fails * (1.0 - _party_fails(some, failed)) * _both(some, books["alive"]) * self._honoured(books, some)
+            self._oblige(books, ledger, some, claim)
+            guarantees.notional[some.rows] *= 1.0 - reference_fails
+        sold, bought = estates.owed["guarantees"], estates.held["guarantees"]
+        guarantees.notional[sold.rows] *= 1.0 - sold.of_debtor(failed)
+        guarantees.notional[bought.rows] *= 1.0 - bought.of_holder(failed)
 
-    def _oblige(self, books: Books, ledger: Ledger, claim: Array) -> None:
+    def _oblige(self, books: Books, ledger: Ledger, some: Selection, claim: Array) -> None:
         if claim.any():
-            books.guarantees.arrears[...] += claim
-            ledger.cost_debtors("guarantees", "guarantee", claim, reason="default", cause="reference")
+            books.guarantees.arrears[some.rows] += claim
+            ledger.cost_debtors("guarantees", "guarantee", claim, some, reason="default", cause="reference")
 
-    def _honoured(self, books: Books) -> Array:
+    def _honoured(self, books: Books, some: Selection) -> Array:
         share: Array = books.levers[HONOURED]
-        return share if len(share) == 1 else np.take(share, books.guarantees.debtor, axis=0)
+        return share if len(share) == 1 else some.of_debtor(share)
 
     def fund_government(self, books: Books, ledger: Ledger) -> None:
         """The government borrows from Outside what it owes on called guarantees, and keeps the bill."""
@@ -146,3 +168,13 @@ class Protection:
         ledger.move_cash(flow)
         ledger.lend_to_outside()
         books.series["fiscal_cost"] = books.series["fiscal_cost"] + amount
+
+
+def _party_fails(some: Selection, failed: Array) -> Array:
+    """1 where the seller or the buyer of a guarantee fails, ``(n, R)``."""
+    return np.maximum(some.of_debtor(failed), some.of_holder(failed))
+
+
+def _both(some: Selection, alive: Array) -> Array:
+    """1 where both parties of a guarantee live, ``(n, R)``."""
+    return some.of_debtor(alive) * some.of_holder(alive)

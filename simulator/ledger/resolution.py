@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
-from simulator.ledger.contracts import Contracts, Selection, Ties
+from simulator.ledger.contracts import Selection
+from simulator.ledger.estates import TRADE, Estates, owed_by
 from simulator.ledger.order_changes import OrderChanges
 from simulator.ledger.postings import Ledger
 from simulator.ledger.protection import Protection
-from simulator.ledger.settlement import OPERATING, SECURED, SUBORDINATED, UNSECURED, loan_classes
 from simulator.ledger.sums import merged_rows
-from simulator.networks.clearing import EdgeNetwork
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -31,6 +30,8 @@ CLAIM_DISCOUNT, STAKE_DISCOUNT_LISTED, STAKE_DISCOUNT_UNLISTED = 0.05, 0.05, 0.2
 MITIGATION = 0.7  # part of a broken take-or-pay contract that the seller can place elsewhere (assumption, 0.5-0.9)
 LEASE_CLAIM_YEARS = 1.0  # rent that a lessor may claim ([11usc502b6]: the greater of a year and 15 %, up to three years)
 CAUSES = ("illiquid", "insolvent", "margin", "capital")
+CHANNEL_OF = {"loans": "counterparty", "orders": "orders", "leases": "counterparty", "guarantees": "guarantee"}
+"""The channel through which what an estate leaves unpaid is lost, by table."""
 
 
 @dataclass
@@ -50,36 +51,19 @@ class DefaultEvents:
 
 
 class Resolution:
-    """Settles the estates of all agents that fail in a tick; fixed structure of claims, built once."""
+    """Settles the estates of all agents that fail in a tick."""
 
     def __init__(self, books: Books) -> None:
         self.books = books
         given = books.macro["asset_recovery"], books.macro["claim_recovery"]
         self.asset_recovery, self.claim_recovery = np.where(np.isnan(given), (ASSET_RECOVERY, CLAIM_RECOVERY), given).tolist()
-        loans, orders, leases, guarantees = books.loans, books.orders, books.leases, books.guarantees
+        loans = books.loans
         self.protection = Protection(books)
         self.order_changes = OrderChanges(books)
-        agents = np.arange(books.agents)
-        self.debtors = agents[agents != books.outside]
-        self.banks = np.flatnonzero(books["is_bank"][:, 0] > 0)
-        to_outside = np.full(len(self.debtors), books.outside)
-        unsecured = np.where(loan_classes(loans.static["seniority"]) == SUBORDINATED, SUBORDINATED, UNSECURED)
-        trade, traders = (orders.debtor, leases.debtor, guarantees.debtor), (orders.holder, leases.holder, guarantees.holder)
-        payer = (loans.debtor, loans.debtor, *trade, self.debtors, self.debtors, self.banks)
-        payee = (loans.holder, loans.holder, *traders, to_outside, to_outside, np.full(len(self.banks), books.government))
-        classes = (
-            np.full(loans.count, SECURED), unsecured, np.full(orders.count, UNSECURED), np.full(leases.count, UNSECURED),
-            np.full(guarantees.count, UNSECURED), np.full(len(self.debtors), OPERATING), np.full(len(self.debtors), UNSECURED),
-            np.full(len(self.banks), SECURED),
-        )  # fmt: skip
-        self.network = EdgeNetwork(np.concatenate(payer), np.concatenate(payee), np.concatenate(classes), books.agents)
-        self.ends = np.cumsum([len(block) for block in payer])
         self.is_secured = (loans.static["seniority"] == "secured")[:, None]
         collateral = loans.static["collateral"]
         is_facility = loans.static["kind"] == "facility"
-        self.on_capacity = np.flatnonzero(np.isin(collateral, ("accelerators", "data_centre")))
-        self.on_receivables = np.flatnonzero((collateral == "receivables") & ~is_facility)
-        self.facility = np.flatnonzero(is_facility)
+        self.backed_by = (np.isin(collateral, ("accelerators", "data_centre")), (collateral == "receivables") & ~is_facility, is_facility)
         # Without recourse a lender has only its pledge. A ring-fenced vehicle has nothing else: there the pledge is all it owns.
         ring_fenced = np.isin(loans.debtor, np.arange(books.agents)[books.rows["project_company"]])
         self.has_recourse = (loans.static["recourse"] | ring_fenced).astype(np.float64)[:, None]
@@ -97,23 +81,23 @@ class Resolution:
 
     def provisional_losses(self, books: Books, failing: Array) -> Array:
         """Loss that creditors and shareholders of ``failing (N, R)`` must expect, at the reference recoveries, USD bn, ``(N, R)``."""
-        loans = books.loans
         fails: Bools = np.any(failing, axis=1)
-        some, rows = _owed_by(fails, loans)
-        recovery: Array = np.where(self.is_secured[rows], books.macro["recovery_secured"], books.macro["recovery_unsecured"])
-        loss = books.by_owner(some, (loans.principal[rows] + loans.arrears[rows]) * (1.0 - recovery) * some.of_debtor(failing))
-        some, rows = _owed_by(fails, books.stakes)
-        loss += some.by_holder(books.stakes.shares[rows] * some.of_debtor(books["share_price"]) * some.of_debtor(failing))
+        loans, stakes, guarantees = books.loans, books.stakes, books.guarantees
+        some = owed_by(fails, loans)
+        recovery: Array = np.where(self.is_secured[some.rows], books.macro["recovery_secured"], books.macro["recovery_unsecured"])
+        owed = loans.principal[some.rows] + loans.arrears[some.rows]
+        loss = books.by_owner(some, owed * (1.0 - recovery) * some.of_debtor(failing))
+        called, calls = self.protection.expected(books, failing, some)
+        some = owed_by(fails, stakes)
+        loss += some.by_holder(stakes.shares[some.rows] * some.of_debtor(books["share_price"]) * some.of_debtor(failing))
         weight = 1.0 - books.macro["recovery_unsecured"]
         for table in (books.orders, books.leases):
-            some, rows = _owed_by(fails, table)
-            loss += weight * books.by_owner(some, table.arrears[rows] * some.of_debtor(failing))
-        guarantees = books.guarantees
+            some = owed_by(fails, table)
+            loss += weight * books.by_owner(some, table.arrears[some.rows] * some.of_debtor(failing))
         if guarantees.count:
-            called = self.protection.expected(books, failing)
-            of_failing = guarantees.of_debtor(failing)
-            loss += guarantees.by_debtor(called) - books.by_owner(guarantees, called * (1.0 - weight * of_failing))
-            loss += weight * books.by_owner(guarantees, guarantees.arrears * of_failing)
+            loss += called.by_debtor(calls) - books.by_owner(called, calls * (1.0 - weight * called.of_debtor(failing)))
+            some = owed_by(fails, guarantees)
+            loss += weight * books.by_owner(some, guarantees.arrears[some.rows] * some.of_debtor(failing))
         return loss
 
     # ------------------------------------------------------------------ settlement of estates
@@ -127,74 +111,76 @@ class Resolution:
         ``resale (N, R)``: resale value of a unit of capacity.
         """
         self.books = books = ledger.books
-        self._wipe_out_shares(ledger, failed)
-        fixed, other = self.realisable(resale)
-        discount = np.where(books.stakes.of_debtor(books["is_listed"]) > 0, STAKE_DISCOUNT_LISTED, STAKE_DISCOUNT_UNLISTED)
-        stakes = books.stake_values() * (1.0 - discount)
-        pledged = (books.stakes.of_debtor(books["share_price"]) * (1.0 - discount))[books.pledge_stakes] * books.loans.pledged[books.pledge_rows]
-        self._recognise_damages(ledger, failed)
-        self.protection.recognise_estimates(books, ledger, failed)
-        insured = self.protection.owed(books)
-        self._insure_deposits(ledger, failed)
-        living_claims = self._claims_on_living(failed)
-        self._sell_assets(ledger, failed, fixed * failed, other * failed, stakes, living_claims)
+        estates = Estates(books, failed)
+        self._wipe_out_shares(ledger, estates)
+        fixed, other = (values * failed for values in self.realisable(resale))
+        self._recognise_damages(ledger, estates)
+        self.protection.recognise_estimates(books, ledger, estates)
+        insured = self.protection.owed_on_references(books, estates)
+        self._insure_deposits(ledger, estates)
+        living_claims = self._claims_on_living(estates)
+        self._sell_assets(ledger, estates, fixed, other, living_claims)
         claimable = living_claims * (1.0 - CLAIM_DISCOUNT)
         lenders = books.rows["lender"]
-        claimable[lenders] += (other * failed)[lenders]
-        claims, barred = self._claims(failed, fixed, pledged, claimable)
-        cleared = self.network.clear(
+        claimable[lenders] += other[lenders]
+        claims, barred = self._claims(estates, fixed, claimable)
+        cleared = estates.network.clear(
             claims, books["cash"] * failed, asset_recovery=self.asset_recovery, claim_recovery=self.claim_recovery, is_failed=failed > 0.0
         )
         books.converged &= cleared.converged
         costs = np.zeros_like(failed) if cleared.deadweight is None else cleared.deadweight
-        self._pay(ledger, cleared.paid, np.minimum(costs, books["cash"] * failed + cleared.received))
-        self._write_off(ledger, failed, insured)
+        self._pay(ledger, estates, cleared.paid, np.minimum(costs, books["cash"] * failed + cleared.received))
+        self._write_off(ledger, estates, insured)
         ledger.release_pledges()
-        self._close(ledger, failed)
+        self._close(ledger, estates)
         owed = np.maximum(cleared.owed + barred, 1e-12)
         return np.where(failed > 0.0, np.clip(1.0 - (cleared.shortfall + barred) / owed, 0.0, 1.0), 0.0)
 
-    def _recognise_damages(self, ledger: Ledger, failed: Array) -> None:
+    def _recognise_damages(self, ledger: Ledger, estates: Estates) -> None:
         """Other buyers take over a part of broken contracts; the rest become claims: the take-or-pay share that can't be placed elsewhere, and a
         year of rent."""
-        books = self.books
+        books, failed = self.books, estates.failed
         orders, leases = books.orders, books.leases
-        buyer_fails = orders.of_debtor(failed)
+        bought, sold, rented = estates.owed["orders"], estates.held["orders"], estates.owed["leases"]
+        buyer_fails, tenant_fails = bought.of_debtor(failed), rented.of_debtor(failed)
         self.order_changes.take_over(books, failed)
-        damages = buyer_fails * orders.take_or_pay * orders.remaining * (1.0 - MITIGATION) * orders.of_holder(books["alive"])
-        rent = leases.of_debtor(failed) * leases.rent * LEASE_CLAIM_YEARS * leases.in_force
-        orders.arrears[...] += damages
-        leases.arrears[...] += rent
-        ledger.post("ordinary", books.net(orders, damages) + books.net(leases, rent))
-        orders.remaining[...] *= 1.0 - np.maximum(buyer_fails, orders.of_holder(failed))
-        leases.in_force[...] *= 1.0 - leases.of_debtor(failed)
+        remaining = orders.remaining[bought.rows]
+        damages = buyer_fails * orders.take_or_pay[bought.rows] * remaining * (1.0 - MITIGATION) * bought.of_holder(books["alive"])
+        rent = tenant_fails * leases.rent[rented.rows] * LEASE_CLAIM_YEARS * leases.in_force[rented.rows]
+        orders.arrears[bought.rows] += damages
+        leases.arrears[rented.rows] += rent
+        ledger.post("ordinary", books.net(bought, damages) + books.net(rented, rent))
+        orders.remaining[bought.rows] *= 1.0 - buyer_fails
+        orders.remaining[sold.rows] *= 1.0 - sold.of_holder(failed)
+        leases.in_force[rented.rows] *= 1.0 - tenant_fails
 
-    def _insure_deposits(self, ledger: Ledger, failed: Array) -> None:
+    def _insure_deposits(self, ledger: Ledger, estates: Estates) -> None:
         """The government makes good the deposits of failed banks: the central bank issues them against its debt, and it claims on the estate."""
-        books = self.books
-        owed = np.zeros_like(failed)
-        owed[self.banks] = books["deposits"][self.banks] * failed[self.banks]
-        books["issues_money"][...] *= 1.0 - failed
+        books, banks, failed = self.books, estates.banks, estates.failed[estates.banks]
+        owed = books["deposits"][banks] * failed
+        books["issues_money"][banks] *= 1.0 - failed
         if not owed.any():
             return
         amount = ledger.sum(owed)[0]
-        books["deposits"][...] -= owed
-        books["insured_deposits"][...] += owed
+        books["deposits"][banks] -= owed
+        books["insured_deposits"][banks] += owed
         books["deposits"][books.central_bank] += amount
         books["other_assets"][books.central_bank] += amount
         books["other_liabilities"][books.government] += amount
 
-    def _sell_assets(self, ledger: Ledger, failed: Array, fixed: Array, other: Array, stakes: Array, living_claims: Array) -> None:
+    def _sell_assets(self, ledger: Ledger, estates: Estates, fixed: Array, other: Array, living_claims: Array) -> None:
         """Outside buys everything the estates own; the fall from book value is a fire-sale loss of the estate.
 
         Claims on debtors that live on are paid for now and pass to Outside with the agent's end; claims on other estates take part in the clearing.
         """
-        books = self.books
-        held = books.stakes.of_holder(failed)
-        things = fixed + other + books.stakes.by_holder(stakes * held)
+        books, failed = self.books, estates.failed
+        stakes, issued = estates.held["stakes"], estates.owed["stakes"]
+        held = stakes.of_holder(failed)
+        value = books.stakes.shares[stakes.rows] * stakes.of_debtor(books["share_price"])
+        things = fixed + other + stakes.by_holder(value * (1.0 - stakes.of_debtor(self._discount_of_shares())) * held)
         proceeds = things + living_claims * (1.0 - CLAIM_DISCOUNT)
         book = (books["capacity"] + books["construction"] + books["other_assets"]) * failed + living_claims
-        book += books.stakes.by_holder(books.stake_values() * held)
+        book += stakes.by_holder(value * held)
         flow = proceeds.copy()
         flow[books.outside] -= ledger.sum(proceeds)[0]
         ledger.move_cash(flow)
@@ -202,99 +188,97 @@ class Resolution:
         for name in ("capacity", "construction", "other_assets"):
             books[name][...] *= 1.0 - failed
         books["other_assets"][books.outside] += ledger.sum(things)[0]
-        books.stakes.shares[...] *= 1.0 - held
-        books.stakes.tranche_remaining[...] *= 1.0 - np.maximum(held, books.stakes.of_debtor(failed))
+        books.stakes.shares[stakes.rows] *= 1.0 - held
+        books.stakes.tranche_remaining[stakes.rows] *= 1.0 - held
+        books.stakes.tranche_remaining[issued.rows] *= 1.0 - issued.of_debtor(failed)
         gain = np.maximum(proceeds - book, 0.0)
         gain[books.outside] += ledger.sum(living_claims)[0] * CLAIM_DISCOUNT
         ledger.lose_own("fire_sale", np.maximum(book - proceeds, 0.0), "deadweight")
         ledger.post("ordinary", gain)
 
-    def _claims_on_living(self, failed: Array) -> Array:
+    def _discount_of_shares(self) -> Array:
+        """Below the price at which an estate sells shares, by issuer, ``(N, 1)``."""
+        return np.where(self.books["is_listed"] > 0.0, STAKE_DISCOUNT_LISTED, STAKE_DISCOUNT_UNLISTED)
+
+    def _claims_on_living(self, estates: Estates) -> Array:
         """Claims of the failing on debtors that do not fail with them, USD bn, ``(N, R)``."""
+        failed = estates.failed
         claims = np.zeros_like(failed)
-        for table, owed in self._owed():
-            claims += table.by_holder(owed * (1.0 - table.of_debtor(failed)) * table.of_holder(failed))
+        for name in ("loans", *TRADE):
+            some = estates.held[name]
+            claims += some.by_holder(estates.claims(name, some) * (1.0 - some.of_debtor(failed)) * some.of_holder(failed))
         return claims
 
-    def _owed(self) -> tuple[tuple[Contracts, Array], ...]:
-        books = self.books
-        loans = books.loans
-        trade = tuple((table, table.arrears) for table in (books.orders, books.leases, books.guarantees))
-        return (loans, loans.principal + loans.arrears), *trade
-
-    def _claims(self, failed: Array, fixed: Array, pledged: Array, claimable: Array) -> tuple[Array, Array]:
-        """Claims on the estates by edge, USD bn, ``(E, R)``: loans split into the part that collateral covers and the rest; and what lenders without
-        recourse can't claim, by borrower, ``(N, R)``.
+    def _claims(self, estates: Estates, fixed: Array, claimable: Array) -> tuple[Array, Array]:
+        """Claims on the estates by edge of their network, USD bn, ``(E, R)``: loans split into the part that collateral covers and the rest; and what
+        lenders without recourse can't claim, by borrower, ``(N, R)``.
 
         ``fixed (N, R)``: proceeds of capacity, shared by the loans on it. ``claimable (N, R)``: of claims on the living and of a lender's other
-        assets, shared by the loans on receivables. ``pledged (P, R)``: of the shares behind each loan. The facility has what these leave of
-        capacity and claims.
+        assets, shared by the loans on receivables. The facility has what these leave of both. A pledge of shares covers its own loan.
         """
-        books = self.books
-        loans, ends = books.loans, self.ends
-        owed = (loans.principal + loans.arrears) * loans.of_debtor(failed)
+        books, failed = self.books, estates.failed
+        loans = estates.owed["loans"]
+        owed = estates.claims("loans", loans) * loans.of_debtor(failed)
         secured = np.zeros_like(owed)
         left = np.zeros_like(failed)
-        for rows, value in ((self.on_capacity, fixed * failed), (self.on_receivables, claimable), (self.facility, left)):
-            backed, on_it = loans.some(rows), owed[rows]
+        for is_backed, value in zip(self.backed_by, (fixed, claimable, left), strict=True):
+            rows = np.flatnonzero(is_backed[loans.rows])
+            backed, on_it = Selection(loans, rows), owed[rows]
             by_debtor = backed.by_debtor(on_it)
             secured[rows] += on_it * backed.of_debtor(np.minimum(1.0, value / np.maximum(by_debtor, 1e-12)))
             left += np.maximum(value - by_debtor, 0.0)  # what the facility gets
-        if len(books.pledge_rows):
-            secured[books.pledge_rows] = pledged
-        secured = np.minimum(secured * self.is_secured, owed)
-        rest = (owed - secured) * self.has_recourse
-        dues = np.zeros((int(ends[-1]), failed.shape[1]))
-        dues[: ends[0]] = secured
-        dues[ends[0] : ends[1]] = rest
-        dues[ends[1] : ends[2]] = books.orders.arrears * books.orders.of_debtor(failed)
-        dues[ends[2] : ends[3]] = books.leases.arrears * books.leases.of_debtor(failed)
-        dues[ends[3] : ends[4]] = books.guarantees.arrears * books.guarantees.of_debtor(failed)
-        dues[ends[4] : ends[5]] = (books["operating_arrears"] * failed)[self.debtors]
-        dues[ends[5] : ends[6]] = (books["other_liabilities"] * failed)[self.debtors]
-        dues[ends[6] :] = (books["insured_deposits"] * failed)[self.banks]
-        return dues, loans.by_debtor(owed - secured - rest)
+        pledges = np.flatnonzero(estates.fails[books.loans.debtor[books.pledge_rows]])
+        if len(pledges):
+            rows, issuer = books.pledge_rows[pledges], books.stakes.debtor[books.pledge_stakes[pledges]]
+            price = books["share_price"][issuer] * (1.0 - self._discount_of_shares()[issuer])
+            secured[loans.places(rows)] = price * books.loans.pledged[rows]
+        secured = np.minimum(secured * self.is_secured[loans.rows], owed)
+        rest = (owed - secured) * self.has_recourse[loans.rows]
+        overdue = [estates.claims(name, some) * some.of_debtor(failed) for name, some in estates.owed.items() if name in TRADE]
+        own = [
+            (books[name] * failed)[agents]
+            for name, agents in (("operating_arrears", estates.agents), ("other_liabilities", estates.agents), ("insured_deposits", estates.banks))
+        ]
+        return np.concatenate([secured, rest, *overdue, *own]), loans.by_debtor(owed - secured - rest)
 
-    def _pay(self, ledger: Ledger, paid: Array, costs: Array) -> None:
+    def _pay(self, ledger: Ledger, estates: Estates, paid: Array, costs: Array) -> None:
         """Move what the clearing pays, lower the claims by it, and charge the costs of bankruptcy, which use up resources of Outside."""
-        books = self.books
-        loans, ends = books.loans, self.ends
-        on_loans = paid[: ends[0]] + paid[ends[0] : ends[1]]
-        bills, liabilities, insured = paid[ends[4] : ends[5]], paid[ends[5] : ends[6]], paid[ends[6] :]
-        flow = books.net(loans, on_loans)
-        for place, table in enumerate((books.orders, books.leases, books.guarantees), start=1):
-            block = paid[ends[place] : ends[place + 1]]
-            flow += books.net(table, block)
-            table.arrears[...] -= block
-        flow[self.debtors] -= bills + liabilities
-        flow[self.banks] -= insured
+        books, agents, banks = self.books, estates.agents, estates.banks
+        loans, rows = books.loans, estates.owed["loans"].rows
+        on_secured, on_rest, *on_trade, bills, liabilities, insured = estates.by_block(paid)
+        on_loans = on_secured + on_rest
+        flow = books.net(estates.owed["loans"], on_loans)
+        for name, amounts in zip(TRADE, on_trade, strict=True):
+            some = estates.owed[name]
+            flow += books.net(some, amounts)
+            getattr(books, name).arrears[some.rows] -= amounts
+        flow[agents] -= bills + liabilities
+        flow[banks] -= insured
         flow[books.government] += ledger.sum(insured)[0]
         flow -= costs
         flow[books.outside] += (ledger.sum(bills) + ledger.sum(liabilities) + ledger.sum(costs))[0]
         ledger.move_cash(flow)
         books["other_assets"][books.outside] -= (ledger.sum(liabilities) + ledger.sum(costs))[0]
         ledger.lose_own("fire_sale", costs, "deadweight")
-        from_arrears = np.minimum(on_loans, loans.arrears)
-        loans.arrears[...] -= from_arrears
-        loans.principal[...] -= on_loans - from_arrears
-        books["operating_arrears"][self.debtors] -= bills
-        books["other_liabilities"][self.debtors] -= liabilities
-        books["insured_deposits"][self.banks] -= insured
+        from_arrears = np.minimum(on_loans, loans.arrears[rows])
+        loans.arrears[rows] -= from_arrears
+        loans.principal[rows] -= on_loans - from_arrears
+        books["operating_arrears"][agents] -= bills
+        books["other_liabilities"][agents] -= liabilities
+        books["insured_deposits"][banks] -= insured
 
-    def _write_off(self, ledger: Ledger, failed: Array, insured: Array) -> None:
-        """What the estates leave unpaid is lost by its owners; guarantors owe what they promised (``insured (G, R)``: what was owed on the
-        references), the government makes good its share."""
-        books = self.books
+    def _write_off(self, ledger: Ledger, estates: Estates, insured: Array) -> None:
+        """What the estates leave unpaid is lost by its owners; guarantors owe what they promised (``insured (n, R)``: what was owed on the
+        references of their guarantees), the government makes good its share."""
+        books, failed = self.books, estates.failed
         lost: dict[str, Array] = {}
-        channels = {"loans": "counterparty", "orders": "orders", "leases": "counterparty", "guarantees": "guarantee"}
-        for name, channel in channels.items():
-            table: Contracts = getattr(books, name)
-            owed = table.principal + table.arrears if name == "loans" else table.arrears
-            lost[name] = np.maximum(owed * table.of_debtor(failed), 0.0)
-            left = 1.0 - table.of_debtor(failed)
+        for name, channel in CHANNEL_OF.items():
+            some, table = estates.owed[name], getattr(books, name)
+            fails = some.of_debtor(failed)
+            lost[name] = np.maximum(estates.claims(name, some) * fails, 0.0)
             for state in ("principal", "arrears") if name == "loans" else ("arrears",):
-                table.state[state][...] *= left
-            ledger.lose(name, channel, lost[name], "credit", relief=True)
+                table.state[state][some.rows] *= 1.0 - fails
+            ledger.lose(name, channel, lost[name], "credit", relief=True, some=some)
         for column in ("operating_arrears", "other_liabilities", "insured_deposits"):
             unpaid = books[column] * failed
             books[column][...] *= 1.0 - failed
@@ -304,41 +288,37 @@ class Resolution:
             if column == "insured_deposits":
                 books.series["fiscal_cost"] += ledger.sum(unpaid)
             ledger.lose_on_estate(unpaid, creditor)
-        self.protection.call(books, ledger, failed, lost, insured)
+        self.protection.call(books, ledger, estates, lost, insured)
         public = books.levers["government.guarantee_share"]
         if public.any():
-            amount = books.by_owner(books.loans, lost["loans"] * public)
+            amount = books.by_owner(estates.owed["loans"], lost["loans"] * public)
             amount[books.outside] = 0.0
             ledger.government_pays(amount)
 
-    def _wipe_out_shares(self, ledger: Ledger, failed: Array) -> None:
+    def _wipe_out_shares(self, ledger: Ledger, estates: Estates) -> None:
         """Shares of the failed go to zero; every holder loses what they stood at."""
-        books = self.books
-        stakes = books.stakes
-        lost = books.stake_values() * stakes.of_debtor(failed)
-        ledger.lose("stakes", "equity", lost, "mark_to_market")
-        ledger.set_column("stake_news", books["stake_news"] - stakes.by_holder(lost))
+        books, failed, some = self.books, estates.failed, estates.owed["stakes"]
+        shares, fails = books.stakes.shares, some.of_debtor(failed)
+        lost = shares[some.rows] * some.of_debtor(books["share_price"]) * fails
+        ledger.lose("stakes", "equity", lost, "mark_to_market", some=some)
+        ledger.set_column("stake_news", books["stake_news"] - some.by_holder(lost))
         ledger.set_column("share_price", books["share_price"] * (1.0 - failed))
-        stakes.shares[...] *= 1.0 - stakes.of_debtor(failed)
+        shares[some.rows] *= 1.0 - fails
 
-    def _close(self, ledger: Ledger, failed: Array) -> None:
+    def _close(self, ledger: Ledger, estates: Estates) -> None:
         """What an estate has left goes to its shareholders (Outside); from here on the agent neither pays nor receives."""
-        books = self.books
+        books, failed = self.books, estates.failed
         left = books["cash"] * failed
         flow = -left
         flow[books.outside] += ledger.sum(left)[0]
         ledger.pay(flow)
         ledger.set_column("alive", books["alive"] * (1.0 - failed))
-        gone = np.maximum(books.loans.of_debtor(failed), books.loans.of_holder(failed))
-        books.loans.undrawn[...] *= 1.0 - gone
+        owed, held = estates.owed["loans"], estates.held["loans"]
+        books.loans.undrawn[owed.rows] *= 1.0 - owed.of_debtor(failed)
+        books.loans.undrawn[held.rows] *= 1.0 - held.of_holder(failed)
         for name in ("months_in_arrears", "months_operating_overdue", "past_grace"):
             ledger.set_column(name, books[name] * (1.0 - failed))
-        for table in (books.loans, books.orders, books.leases, books.guarantees):
-            table.months_overdue[...] *= 1.0 - table.of_debtor(failed)
+        for name in ("loans", *TRADE):
+            some = estates.owed[name]
+            getattr(books, name).months_overdue[some.rows] *= 1.0 - some.of_debtor(failed)
         books.dead_rows = merged_rows(books.dead_rows, np.flatnonzero((books["alive"] < 1.0).any(axis=1)))
-
-
-def _owed_by(debtors: Bools, table: Contracts) -> tuple[Ties, slice | NDArray[np.int64]]:
-    """The contracts that ``debtors (N,)`` owe, and their rows; where these are many, all contracts, as choosing them takes longer."""
-    rows = np.flatnonzero(debtors[table.debtor])
-    return (table, slice(None)) if 4 * len(rows) > table.count else (Selection(table, rows), rows)

@@ -52,18 +52,18 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         if books.tick == 1:
             found.update(lacking=float(lacking[firm, 0]), sold_in_haste=assets - of("other_assets"), fetched=of("cash") - cash)
 
-    def watched_pay(resolution: Resolution, ledger: Any, paid: np.ndarray, costs: np.ndarray) -> None:
+    def watched_pay(resolution: Resolution, ledger: Any, estates: Any, paid: np.ndarray, costs: np.ndarray) -> None:
         now = ledger.books
         found["assets_fetch"] = float(now["cash"][firm, 0])
         found["firm_estate"] = found["assets_fetch"] - float(costs[firm, 0])
         found["firm_costs"], found["fund_costs"] = float(costs[firm, 0]), float(costs[fund, 0])
         found["firm_owes"] = float(now.debt()[firm, 0])
         found["fund_estate"] = float(now.loans_given()[fund, 0]) - found["fund_costs"]
-        pay(resolution, ledger, paid, costs)
+        pay(resolution, ledger, estates, paid, costs)
 
-    def watched_close(resolution: Resolution, ledger: Any, failed: np.ndarray) -> None:
+    def watched_close(resolution: Resolution, ledger: Any, estates: Any) -> None:
         found["left_of_firm"], found["left_of_fund"] = (float(ledger.books["cash"][agent, 0]) for agent in (firm, fund))
-        close(resolution, ledger, failed)
+        close(resolution, ledger, estates)
 
     for owner, name, watched in (
         (Funding, "draw_lines", watched_draw), (Funding, "sell_in_haste", watched_sell), (Resolution, "_pay", watched_pay),

@@ -58,9 +58,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         sell(resolution, ledger, *rest)
         bought.append(float(ledger.books["other_assets"][outside, 0]) - before)
 
-    def watched_pay(resolution: Resolution, ledger: Any, paid: np.ndarray, costs: np.ndarray) -> None:
+    def watched_pay(resolution: Resolution, ledger: Any, estates: Any, paid: np.ndarray, costs: np.ndarray) -> None:
         cash = ledger.books["cash"].copy()
-        pay(resolution, ledger, paid, costs)
+        pay(resolution, ledger, estates, paid, costs)
         if len(bought) == 1:
             campus = float(cash[builder, 0]) - 2.0
             found.update(campus_fetches=campus, builder_costs=float(costs[builder, 0]), builder_purse=float(cash[builder, 0] - costs[builder, 0]))
