@@ -44,7 +44,7 @@ class Loss(NamedTuple):
 
 def pairs_of_stakes(stakes: Contracts) -> tuple[Rows, Rows]:
     """Every pair of stakes in the same issuer, the same stake twice included: two arrays of rows, of the one kept and of the one sold."""
-    stakes_of_issuer = stakes.debtor_matrix.csr.as_sparse()
+    stakes_of_issuer = stakes.debtor_matrix.matrix.as_sparse()
     issuer_matrix = stakes_of_issuer.T.tocsr()
     together = sparse.csr_matrix(issuer_matrix @ stakes_of_issuer)
     together.sort_indices()

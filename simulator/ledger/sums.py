@@ -42,7 +42,7 @@ def common_rows(one: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[NDArr
 
 @lru_cache(maxsize=64)
 def _ones(count: int) -> SumMatrix:
-    return SumMatrix(np.array([0, count]), np.arange(count), np.ones(count), (1, count))
+    return SumMatrix(np.arange(count + 1), np.zeros(count, dtype=np.int64), np.ones(count), (1, count))
 
 
 def row_blocks(rows: int, width: int) -> Iterator[slice]:

@@ -1,6 +1,6 @@
 """Sums of amounts by member: who pays, who is paid, who holds. Each adds in a fixed order, so a replication's bits do not depend on the others.
 
-A product of a sparse 0/1 matrix in CSR form with a dense array adds in index order for every column alone, and so does `bincount`
+A product of a sparse 0/1 matrix with a dense array adds in index order for every column alone, and so does `bincount`
 (``sum(axis=0)`` and dense ``@`` do not).
 """
 
@@ -14,39 +14,39 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 # Private to scipy: without it the product is scipy's own, of the same bits.
-csr_matvecs: Any = getattr(getattr(sparse, "_sparsetools", None), "csr_matvecs", None)
+csc_matvecs: Any = getattr(getattr(sparse, "_sparsetools", None), "csc_matvecs", None)
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
 class SumMatrix(NamedTuple):
-    """A matrix in CSR form, ``shape``; the numbers of row i are ``numbers[starts[i]:starts[i + 1]]`` and stand in the ``columns`` of the same places.
+    """A matrix in CSC form, ``shape``: the numbers of contract c are ``numbers[starts[c]:starts[c + 1]]`` and stand in the ``rows`` of the same places.
 
-    Its product with amounts goes to scipy's compiled loop at once. Of the products of a tick, most are of few contracts, and many of contracts
-    chosen for it: scipy's own matrix takes longer to be made, and to come to the same loop, than the loop.
+    Its product with amounts goes to scipy's compiled loop at once, which adds contract after contract to its members' sums. The form needs no
+    sorting: of the products of a tick many are of contracts chosen for it, and scipy's own matrix takes longer to be made than the loop.
     """
 
     starts: Rows
-    columns: Rows
+    rows: Rows
     numbers: Array
     shape: tuple[int, int]
 
     def __matmul__(self, amounts: Array) -> Array:
-        """The product with amounts ``(contracts, R)``; bits as those of `scipy.sparse.csr_matrix`. ValueError where sizes do not fit."""
+        """The product with amounts ``(contracts, R)``; bits as those of scipy's matrices. ValueError where sizes do not fit."""
         if amounts.shape[0] != self.shape[1]:
             raise ValueError(f"{amounts.shape[0]} rows of amounts for {self.shape[1]} columns")
-        if csr_matvecs is None:
+        if csc_matvecs is None:
             product: Array = self.as_sparse() @ amounts
             return product
         amounts = np.ascontiguousarray(amounts, dtype=np.float64)
         summed = np.zeros((self.shape[0], amounts.shape[1]))
-        csr_matvecs(*self.shape, amounts.shape[1], self.starts, self.columns, self.numbers, amounts.reshape(-1), summed.reshape(-1))
+        csc_matvecs(*self.shape, amounts.shape[1], self.starts, self.rows, self.numbers, amounts.reshape(-1), summed.reshape(-1))
         return summed
 
-    def as_sparse(self) -> sparse.csr_matrix:
+    def as_sparse(self) -> sparse.csc_matrix:
         """The same as a matrix of scipy's."""
-        return sparse.csr_matrix((self.numbers, self.columns, self.starts), shape=self.shape)
+        return sparse.csc_matrix((self.numbers, self.rows, self.starts), shape=self.shape)
 
 
 class Incidence:
@@ -57,21 +57,23 @@ class Incidence:
     """
 
     def __init__(self, members: Rows, agents: int, chosen: Rows | None = None, contracts: int = 0) -> None:
-        """members: the row that each contract is added to. chosen: of a table of so many ``contracts``, those that count; all if not given."""
+        """members: the row that each contract is added to. chosen: of a table of so many ``contracts``, those that count, ascending; all if not
+        given."""
         self.members, self.agents, self.chosen = members, agents, chosen
         self.contracts = len(members) if chosen is None else contracts
 
     @cached_property
-    def csr(self) -> SumMatrix:
-        """The matrix in CSR form, each row's contracts in ascending order."""
-        order, starts = by_member(self.members, self.agents)
-        columns = order if self.chosen is None else self.chosen[order]
-        return SumMatrix(starts, columns, np.ones(len(order)), (self.agents, self.contracts))
+    def matrix(self) -> SumMatrix:
+        """The matrix, in the order of the contracts."""
+        starts = np.arange(self.contracts + 1)
+        if self.chosen is not None:
+            starts = np.searchsorted(self.chosen, starts)
+        return SumMatrix(starts, self.members, np.ones(len(self.members)), (self.agents, self.contracts))
 
     def __matmul__(self, amounts: Array) -> Array:
         """Sums of ``amounts (contracts, R)`` by member, ``(agents, R)``."""
         if amounts.shape[1] != 1:
-            summed: Array = self.csr @ amounts
+            summed: Array = self.matrix @ amounts
             return summed
         return _sums_of_one(self.members, amounts[:, 0] if self.chosen is None else amounts[self.chosen, 0], self.agents)
 
@@ -83,14 +85,12 @@ class NetIncidence:
         self.gains, self.gives = gains, gives
 
     @cached_property
-    def csr(self) -> SumMatrix:
-        """The matrix in CSR form, each row's contracts in ascending order."""
-        is_kept = None if self._is_between_two is None else np.repeat(self._is_between_two > 0.0, 2)
-        order, _ = by_member(self._members, self.gains.agents)
-        order = order if is_kept is None else order[is_kept[order]]
-        counts = np.bincount(self._members[order], minlength=self.gains.agents)
-        signs = np.where(order % 2 == 0, 1.0, -1.0)
-        return SumMatrix(np.concatenate([[0], np.cumsum(counts)]), order // 2, signs, (self.gains.agents, self.gains.contracts))
+    def matrix(self) -> SumMatrix:
+        """The matrix, in the order of the contracts."""
+        signs, starts = np.tile([1.0, -1.0], self.gains.contracts), np.arange(0, len(self._members) + 1, 2)
+        if self._is_between_two is not None:
+            signs *= np.repeat(self._is_between_two, 2)
+        return SumMatrix(starts, self._members, signs, (self.gains.agents, self.gains.contracts))
 
     @cached_property
     def _members(self) -> Rows:
@@ -106,7 +106,7 @@ class NetIncidence:
     def __matmul__(self, amounts: Array) -> Array:
         """What each member gains of ``amounts (contracts, R)`` less what it gives, ``(agents, R)``."""
         if amounts.shape[1] != 1:
-            summed: Array = self.csr @ amounts
+            summed: Array = self.matrix @ amounts
             return summed
         moved = np.empty((len(amounts), 2))
         moved[:, :1] = amounts

@@ -81,7 +81,7 @@ def test_one_replication_is_summed_with_the_bits_that_it_has_beside_others(data:
 def test_without_the_compiled_loop_of_scipy_sums_have_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix, values = incidence(np.array([2, 0, 2, 1, 2]), 4), amounts(5, 7, 1)
     found = matrix @ values
-    monkeypatch.setattr(networks_incidence, "csr_matvecs", None)
+    monkeypatch.setattr(networks_incidence, "csc_matvecs", None)
     assert (matrix @ values).tobytes() == found.tobytes()
     assert found[2].tolist() == (0.0 + values[0] + values[2] + values[4]).tolist()
 
