@@ -21,7 +21,7 @@ Rows = NDArray[np.int64]
 
 
 class SumMatrix(NamedTuple):
-    """A matrix in CSC form, ``shape``: the numbers of contract c are ``numbers[starts[c]:starts[c + 1]]`` and stand in the ``rows`` of the same places.
+    """A matrix in CSC form, ``shape``: contract c has the ``numbers[starts[c]:starts[c + 1]]``, in the ``rows`` of the same places.
 
     Its product with amounts goes to scipy's compiled loop at once, which adds contract after contract to its members' sums. The form needs no
     sorting: of the products of a tick many are of contracts chosen for it, and scipy's own matrix takes longer to be made than the loop.
