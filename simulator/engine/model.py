@@ -198,7 +198,9 @@ class ContagionModel(mesa.Model):
         start, end = leases.static["start"][:, None], leases.static["end"][:, None]
         running = ((start <= month) & (end > month)) * rent
         months_next = np.clip(np.minimum(end, month + 13) - np.maximum(start, month + 1), 0, 12) / 12.0
-        return now + leases.by_holder(running), coming + leases.by_holder(rent * months_next)
+        now += leases.by_holder(running)
+        coming += leases.by_holder(rent * months_next)
+        return now, coming
 
     def tranches_due(self) -> Array:
         """Tranches due this tick, USD bn, ``(S, R)``: by schedule, or as the issuer buys compute (the circular tie).

@@ -6,6 +6,7 @@ stand on the central bank's balance sheet), what rules cost private firms is par
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,19 +35,24 @@ def unbundle(model: ContagionModel, before: Array, now: Array) -> None:
     remaining[...] *= np.where(model.tranche_on_purchases, kept, 1.0)
 
 
-def supervise(model: ContagionModel) -> None:
-    """Decide what the programmes of this tick know of each agent: public backing, capital buffers, stress tests."""
+def supervise(model: ContagionModel, before: Mapping[str, Array]) -> None:
+    """Decide what the programmes of this tick know of each agent: public backing, capital buffers, stress tests.
+
+    ``before``: the levers of the last tick. A month after its levers have gone to zero, what a programme knew has too, and stays there.
+    """
     books = model.books
     from simulator.engine.tick import decide
 
-    levers = books.levers
-    columns = books.columns
-    is_backed = levers["government.guarantee_share"].any() or levers["government.bail_out_share"].any()
-    if is_backed or columns["public_backing"].any():
+    levers, columns = books.levers, books.columns
+
+    def acts(*names: str) -> bool:
+        return any(values[name].any() for name in names for values in (levers, before))
+
+    if acts("government.guarantee_share", "government.bail_out_share"):
         columns["public_backing"][...] = model.actor("government").backing()
-    if levers["lender.capital_buffer"].any() or columns["capital_buffer"].any():
+    if acts("lender.capital_buffer"):
         decide(model, "new_capital_buffer", "capital_buffer", ("lender",))
-    if levers["supervision.stress_test"].any() or columns["stress_test_failed"].any():
+    if acts("supervision.stress_test"):
         decide(model, "fails_stress_test", "stress_test_failed")
         columns["stress_test_failed"][...] *= levers["supervision.stress_test"] > 0.0
 
@@ -98,7 +104,7 @@ def show_circular_revenue(model: ContagionModel) -> None:
 
 def deleverage(model: ContagionModel) -> None:
     """Firms that failed the stress test repay debt ahead of time."""
-    if not model.books["stress_test_failed"].any():
+    if not (model.books.levers["supervision.stress_test"].any() and model.books["stress_test_failed"].any()):
         return
     from simulator.engine.tick import decide
 

@@ -68,7 +68,7 @@ def announce(model: ContagionModel) -> None:
     regulation.audit(books)
     purchases.buy(books, ledger)
     refresh(model)
-    programmes.supervise(model)
+    programmes.supervise(model, before)
 
 
 def refresh(model: ContagionModel) -> None:
@@ -77,9 +77,10 @@ def refresh(model: ContagionModel) -> None:
     loans, committed = books.loans, model.credit.committed
     c = books.columns
     c["book_net_worth"][...] = model.ledger.opening
-    owed, model.interest, model.dearer = model.credit.interest(books)
-    c["debt"][...] = loans.by_debtor(owed)
-    given = books.by_owner(loans, owed)
+    dues = model.credit.interest(books)
+    model.interest, model.dearer = dues.interest, dues.dearer
+    c["debt"][...] = dues.debt
+    given = books.to_owners(loans, dues.given)
     c["stake_value"][...] = books.stakes.by_holder(books.stake_values())
     c["total_assets"][...] = c["cash"] + c["capacity"] + c["construction"] + c["other_assets"] + given + c["stake_value"]
     model.due, model.principal_due = books.repayments.due(books.tick)
@@ -88,19 +89,19 @@ def refresh(model: ContagionModel) -> None:
     month = books.tick + 1
     in_term = ((leases.static["start"] <= month) & (leases.static["end"] > month))[:, None]
     model.rents = leases.rent * in_term * leases.in_force * leases.of_debtor(c["alive"]) * books.years_per_tick
-    c["interest_due"][...] = loans.by_debtor(model.interest)
+    c["interest_due"][...] = dues.interest_due
     c["principal_due"][...] = model.due.by_debtor(model.principal_due)
     c["rent_bills"][...] = leases.by_debtor(model.rents)
     called_plan = compute.called(books, model.planned_deliveries)
-    c["order_bills"][...] = compute.order_bills(books, called_plan)
-    c["committed_chips"][...] = compute.committed_chips(books, model.planned_deliveries)
+    c["order_bills"][...] = compute.order_bills(called_plan)
+    c["committed_chips"][...] = compute.committed_chips(model.planned_deliveries)
     now, coming = model.contracted_sales(month)
     c["contracted_now"][...], c["contracted_next"][...] = now, coming
     delivered = compute.served(books, called_plan)
-    receipts = books.by_owner(loans, model.interest) + books.by_owner(books.orders, delivered) + books.by_owner(leases, model.rents)
+    receipts = books.to_owners(loans, dues.interest_earned) + books.by_owner(compute.committed, delivered) + books.by_owner(leases, model.rents)
     c["receipts_due"][...] = receipts
     c["committed_funds"][...] = committed.by_debtor(loans.undrawn[committed.rows])
-    c["secured_room"][...] = pledges.secured_room(books, owed)
+    c["secured_room"][...] = pledges.secured_room(books, dues.on_capacity)
     facility.open_lines(books)
     c["months_to_lease"][...] = np.maximum(model.first_lease - month, 1.0)
 

@@ -248,7 +248,10 @@ class Books:
 
     def by_owner(self, contracts: Ties, amounts: Array) -> Array:
         """Sum amounts ``(C, R)`` by owner, ``(N, R)``: the holder, or Outside, which bought the claims of every settled estate."""
-        owned = contracts.by_holder(amounts)
+        return self.to_owners(contracts, contracts.by_holder(amounts))
+
+    def to_owners(self, contracts: Ties, owned: Array) -> Array:
+        """Sums by holder ``owned (N, R)`` of amounts of ``contracts``, those of settled estates handed to Outside in place."""
         if len(self.dead_rows):
             rows = contracts.holders_among(self.dead_rows)[0]
             if len(rows):

@@ -29,23 +29,26 @@ class ComputeMarket:
         self.is_chips = is_chips[:, None].astype(np.float64)
         self.buyer_makes_chips = (buyer_kind == "chipmaker")[:, None].astype(np.float64)
         self.supply_share = orders.supply_share
-        self.of_labs, self.of_clouds = (orders.some(np.flatnonzero(mask)) for mask in (buyer_kind == "ai_lab", good == "cloud"))
+        self.of_clouds = orders.some(np.flatnonzero(good == "cloud"))
         of_chips, makes_chips = is_chips & ~committed, buyer_kind == "chipmaker"
         self.ties = [  # supply ties on spending on chips, on parts and on power
             orders.some(np.flatnonzero(mask)) for mask in (of_chips & ~makes_chips, of_chips & makes_chips, (good == "power") & ~committed)
         ]
         self.capital_goods = self.is_chips * (1.0 - self.buyer_makes_chips)  # chips that become the buyer's capacity
-        self.committed, self.committed_clouds = (orders.some(np.flatnonzero(mask)) for mask in (committed, committed & (good == "cloud")))
         is_capital = is_chips & ~makes_chips
-        self.capital, self.committed_capital = (orders.some(np.flatnonzero(mask)) for mask in (is_capital, is_capital & committed))
+        self.capital, self.committed = (orders.some(np.flatnonzero(mask)) for mask in (is_capital, committed))
+        self.committed_clouds, self.committed_labs, self.committed_capital = (
+            orders.some(np.flatnonzero(committed & mask)) for mask in (good == "cloud", buyer_kind == "ai_lab", is_capital)
+        )
         self.of_makers = orders.some(np.flatnonzero(of_chips | (is_chips & committed) | ((good == "power") & ~committed)))  # of chips, parts, power
         self.makers = np.unique(self.of_makers.holder)
 
     def planned(self, books: Books) -> Array:
-        """Deliveries of committed orders planned for this tick between living parties, USD bn, ``(O, R)``."""
+        """Deliveries of the ``committed`` orders planned for this tick between living parties, USD bn, ``(n, R)``."""
         alive, some = books["alive"], self.committed
-        planned: Array = np.zeros_like(books.orders.remaining)
-        planned[some.rows] = books.order_schedule.due(books.tick, books.orders, some.rows) * some.of_holder(alive) * some.of_debtor(alive)
+        planned = books.order_schedule.due(books.tick, books.orders, some.rows)
+        planned *= some.of_holder(alive)
+        planned *= some.of_debtor(alive)
         return planned
 
     def contracted(self, books: Books) -> tuple[Array, Array]:
@@ -57,26 +60,25 @@ class ComputeMarket:
             both *= np.minimum(orders.pace[some.rows], 1.0)
         remaining = orders.remaining[some.rows]
         now = some.by_holder(np.minimum(plan.planned[books.tick][some.rows], remaining) * both)
-        coming = some.by_holder(np.minimum(plan.next_year(books.tick)[some.rows], remaining) * both)
-        return now * books.ticks_per_year, coming
+        now *= books.ticks_per_year
+        return now, some.by_holder(np.minimum(plan.next_year(books.tick)[some.rows], remaining) * both)
 
-    def committed_chips(self, books: Books, planned: Array) -> Array:
-        """Chips of committed orders planned for this tick, by buyer, USD bn, ``(N, R)``."""
-        return self.committed_capital.by_debtor(planned[self.committed_capital.rows])
+    def committed_chips(self, planned: Array) -> Array:
+        """Chips in what is ``planned (n, R)`` of committed orders for this tick, by buyer, USD bn, ``(N, R)``."""
+        return self.committed_capital.by_debtor(planned[self.committed.places(self.committed_capital.rows)])
 
-    def order_bills(self, books: Books, planned: Array) -> Array:
-        """Bills of committed orders as planned, by buyer, USD bn, ``(N, R)``."""
-        some = self.committed
-        return some.by_debtor(planned[some.rows] * (1.0 - self.capital_goods[some.rows]))
+    def order_bills(self, planned: Array) -> Array:
+        """Bills of committed orders as ``planned (n, R)``, by buyer, USD bn, ``(N, R)``."""
+        return self.committed.by_debtor(planned * (1.0 - self.capital_goods[self.committed.rows]))
 
     def invoices(self, books: Books, planned: Array, investment: Array) -> Array:
         """What is invoiced this tick, USD bn, ``(O, R)``.
 
-        Committed orders: the plan, as far as the seller's capacity serves it and the (lab) buyer calls it. Ties: the supplier's share of
-        the buyer's spending on chips, parts or power.
+        Committed orders: what is ``planned (n, R)``, as far as the seller's capacity serves it and the (lab) buyer calls it. Ties: the supplier's
+        share of the buyer's spending on chips, parts or power.
         """
-        invoiced = self.called(books, planned)
-        invoiced[self.of_clouds.rows] *= self.of_clouds.of_holder(books["delivery"])
+        invoiced: Array = np.zeros_like(books.orders.remaining)
+        invoiced[self.committed.rows] = self.served(books, self.called(books, planned))
         free = np.maximum(investment * books["chips_share"] - books["committed_chips"], 0.0)
         for ties, spending in zip(self.ties, (free, books["parts_spending"], books["power_spending"]), strict=True):
             bought = ties.of_debtor(spending)
@@ -101,15 +103,15 @@ class ComputeMarket:
         return self.of_clouds.by_holder(invoices[self.of_clouds.rows])
 
     def called(self, books: Books, planned: Array) -> Array:
-        """Planned deliveries ``(O, R)`` as far as buyers call them: labs may delay."""
+        """What is planned ``(n, R)`` of committed orders as far as buyers call it: labs may delay."""
         called = planned.copy()
-        called[self.of_labs.rows] *= self.of_labs.of_debtor(books["order_share_taken"])
+        called[self.committed.places(self.committed_labs.rows)] *= self.committed_labs.of_debtor(books["order_share_taken"])
         return called
 
     def served(self, books: Books, called: Array) -> Array:
-        """Deliveries ``(O, R)`` that are called, as far as the capacity of sellers of cloud services serves them."""
+        """What is called ``(n, R)`` of committed orders, as far as the capacity of sellers of cloud services serves it."""
         served = called.copy()
-        served[self.of_clouds.rows] *= self.of_clouds.of_holder(books["delivery"])
+        served[self.committed.places(self.committed_clouds.rows)] *= self.committed_clouds.of_holder(books["delivery"])
         return served
 
     def build(self, books: Books, ledger: Ledger) -> None:

@@ -7,6 +7,7 @@ they meet. Source of the price: Bernanke, Gertler and Gilchrist (1999), external
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,18 @@ READ_BY_SELLERS = (
     "interest_due", "principal_due", "operating_bill", "tax_bill", "rent_bills", "cash", "receipts_due", "outside_sales", "other_assets", "alive",
 )  # fmt: skip
 ASKED_ELSEWHERE = 0.5  # part of refused renewals that a borrower asks of its other lenders (assumption, 0-1)
+
+
+class LoanDues(NamedTuple):
+    """What loans owe, arrears included, and bear in a tick, USD bn: by loan ``(C, R)``, by borrower and by lender ``(N, R)``."""
+
+    interest: Array  # of each loan
+    dearer: Array  # the part of it above the slot's opening rate
+    debt: Array  # owed by each borrower
+    given: Array  # owed to each lender
+    on_capacity: Array  # owed by each borrower on loans that its capacity secures
+    interest_due: Array  # of each borrower
+    interest_earned: Array  # by each lender
 
 
 class CreditMarket:
@@ -55,24 +68,31 @@ class CreditMarket:
         self.funding = Funding(books)
         self.opening_rate = np.where(loans.rate_at_start != 0.0, loans.rate_at_start, np.inf)  # infinite where a slot opens without one
         self.dear_above = np.full_like(self.opening_rate, np.inf)  # the same once the slot has been repriced in some replication
+        self._by_loan = np.empty_like(loans.principal), np.empty_like(loans.principal)  # where the answers of `interest` stand, tick after tick
 
-    def interest(self, books: Books) -> tuple[Array, Array, Array]:
-        """What is owed on each loan, its interest of the tick, and the part of that above the slot's opening rate, USD bn, ``(C, R)`` each."""
+    def interest(self, books: Books) -> LoanDues:
+        """What loans owe and bear in this tick; its arrays by loan are written anew when it is asked again."""
         loans, policy_rate, years = books.loans, books.series["policy_rate"], books.years_per_tick
-        owed, interest, dearer = (np.empty_like(loans.principal) for _ in range(3))
-        for rows in row_blocks(*owed.shape):  # the widest arrays of the tick
-            rate, debt = loans.rate[rows], np.add(loans.principal[rows], loans.arrears[rows], out=owed[rows])
+        interest, dearer = self._by_loan
+        debt, given, on_capacity, borne, earned = (np.zeros((books.agents, books.replications)) for _ in range(5))
+        for rows in row_blocks(*interest.shape):  # the widest arrays of the tick: what is owed on each loan is never kept
+            rate, owed = loans.rate[rows], loans.principal[rows] + loans.arrears[rows]
             paid = np.multiply(loans.is_floating[rows], policy_rate, out=interest[rows])
             paid += rate
             np.maximum(paid, 0.0, out=paid)
-            paid *= debt
+            paid *= owed
             paid *= years
             more = np.subtract(rate, self.dear_above[rows], out=dearer[rows])
             np.maximum(more, 0.0, out=more)
-            more *= debt
+            more *= owed
             more *= years
             np.minimum(more, paid, out=more)
-        return owed, interest, dearer
+            loans.debtor_matrix.add_block(debt, owed, rows)
+            loans.holder_matrix.add_block(given, owed, rows)
+            books.capacity_debtor_matrix.add_block(on_capacity, owed, rows)
+            loans.debtor_matrix.add_block(borne, paid, rows)
+            loans.holder_matrix.add_block(earned, paid, rows)
+        return LoanDues(interest, dearer, debt, given, on_capacity, borne, earned)
 
     def spreads(self, books: Books) -> Callable[[Rows], Array]:
         """The spreads over the policy rate that slots offer this tick: asked for ``rows (n,)``, it gives ``(n, R)``.
@@ -80,11 +100,13 @@ class CreditMarket:
         Rule: lender's funding spread + the price of its capital buffer + expected loss (the CDS, by seniority, less public backing) + external
         finance premium ``χ ln(assets / equity)`` - what the central bank's purchases take off.
         """
-        loans = books.loans
-        risk = books.through("spread", "cds") * (1.0 - books["public_backing"])
-        premium, funding = books["finance_premium"], books["funding_spread"] + books.levers["lender.funding_spread"]
+        loans, levers = books.loans, books.levers
+        risk = books.through("spread", "cds")
+        if levers["government.guarantee_share"].any() or levers["government.bail_out_share"].any():
+            risk = risk * (1.0 - books["public_backing"])
+        premium, funding = books["finance_premium"], books["funding_spread"] + levers["lender.funding_spread"]
         bought = PORTFOLIO_BALANCE * books.series["bought_share"] if books.series["bought_share"].any() else None
-        buffer = PRICE_OF_CAPITAL * books["capital_buffer"] if books["capital_buffer"].any() else None
+        buffer = PRICE_OF_CAPITAL * books["capital_buffer"] if levers["lender.capital_buffer"].any() else None
 
         def offered(rows: Rows) -> Array:
             borrower, lender = loans.debtor[rows], loans.holder[rows]
@@ -131,7 +153,7 @@ class CreditMarket:
         rest = np.maximum(books["planned_borrowing"] + ASKED_ELSEWHERE * refused - drawing.by_debtor(drawn), 0.0)
         room_of_borrower = np.maximum(books.levers["borrower.leverage_cap"] * books["total_assets"] - books["debt"], 0.0)
         rest = np.minimum(rest, room_of_borrower) * accepted
-        if books["stress_test_failed"].any():
+        if books.levers["supervision.stress_test"].any():
             rest *= 1.0 - books["stress_test_failed"]
         # Most borrowers ask for nothing in most months: only the slots of those who ask somewhere in the batch are worked on.
         asking = loans.some(self.open_rows[np.any(rest, axis=1)[loans.debtor[self.open_rows]]])

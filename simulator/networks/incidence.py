@@ -61,6 +61,7 @@ class Incidence:
         given."""
         self.members, self.agents, self.chosen = members, agents, chosen
         self.contracts = len(members) if chosen is None else contracts
+        self._blocks: dict[tuple[int, int], tuple[Rows, Rows, SumMatrix]] = {}
 
     @cached_property
     def matrix(self) -> SumMatrix:
@@ -76,6 +77,27 @@ class Incidence:
             summed: Array = self.matrix @ amounts
             return summed
         return _sums_of_one(self.members, amounts[:, 0] if self.chosen is None else amounts[self.chosen, 0], self.agents)
+
+    def add_block(self, summed: Array, amounts: Array, block: slice) -> None:
+        """Add ``amounts (n, R)`` of the contracts of ``block`` to sums by member ``summed (agents, R)``, in place.
+
+        Block after block, in ascending order and from zero, it makes the bits of the sum of all: each adds contract by contract.
+        """
+        key = block.start, block.stop
+        if key not in self._blocks:
+            places = np.arange(len(self.members)) if self.chosen is None else self.chosen
+            inside = np.flatnonzero((places >= block.start) & (places < block.stop))
+            members, contracts = self.members[inside], places[inside] - block.start
+            order, starts = by_member(members, self.agents)
+            shape = self.agents, block.stop - block.start
+            self._blocks[key] = members, contracts, SumMatrix(starts, contracts[order], np.ones(len(order)), shape)
+        members, contracts, matrix = self._blocks[key]
+        if amounts.shape[1] == 1:
+            np.add.at(summed[:, 0], members, amounts[contracts, 0])
+        elif csr_matvecs is None:
+            np.add.at(summed, members, amounts[contracts])
+        else:
+            csr_matvecs(*matrix.shape, amounts.shape[1], matrix.starts, matrix.columns, matrix.numbers, amounts.reshape(-1), summed.reshape(-1))
 
 
 class NetIncidence:

@@ -150,7 +150,7 @@ def test_what_the_government_backs_is_lent_to_more_freely_and_cheaply(small_mode
     books["cds"][...] = 0.08
     row = books.ids.index("cloud")
     before, price = model.cohorts_on(books)[0].credit_standing(), model.credit.offered_spread(books).copy()
-    programmes.supervise(model)
+    programmes.supervise(model, model.levers_of_last_tick)
     assert books["public_backing"][row, 0] == 0.5
     assert (model.cohorts_on(books)[0].credit_standing() > before).all()
     assert (model.credit.offered_spread(books) < price).all()

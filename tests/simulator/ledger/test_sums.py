@@ -86,6 +86,28 @@ def test_without_the_compiled_loop_of_scipy_sums_have_the_same_bits(monkeypatch:
     assert found[2].tolist() == (0.0 + values[0] + values[2] + values[4]).tolist()
 
 
+@pytest.mark.parametrize("is_compiled", [True, False])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 1000), width=st.sampled_from([1, 3]), step=st.integers(1, 12))
+def test_amounts_that_come_in_blocks_are_summed_with_the_bits_of_the_sum_at_once(
+    is_compiled: bool, data: st.DataObject, seed: int, width: int, step: int
+) -> None:
+    count = data.draw(st.integers(1, 40))
+    members = np.array(data.draw(st.lists(st.integers(0, 5), min_size=count, max_size=count)), dtype=np.int64)
+    chosen = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
+    values = amounts(count, width, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        for matrix in (networks_incidence.Incidence(members, 6), networks_incidence.Incidence(members[chosen], 6, chosen, count)):
+            at_once = matrix @ values
+            if not is_compiled:
+                patch.setattr(networks_incidence, "csr_matvecs", None)
+            summed = np.zeros((6, width))
+            for start in range(0, count, step):
+                block = slice(start, min(start + step, count))
+                matrix.add_block(summed, values[block], block)
+            assert summed.tobytes() == at_once.tobytes()
+
+
 @pytest.mark.parametrize(("rows", "width"), [(1, 1), (281, 512), (281, 1), (53, 100_000)])
 def test_blocks_of_rows_cover_every_row_once(rows: int, width: int) -> None:
     covered = [row for block in row_blocks(rows, width) for row in range(rows)[block]]

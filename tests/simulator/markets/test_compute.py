@@ -60,7 +60,7 @@ def test_a_customer_that_is_no_lab_calls_what_it_ordered(small_model: Build) -> 
     planned = model.compute.planned(model.books)
     free = model.compute.invoices(model.books, planned, np.zeros_like(model.books["cash"]))
     assert free[0, 0] == 0.0  # the lab of this order called nothing
-    model.compute.of_labs = model.books.orders.some(np.zeros(0, dtype=np.int64))
+    model.compute.committed_labs = model.books.orders.some(np.zeros(0, dtype=np.int64))
     assert model.compute.invoices(model.books, planned, np.zeros_like(model.books["cash"]))[0, 0] == pytest.approx(1.0)
 
 

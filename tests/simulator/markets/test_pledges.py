@@ -41,10 +41,10 @@ def test_machines_and_buildings_have_their_own_haircuts(small_model: Build) -> N
     model = borrower(small_model, "accelerators")
     macro = model.books.macro
     room = 75.0 * (1.0 - macro["haircut_accelerators"]) + 25.0 * (1.0 - macro["haircut_data_centre"]) - 10.0
-    assert pledges.secured_room(model.books, model.books.owed())[row(model, "firm"), 0] == pytest.approx(room)
+    assert pledges.secured_room(model.books, model.credit.interest(model.books).on_capacity)[row(model, "firm"), 0] == pytest.approx(room)
     model.books.levers = {**model.books.levers, "collateral.haircut": np.array([[0.1]])}
     set_haircuts(model.books)
-    assert pledges.secured_room(model.books, model.books.owed())[row(model, "firm"), 0] == pytest.approx(room - 10.0)
+    assert pledges.secured_room(model.books, model.credit.interest(model.books).on_capacity)[row(model, "firm"), 0] == pytest.approx(room - 10.0)
 
 
 def every(model: ContagionModel) -> Selection:
