@@ -61,7 +61,6 @@ class Incidence:
         given."""
         self.members, self.agents, self.chosen = members, agents, chosen
         self.contracts = len(members) if chosen is None else contracts
-        self._blocks: dict[tuple[int, int], tuple[Rows, Rows, SumMatrix]] = {}
 
     @cached_property
     def matrix(self) -> SumMatrix:
@@ -83,21 +82,12 @@ class Incidence:
 
         Block after block, in ascending order and from zero, it makes the bits of the sum of all: each adds contract by contract.
         """
-        key = block.start, block.stop
-        if key not in self._blocks:
-            places = np.arange(len(self.members)) if self.chosen is None else self.chosen
-            inside = np.flatnonzero((places >= block.start) & (places < block.stop))
-            members, contracts = self.members[inside], places[inside] - block.start
-            order, starts = by_member(members, self.agents)
-            shape = self.agents, block.stop - block.start
-            self._blocks[key] = members, contracts, SumMatrix(starts, contracts[order], np.ones(len(order)), shape)
-        members, contracts, matrix = self._blocks[key]
-        if amounts.shape[1] == 1:
-            np.add.at(summed[:, 0], members, amounts[contracts, 0])
-        elif csr_matvecs is None:
-            np.add.at(summed, members, amounts[contracts])
+        every, rows, numbers, _ = self.matrix
+        starts = every[block.start : block.stop + 1]
+        if csc_matvecs is None:
+            np.add.at(summed, rows[starts[0] : starts[-1]], np.repeat(amounts, np.diff(starts), axis=0))
         else:
-            csr_matvecs(*matrix.shape, amounts.shape[1], matrix.starts, matrix.columns, matrix.numbers, amounts.reshape(-1), summed.reshape(-1))
+            csc_matvecs(self.agents, len(amounts), amounts.shape[1], starts, rows, numbers, amounts.reshape(-1), summed.reshape(-1))
 
 
 class NetIncidence:

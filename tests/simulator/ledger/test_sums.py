@@ -100,7 +100,7 @@ def test_amounts_that_come_in_blocks_are_summed_with_the_bits_of_the_sum_at_once
         for matrix in (networks_incidence.Incidence(members, 6), networks_incidence.Incidence(members[chosen], 6, chosen, count)):
             at_once = matrix @ values
             if not is_compiled:
-                patch.setattr(networks_incidence, "csr_matvecs", None)
+                patch.setattr(networks_incidence, "csc_matvecs", None)
             summed = np.zeros((6, width))
             for start in range(0, count, step):
                 block = slice(start, min(start + step, count))
