@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
-import mesa
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.plain_mesa import mesa
 from simulator.ledger.books import Books
 from simulator.ledger.columns import Flow, Parameter, Stock
 

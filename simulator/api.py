@@ -7,21 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import InputError, as_path, shown
 from simulator.experiment_settings import Paired, PolicyComparison, Single, overrides
 from simulator.menu import assemble, load_file, policy_names, shock_names
-from simulator.networks.clearing import clearing_payments
-from simulator.networks.credit import cds_spread, hazard_from_spread, implied_assets, merton
-from simulator.networks.cross_holdings import cross_holding_values
-from simulator.networks.debt_rank import debt_rank
-from simulator.networks.fire_sales import fire_sale_cascade, fire_sale_losses
-from simulator.networks.margin import margin_call
-from simulator.networks.random_networks import random_interbank, reconstruct_exposures
-from simulator.networks.thresholds import threshold_cascade
-from simulator.networks.valuation import claim_value, network_valuation
 from simulator.results.comparison import compare
 from simulator.results.dataset import Run, load
 from simulator.results.findings import findings_text
@@ -32,6 +24,15 @@ from simulator.settings import CLASSICS, Settings, baseline_label, bibliography_
 if TYPE_CHECKING:
     from scenarios.changes import Scenario
     from scenarios.economy import Economy
+    from simulator.networks.clearing import clearing_payments
+    from simulator.networks.credit import cds_spread, hazard_from_spread, implied_assets, merton
+    from simulator.networks.cross_holdings import cross_holding_values
+    from simulator.networks.debt_rank import debt_rank
+    from simulator.networks.fire_sales import fire_sale_cascade, fire_sale_losses
+    from simulator.networks.margin import margin_call
+    from simulator.networks.random_networks import random_interbank, reconstruct_exposures
+    from simulator.networks.thresholds import threshold_cascade
+    from simulator.networks.valuation import claim_value, network_valuation
     from simulator.results.study import Study
 
 __all__ = [
@@ -40,6 +41,25 @@ __all__ = [
     "merton", "network_valuation", "policies", "random_interbank", "reconstruct_exposures", "report_again", "resume", "run_experiment",
     "shocks", "simulate", "threshold_cascade",
 ]  # fmt: skip
+
+KERNELS = {
+    "clearing": ("clearing_payments",), "credit": ("cds_spread", "hazard_from_spread", "implied_assets", "merton"),
+    "cross_holdings": ("cross_holding_values",), "debt_rank": ("debt_rank",), "fire_sales": ("fire_sale_cascade", "fire_sale_losses"),
+    "margin": ("margin_call",), "random_networks": ("random_interbank", "reconstruct_exposures"), "thresholds": ("threshold_cascade",),
+    "valuation": ("claim_value", "network_valuation"),
+}  # fmt: skip
+"""Functions by module of simulator/networks: loaded when they are asked for, since a run of the command line does without."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, functions in KERNELS.items():
+        if name in functions:
+            return getattr(import_module(f"simulator.networks.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 @dataclass(frozen=True)

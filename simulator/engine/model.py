@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import mesa
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.base import EconomicAgent
+from agents.plain_mesa import mesa
 from agents.registry import AGENT_CLASSES, FIRM_KINDS
 from scenarios.changes import Change
 from scenarios.levers import LeverSchedule

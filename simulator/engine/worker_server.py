@@ -53,12 +53,14 @@ def aside(work: Callable[..., Result], *given: Any) -> Callable[[], Result | Non
     context = multiprocessing.get_context("forkserver")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_tell, args=(sender, work, given), daemon=True)
-    thread = threading.Thread(target=process.start, daemon=True)
-    thread.start()
+
+    def start() -> None:
+        with sender:  # the process has an end of its own; when that is closed too, nothing comes any more
+            process.start()
+
+    threading.Thread(target=start, daemon=True).start()
 
     def result() -> Result | None:
-        thread.join()
-        sender.close()
         try:
             found: Result = receiver.recv()
         except (EOFError, OSError):

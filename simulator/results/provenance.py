@@ -25,10 +25,16 @@ PLACEMENT_KEYS = ("output", "execution", "resume", "hydra", "path")
 
 def version() -> str:
     """Version of the installed program, or 'unknown' in a bare checkout."""
+    return _installed(DISTRIBUTION) or "unknown"
+
+
+@cache
+def _installed(distribution: str) -> str | None:
+    """Version of an installed package, which takes a look at the disk; None when it is not there."""
     try:
-        return metadata.version(DISTRIBUTION)
+        return metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        return "unknown"
+        return None
 
 
 @cache
@@ -51,13 +57,8 @@ def git_commit() -> str | None:
 
 def package_versions() -> dict[str, str]:
     """Python and package versions that the numbers may depend on."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    found = {name: _installed(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **{name: known for name, known in found.items() if known is not None}}
 
 
 def cpu_features() -> list[str]:
@@ -107,8 +108,13 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     return told
 
 
+PLAIN_TYPES = frozenset({str, int, float, bool, type(None)})
+
+
 def plain(value: Any) -> Any:
     """The value as JSON knows it: NumPy numbers, tuples, sets, paths and dataclass-like objects turned into plain ones."""
+    if type(value) in PLAIN_TYPES:  # most are; a number of NumPy may be a float too
+        return value
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -146,8 +152,12 @@ def _number(value: Any) -> float | None:
 
 def assumptions_of(facts: Iterable[Any]) -> list[dict[str, Any]]:
     """The facts whose source is 'assumption', as name, value, low, high, unit, note."""
+    return _assumptions(map(_fields, facts))
+
+
+def _assumptions(facts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = []
-    for fields in map(_fields, facts):
+    for fields in facts:
         if fields.get("source") != "assumption":
             continue
         name = fields.get("name") or " ".join(str(fields[key]) for key in ("table", "row_id", "column") if fields.get(key))
@@ -228,7 +238,7 @@ def provenance(
         "machine": {"system": platform.system(), "processor": platform.machine(), "cpu_features": cpu_features()},
         "citations": sorted(set(citations)),
         "sources": plain(sources or {}),
-        "assumptions": [plain(item) for item in assumptions] + assumptions_of(known),
+        "assumptions": [plain(item) for item in assumptions] + _assumptions(known),
         "facts": len(known),
         "titles": dict(titles or {}),
         "wall_time_seconds": None if wall_time is None else round(float(wall_time), 3),

@@ -333,6 +333,6 @@ def test_a_report_is_written_again(runs: Calls, tmp_path: Path, capsys: pytest.C
 
 def test_what_is_slow_to_load_is_left_to_the_workers() -> None:
     """The program that hands out the work and tells the findings needs neither Mesa nor matplotlib: they would take a second of every run."""
-    slow = ("mesa", "matplotlib", "scipy.stats", "scipy.optimize", "networkx", "distributed")
+    slow = ("mesa", "matplotlib", "scipy.sparse", "scipy.stats", "scipy.optimize", "networkx", "distributed")
     code = f"import sys, simulator.api, simulator.runs; print([name for name in {slow!r} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
