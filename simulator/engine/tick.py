@@ -264,15 +264,16 @@ def price(model: ContagionModel) -> None:
 def margin(model: ContagionModel) -> None:
     """9. Collateral is revalued; calls are cured by cash, else by sales; funds meet redemptions; who owes too much sells."""
     books, ledger = model.books, model.ledger
-    ledger.set_column("margin_breached", np.zeros_like(books["cash"]))
-    active = model.margin_desk.is_called(books)
+    desk = model.margin_desk
+    ledger.set_column("margin_breached", np.zeros((1, 1)))
+    called, late = desk.is_called(books), liquidation.is_late(books)
+    active = called | late
     if active.any():
-        with Part(books, ledger, active, model.margin_desk.loans_looked_at) as part:
-            model.margin_desk.run(part.books, part.ledger)
-    active = np.logical_or.reduce((books["months_in_arrears"] > 0.0) & (books["stake_value"] > 0.0), axis=0)
-    if active.any():
-        with Part(books, ledger, active) as part:
-            liquidation.sell_stakes_to_pay(part.books, part.ledger)
+        with Part(books, ledger, active, loans_by_row=not desk.looks_at_all_loans) as part:
+            if called.any():
+                desk.run(part.books, part.ledger, called[part.index])
+            if late.any():
+                liquidation.sell_stakes_to_pay(part.books, part.ledger, late[part.index])
     programmes.deleverage(model)
     decide(model, "redemptions", "redemptions_wanted", ("lender",))
     liquidation.meet_redemptions(books, ledger, books["redemptions_wanted"])

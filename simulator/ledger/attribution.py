@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from simulator.ledger.contracts import Contracts
+from simulator.ledger.contracts import Contracts, Selection
 from simulator.networks.incidence import by_member
 
 if TYPE_CHECKING:
@@ -49,6 +49,15 @@ def pairs_of_stakes(stakes: Contracts) -> tuple[Rows, Rows]:
     together = sparse.csr_matrix(issuer_matrix @ stakes_of_issuer)
     together.sort_indices()
     return np.repeat(np.arange(stakes.count), np.diff(together.indptr)), together.indices.astype(np.int64)
+
+
+def pairs_among(pairs: tuple[Rows, Rows], stakes: Selection) -> tuple[Rows, Rows, Rows]:
+    """The ``pairs`` of ``stakes``, which are all those in some issuers: their rows among all pairs, and which of the stakes is kept and sold."""
+    kept, seller = pairs
+    is_among = np.zeros(stakes.contracts, dtype=bool)
+    is_among[stakes.rows] = True
+    rows = np.flatnonzero(is_among[kept])
+    return rows, np.searchsorted(stakes.rows, kept[rows]), np.searchsorted(stakes.rows, seller[rows])
 
 
 def pairs_of_securities(books: Books) -> tuple[Rows, Rows]:

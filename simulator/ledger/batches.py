@@ -26,23 +26,46 @@ WRITTEN_FLOWS = frozenset({"book_net_worth", "insolvent", "assets_now", "equity_
 TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
 
 
+class Window:
+    """An array of a batch ``(n, R)`` seen in some of its ``columns``, by rows: they are cut when asked for, and what is written stands in the batch
+    at once. To take it whole is a TypeError."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, whole: Array, columns: Rows) -> None:
+        self.whole, self.columns = whole, columns
+
+    def __getitem__(self, rows: Rows) -> Array:
+        values: Array = self.whole[rows[:, None], self.columns]
+        return values
+
+    def __setitem__(self, rows: Rows, values: Array) -> None:
+        self.whole[rows[:, None], self.columns] = values
+
+    def __array__(self, *_: Any, **__: Any) -> Array:
+        raise TypeError("in this part of the batch the array is read and written by rows")
+
+
 class _Cut(dict[Any, Array]):
     """Arrays of a batch by name, cut to some replications when first asked for; what has changed is written back at the end.
 
-    An array that has one column while the batch has several (a parameter) is the same for all replications and stays whole. With ``rows`` only
-    these are cut; the others are not a number (NaN), so that no rule reads them unnoticed.
+    An array that has one column while the batch has several (a parameter) is the same for all replications and stays whole. An array that is not kept
+    is cut to be read only.
     """
 
-    def __init__(self, whole: Mapping[Any, Array], index: Rows, width: int, rows: Rows | None = None) -> None:
+    def __init__(self, whole: Mapping[Any, Array], index: Rows, width: int, is_kept: Callable[[Any], bool]) -> None:
         super().__init__()
-        self.whole, self.index, self.width, self.rows = whole, index, width, rows
+        self.whole, self.index, self.width, self.is_kept = whole, index, width, is_kept
         self.before: dict[Any, Array] = {}  # as they were cut
 
     def __missing__(self, key: Any) -> Array:
         values = self.whole[key]
         if values.shape[1] == self.width:
-            values = values.take(self.index, axis=1) if self.rows is None else _only(values, self.rows, self.index)
-            self.before[key] = values.copy()
+            values = values.take(self.index, axis=1, mode="clip")
+            if self.is_kept(key):
+                self.before[key] = values.copy()
+            else:
+                values.flags.writeable = False
         self[key] = values
         return values
 
@@ -58,13 +81,13 @@ class _Cut(dict[Any, Array]):
             self[key]
         return super().items()
 
-    def write_back(self, whole: dict[Any, Array], is_kept: Callable[[Any], bool]) -> None:
+    def write_back(self, whole: dict[Any, Array]) -> None:
         """Write what has changed into ``whole``, the arrays of the batch, of those that are kept.
 
         Few numbers change where few agents fail or sell: to find them in the small arrays costs less than to write all into the large ones.
         """
         for key, values in super().items():
-            if not is_kept(key):
+            if not self.is_kept(key):
                 continue
             target, before = whole.get(key), self.before.get(key)
             if target is None:
@@ -85,11 +108,19 @@ class _Cut(dict[Any, Array]):
                 target[row, self.index[column]] = values.reshape(-1)[changed]
 
 
-def _only(values: Array, rows: Rows, index: Rows) -> Array:
-    """The rows and columns asked for; in the place of other rows stands NaN."""
-    cut = np.full((len(values), len(index)), np.nan)
-    cut[rows] = values[np.ix_(rows, index)]
-    return cut
+class _Windows(dict[Any, Any]):
+    """Arrays of a batch by name, each a `Window` on some replications, or whole where it has one column."""
+
+    def __init__(self, whole: Mapping[Any, Array], index: Rows, width: int) -> None:
+        super().__init__((key, Window(values, index) if values.shape[1] == width else values) for key, values in whole.items())
+
+
+def _always(_: Any) -> bool:
+    return True
+
+
+def _never(_: Any) -> bool:
+    return False
 
 
 def _changed(before: Array, values: Array) -> Rows | None:
@@ -104,11 +135,11 @@ class Part:
     """``with Part(books, ledger, active) as part:`` gives ``part.books`` and ``part.ledger`` of the replications ``active (R,)``.
 
     Whatever is written to them stands in the whole batch afterwards; the accounts of losses and what falls due are those of the batch at once.
-    ``loans``: the rows of the loans that are looked at, when not all: to cut them all takes longer than most of what is done with them.
+    ``loans_by_row``: the loans are read and written by rows only (`Window`): to cut them all takes longer than most of what is done with few.
     """
 
-    def __init__(self, books: Books, ledger: Ledger, active: NDArray[np.bool_], loans: Rows | None = None) -> None:
-        self.whole_books, self.whole_ledger, self.loans = books, ledger, loans
+    def __init__(self, books: Books, ledger: Ledger, active: NDArray[np.bool_], loans_by_row: bool = False) -> None:
+        self.whole_books, self.whole_ledger, self.loans_by_row = books, ledger, loans_by_row
         self.index = np.flatnonzero(active)
         self.is_whole = len(self.index) == books.replications
         self._cuts: list[tuple[_Cut, dict[Any, Array]]] = []
@@ -121,26 +152,29 @@ class Part:
         if kind is None and not self.is_whole:
             self._restore()
 
-    def _cut(self, arrays: dict[Any, Array], rows: Rows | None = None) -> _Cut:
-        cut = _Cut(arrays, self.index, self.whole_books.replications, rows)
+    def _cut(self, arrays: dict[Any, Array], is_kept: Callable[[Any], bool] = _always) -> _Cut:
+        cut = _Cut(arrays, self.index, self.whole_books.replications, is_kept)
         self._cuts.append((cut, arrays))
         return cut
 
     def _extract(self) -> tuple[Books, Ledger]:
-        whole = self.whole_books
+        whole, width = self.whole_books, self.whole_books.replications
         books = _twin_of(whole)
         books.replications = len(self.index)
-        books.columns = whole.columns.view(self._cut(whole.columns.arrays), books.replications)
+        roles = whole.columns.roles
+        columns = self._cut(whole.columns.arrays, lambda name: roles.get(name) == "stock" or name in WRITTEN_FLOWS)
+        books.columns = whole.columns.view(columns, books.replications)
         for table in TABLES:
             contracts = _twin_of(getattr(whole, table))
             contracts.replications = books.replications
-            contracts.state = self._cut(contracts.state, self.loans if table == "loans" else None)
+            by_row = table == "loans" and self.loans_by_row
+            contracts.state = _Windows(contracts.state, self.index, width) if by_row else self._cut(contracts.state)
             setattr(books, table, contracts)
         books.repayments = whole.repayments.part(books.loans, self.index)
         books.series = self._cut(whole.series)
         books.macro = {name: np.take(value, self.index, axis=1) if isinstance(value, np.ndarray) else value for name, value in whole.macro.items()}
         books.switches = self._cut(whole.switches)
-        books.levers = _Cut(whole.levers, self.index, whole.replications)  # one column where no random change moves a lever
+        books.levers = _Cut(whole.levers, self.index, width, _never)  # one column where no random change moves a lever
         books.converged = whole.converged[self.index]
         ledger = _twin_of(self.whole_ledger)
         ledger.__class__ = _LedgerOfPart
@@ -152,10 +186,8 @@ class Part:
 
     def _restore(self) -> None:
         whole = self.whole_books
-        roles = whole.columns.roles
         for cut, arrays in self._cuts:
-            is_columns = arrays is whole.columns.arrays
-            cut.write_back(arrays, (lambda name: roles.get(name) == "stock" or name in WRITTEN_FLOWS) if is_columns else (lambda name: True))
+            cut.write_back(arrays)
         whole.converged[self.index] = self.books.converged
         whole.dead_rows = merged_rows(whole.dead_rows, self.books.dead_rows)
 

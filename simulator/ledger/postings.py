@@ -235,10 +235,10 @@ class Ledger:
         loss = Loss(channel, reason, table, "holder", cause)
         orphaned = self._of_the_dead(contracts, booked) if table != "stakes" else None  # the dead hold no shares
         if orphaned is None:
-            self._enter(loss, booked, whole.count, some)
+            self._enter(loss, booked, whole.count, some or ALL)
         else:
-            self._enter(loss, booked - orphaned, whole.count, some)
-            self._enter(loss._replace(bearer="outside"), orphaned, whole.count, some)
+            self._enter(loss, booked - orphaned, whole.count, some or ALL)
+            self._enter(loss._replace(bearer="outside"), orphaned, whole.count, some or ALL)
         self._count(channel, nature, total(booked))
         self.post(channel, -self.books.by_owner(contracts, booked))
         if relief:
@@ -257,7 +257,7 @@ class Ledger:
         contracts: Ties = whole if some is None else some
         switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
-        self._enter(Loss(channel, reason, table, "debtor", cause), booked, whole.count, some)
+        self._enter(Loss(channel, reason, table, "debtor", cause), booked, whole.count, some or ALL)
         borne = contracts.by_debtor(booked)
         self._count(channel, "credit", total(borne))
         self.post(channel, -borne)
@@ -287,9 +287,7 @@ class Ledger:
         self._count(channel, nature, total(booked))
         self.post(channel, -booked, rows)
         if switch is not None:
-            change = np.zeros_like(self.flows)
-            change[rows] = amounts * (1.0 - switch)
-            self._indemnify(change)
+            self._indemnify(amounts * (1.0 - switch), rows)
 
     def lose_on_estate(self, amounts: Array, creditor: str) -> None:
         """Unpaid bills ``amounts (N, R)`` of estates are lost by one ``creditor``, ``outside`` or ``government``; the estates are freed of them."""
@@ -318,40 +316,41 @@ class Ledger:
         self.lose("stakes", tag, np.maximum(-change, 0.0), "mark_to_market", some=some, reason=reason, cause=cause)
         self.post(tag, stakes.by_holder(np.maximum(change, 0.0)))
 
-    def mark_down(self, amounts: Array, sold: Array, reason: str = "decision") -> None:
-        """Stakes lose ``amounts (S, R)`` because holders sold ``sold (S, R)`` shares of the same issuers: a fire-sale loss, by each seller's part."""
-        stakes = self.books.stakes
+    def mark_down(self, amounts: Array, sold: Array, stakes: Selection, pairs: tuple[Rows, Rows, Rows], reason: str = "decision") -> None:
+        """Of ``stakes``, all those in some issuers, holders sold ``sold (n, R)`` shares, and so lose ``amounts (n, R)``: a fire-sale loss, by each
+        seller's part. ``pairs``: those of the stakes, from :func:`~simulator.ledger.attribution.pairs_among`."""
         switch = self._muted("fire_sale")
         booked = amounts if switch is None else amounts * switch
-        kept, seller = self.pairs
+        rows, kept, seller = pairs
         part = sold / np.maximum(stakes.of_debtor(stakes.by_debtor(sold)), 1e-300)
-        self._enter(Loss("fire_sale", reason, SALES), np.take(booked, kept, axis=0) * np.take(part, seller, axis=0))
+        self._enter(Loss("fire_sale", reason, SALES), np.take(booked, kept, axis=0) * np.take(part, seller, axis=0), len(self.pairs[0]), rows)
         self._count("fire_sale", "mark_to_market", total(booked))
         self.post("fire_sale", -stakes.by_holder(booked))
         if switch is not None:
             self._indemnify(stakes.by_holder(amounts * (1.0 - switch)))
 
-    def mark_down_securities(self, amounts: Array, sold: Array, reason: str = "decision") -> None:
-        """Holders of securities lose ``amounts (N, R)`` because ``sold (N, R)`` were sold by all: a fire-sale loss, by each seller's part.
-
-        ``reason``: the sellers' ``decision``, or their ``default``.
-        """
+    def mark_down_securities(self, amounts: Array, sold: Array, holders: slice, reason: str = "decision") -> None:
+        """Agents of the rows ``holders`` lose ``amounts (n, R)`` on securities because they sold ``sold (n, R)``: a fire-sale loss, by each seller's
+        part. ``reason``: the sellers' ``decision``, or their ``default``."""
         switch = self._muted("fire_sale")
         booked = amounts if switch is None else amounts * switch
         keeper, seller = self.pairs_of_holders
-        part = sold / np.maximum(total(sold), 1e-300)
-        part[self.books.outside] = 1.0  # the market, where there are too many holders to tell them apart
-        self._enter(Loss("fire_sale", reason, SECURITIES), np.take(booked, keeper, axis=0) * np.take(part, seller, axis=0))
+        market = len(sold)  # the last row of the parts: where there are too many holders to tell them apart
+        part = np.append(sold / np.maximum(total(sold), 1e-300), np.ones((1, sold.shape[1])), axis=0)
+        seller = np.where(seller == self.books.outside, market, seller - holders.start)
+        some = np.flatnonzero(np.append(sold.any(axis=1), True)[seller])  # few sell
+        lost = np.take(booked, keeper[some] - holders.start, axis=0) * np.take(part, seller[some], axis=0)
+        self._enter(Loss("fire_sale", reason, SECURITIES), lost, len(keeper), some)
         self._count("fire_sale", "mark_to_market", total(booked))
-        self.post("fire_sale", -booked)
+        self.post("fire_sale", -booked, holders)
         if switch is not None:
-            self._indemnify(amounts * (1.0 - switch))
+            self._indemnify(amounts * (1.0 - switch), holders)
 
-    def _enter(self, loss: Loss, amounts: Array, count: int = 0, some: Ties | slice | None = None) -> None:
+    def _enter(self, loss: Loss, amounts: Array, count: int = 0, some: Ties | slice | Rows = ALL) -> None:
         """Add ``amounts (K, R)`` to an account of losses; those of ``some`` contracts or rows of ``count`` to their rows."""
         if loss not in self.losses:
             self.losses[loss] = np.zeros((count or len(amounts), self.width))
-        enter(self.losses[loss], amounts, some.rows if isinstance(some, Ties) else some or ALL, self.columns)
+        enter(self.losses[loss], amounts, some.rows if isinstance(some, Ties) else some, self.columns)
 
     def _of_the_dead(self, contracts: Ties, amounts: Array) -> Array | None:
         """The part of ``amounts (C, R)`` that is Outside's, which bought the claims of settled estates; None where nothing is."""
@@ -392,9 +391,10 @@ class Ledger:
         self.loss_by_tag[channel] += amount
         self.loss_by_nature[nature] += amount
 
-    def _indemnify(self, amounts: Array) -> None:
-        """Outside makes good ``amounts (N, R)``: the loss and its compensation are both ordinary."""
-        self.post("ordinary", -amounts)
-        change = amounts.copy()
+    def _indemnify(self, amounts: Array, rows: slice = ALL) -> None:
+        """Outside makes good ``amounts (n, R)`` of the agents (of ``rows``): the loss and its compensation are both ordinary."""
+        self.post("ordinary", -amounts, rows)
+        change = np.zeros_like(self.flows)
+        change[rows] = amounts
         change[self.books.outside] -= total(amounts)[0]
         self.pay(change)

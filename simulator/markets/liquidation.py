@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.postings import ALL, Ledger
 from simulator.markets.margin_desk import MONTHLY_SALE_UNLISTED
-from simulator.markets.shares import MEAN_REVERSION, forced_sale, price_factor
+from simulator.markets.shares import MEAN_REVERSION, ForcedSales, price_factor, stakes_beside
 
 Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 HAGGLE = 0.03  # discount on other assets that have no market, as loans of a fund sold to another (assumption, 0.01-0.1)
 CASH_TO_LEAVERS = 0.5  # part of its cash that a fund pays out to leaving investors, or a holder to its lenders, before it sells
@@ -28,13 +29,23 @@ ROUNDS_MAX = 50
 SMALL = 1e-9  # part of what could be sold under which a round of sales is the last
 
 
-def sell_stakes_to_pay(books: Books, ledger: Ledger) -> None:
-    """Who is overdue sells stakes that are not pledged, to Outside, for next month's settlement; the loss is a funding loss.
+def is_late(books: Books) -> Bools:
+    """Replications in which somebody who holds stakes is overdue, ``(R,)``."""
+    holders = books.stakes.holders
+    late = books["months_in_arrears"][holders] > 0.0
+    late &= books["stake_value"][holders] > 0.0
+    return np.asarray(late.any(axis=0))
+
+
+def sell_stakes_to_pay(books: Books, ledger: Ledger, late: Bools) -> None:
+    """Who is overdue sells stakes that are not pledged, to Outside, for next month's settlement, in the replications ``late (R,)``; the loss is a
+    funding loss.
 
     Rule: as much as the overdue sum, a tenth more, and two months' bills; the same part of every stake, a month's limit for unlisted ones.
     """
     stakes = books.stakes
-    overdue = (books.payables() + books.loans.by_debtor(books.loans.arrears)) * (books["months_in_arrears"] > 0.0) * books["alive"]
+    loans = books.loans.some(books.holders_debts)
+    overdue = (books.payables() + loans.by_debtor(books.loans.arrears[loans.rows])) * (books["months_in_arrears"] > 0.0) * books["alive"] * late
     if not overdue.any():
         return
     free = books.free_shares()
@@ -43,8 +54,10 @@ def sell_stakes_to_pay(books: Books, ledger: Ledger) -> None:
     coming = 2.0 * (books["interest_due"] + books["operating_bill"] + books["rent_bills"])
     part = np.minimum(1.0, (1.1 * overdue + coming * (overdue > 0.0)) / np.maximum(value, 1e-9))
     sold = limit * stakes.of_holder(part)
-    if (sold > 0.0).any():
-        forced_sale(books, ledger, sold, "funding")
+    rows = np.flatnonzero((sold > 0.0).any(axis=1))
+    if len(rows):
+        some = stakes_beside(books, rows)
+        ForcedSales(books, ledger, some).sell(sold[some.rows], "funding")
 
 
 # ---------------------------------------------------------------------- the market for securities
@@ -56,7 +69,7 @@ def securities(books: Books, rows: slice = ALL) -> Array:
     return held
 
 
-def _span(chosen: NDArray[np.bool_]) -> slice:
+def _span(chosen: Bools) -> slice:
     """The slice of rows from the first with some of the ``chosen (N, R)`` to the last; an empty one where there is none."""
     rows = np.flatnonzero(chosen.any(axis=1))
     return slice(rows[0], rows[-1] + 1) if len(rows) else slice(0, 0)
@@ -68,37 +81,48 @@ def sell_securities(books: Books, ledger: Ledger, sold: Array, tag: str) -> Arra
     The price falls by the impact of all sales together, linear or exponential (``impact_linear_securities``), over ``securities_depth``. Sellers get
     the mid of old and new price (a loss under ``tag``); who keeps securities marks them down (fire_sale).
     """
-    rows = _span(books["marketable_share"] > 0.0)  # of those who hold securities, and so of those who sell
+    rows = _holders(books)
     held, other_assets, sale = securities(books, rows), books["other_assets"][rows], sold[rows]
-    impact = 1.0 / (books.macro["securities_depth"] * books.levers["securities.depth"])
-    factor = price_factor(ledger.sum(sale), impact, books.macro["impact_linear_securities"])
+    factor = _factor_of_sales(books, ledger.sum(sale))
     fetched = np.zeros_like(sold)
     fetched[rows] = sale * (0.5 * (1.0 + factor))
     other_assets -= sale
-    change = fetched.copy()
-    amount = ledger.sum(fetched[rows])[0]
-    books["other_assets"][books.outside] += amount
-    change[books.outside] -= amount
-    ledger.move_cash(change)
+    if sale.any():
+        change = fetched.copy()
+        amount = ledger.sum(fetched[rows])[0]
+        books["other_assets"][books.outside] += amount
+        change[books.outside] -= amount
+        ledger.move_cash(change)
     ledger.lose_own(tag, sale - fetched[rows], "deadweight", rows, reason="decision", cause="outside" if tag == "funding" else "self")
-    fall = np.zeros_like(sold)
-    fall[rows] = np.maximum(held - sale, 0.0) * (1.0 - factor)
-    other_assets -= fall[rows]
-    ledger.mark_down_securities(fall, sold)
+    fall = np.maximum(held - sale, 0.0) * (1.0 - factor)
+    other_assets -= fall
+    ledger.mark_down_securities(fall, sale, rows)
     books.series["securities_price"] = books.series["securities_price"] * factor
     return fetched
 
 
 def press_by_estates(books: Books, ledger: Ledger, sold: Array) -> None:
     """Estates have sold securities worth ``sold (N, R)``: their price falls by the impact, and all others who hold them mark down (fire_sale)."""
-    if not (sold > 0.0).any():
+    rows = _holders(books)
+    sale = sold[rows]
+    if not (sale > 0.0).any():
         return
-    impact = 1.0 / (books.macro["securities_depth"] * books.levers["securities.depth"])
-    factor = price_factor(ledger.sum(sold), impact, books.macro["impact_linear_securities"])
-    fall = securities(books) * (1.0 - factor)
-    books["other_assets"][...] -= fall
-    ledger.mark_down_securities(fall, sold, "default")
+    factor = _factor_of_sales(books, ledger.sum(sale))
+    fall = securities(books, rows) * (1.0 - factor)
+    books["other_assets"][rows] -= fall
+    ledger.mark_down_securities(fall, sale, rows, "default")
     books.series["securities_price"] = books.series["securities_price"] * factor
+
+
+def _holders(books: Books) -> slice:
+    """The rows of those who hold securities, and so of those who sell any."""
+    return _span(books["marketable_share"] > 0.0)
+
+
+def _factor_of_sales(books: Books, sold: Array) -> Array:
+    """New price of securities over old after ``sold (1, R)`` of them are sold, USD bn."""
+    impact = 1.0 / (books.macro["securities_depth"] * books.levers["securities.depth"])
+    return price_factor(sold, impact, books.macro["impact_linear_securities"])
 
 
 def recover_securities(books: Books, ledger: Ledger) -> None:
@@ -181,7 +205,7 @@ def _repay_outside(books: Books, ledger: Ledger, paid: Array, rows: slice = ALL)
 # ---------------------------------------------------------------------- limits on leverage
 
 
-def is_over_leveraged(books: Books, ledger: Ledger) -> NDArray[np.bool_]:
+def is_over_leveraged(books: Books, ledger: Ledger) -> Bools:
     """Replications in which some holder's assets are above its leverage limit, ``(R,)``."""
     limit = books["leverage_max"]
     rows = np.flatnonzero((limit > 0.0).any(axis=1))
@@ -199,8 +223,10 @@ def delever(books: Books, ledger: Ledger, holders: Iterable[Any]) -> None:
     Prices fall, other holders pass their own limits and sell in the next round, inside the tick, until nobody has to or nothing is left to sell. What
     sellers lose is a margin loss. ``holders``: cohorts with the rule ``excess_assets``. Source: [cont_schaanning2017], threshold and target.
     """
-    stakes = books.stakes
-    limit = np.where(stakes.of_debtor(books["is_listed"]) > 0.0, 1.0, MONTHLY_SALE_UNLISTED) * books.free_shares()
+    has_limit = np.any(books["leverage_max"] > 0.0, axis=1)
+    stakes = stakes_beside(books, np.flatnonzero(has_limit[books.stakes.holder]))
+    limit = np.where(stakes.of_debtor(books["is_listed"]) > 0.0, 1.0, MONTHLY_SALE_UNLISTED) * books.free_shares()[stakes.rows]
+    sales = ForcedSales(books, ledger, stakes)
     is_open = np.ones(books.replications, dtype=bool)
     purse = np.where(books["is_bank"] > 0.0, 0.0, CASH_TO_LEAVERS * np.maximum(books["cash"], 0.0))
     excess = np.zeros((books.agents, books.replications))
@@ -217,13 +243,13 @@ def delever(books: Books, ledger: Ledger, holders: Iterable[Any]) -> None:
         value = stakes.by_holder(limit * stakes.of_debtor(books["share_price"]))
         liquid = securities(books)
         part = np.minimum(1.0, np.maximum(excess - cash, 0.0) / np.maximum(value + liquid, 1e-12))
-        sells: NDArray[np.bool_] = part * (value + liquid) > SMALL * (value + liquid + 1e-3)
+        sells: Bools = part * (value + liquid) > SMALL * (value + liquid + 1e-3)
         is_open &= sells.any(axis=0)
         part *= is_open
         if not part.any():
             break
         sold = limit * stakes.of_holder(part)
-        got = stakes.by_holder(sold * forced_sale(books, ledger, sold, "margin")) if sold.any() else np.zeros_like(part)
+        got = stakes.by_holder(sold * sales.sell(sold, "margin")) if sold.any() else np.zeros_like(part)
         limit = np.maximum(limit - sold, 0.0)
         if liquid.any():
             got = got + sell_securities(books, ledger, part * liquid, "margin")

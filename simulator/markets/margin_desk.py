@@ -16,9 +16,10 @@ from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import incidence
 from simulator.markets import pledges
 from simulator.markets.pledges import CURE
-from simulator.markets.shares import forced_sale
+from simulator.markets.shares import ForcedSales, stakes_beside
 
 Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 MONTHLY_SALE_UNLISTED = 0.15  # part of a pledge of unlisted shares that can be sold in a month (assumption, 0.05-0.3)
 CASH_FOR_CALLS = 0.5  # part of its cash that a borrower pays on the calls of a month (assumption, 0.25-1)
@@ -38,12 +39,14 @@ class MarginDesk:
         self.rows = np.flatnonzero(has_call & (pledged >= 0))
         self.stake = pledged[self.rows]
         self.asset_rows = np.flatnonzero(has_call & (pledged < 0) & (loans.static["collateral"] != "none"))
-        self.loans_looked_at = None if len(self.asset_rows) else self.rows  # calls on capacity and receivables look at all debts on them
+        self.looks_at_all_loans = len(self.asset_rows) > 0  # calls on capacity and receivables look at all debts on them
         self.call, self.close_out, self.cure, self.recourse, self.unaudited = self._terms(books, self.rows)
         self.asset_terms = self._terms(books, self.asset_rows)
         self.borrowers, self.place = np.unique(loans.debtor[self.rows], return_inverse=True)
         self.borrower_matrix = incidence(self.place, len(self.borrowers))
-        self.stake_matrix = incidence(self.stake, books.stakes.count)
+        self.sold_stakes = stakes_beside(books, self.stake)
+        self.at_stake = np.searchsorted(self.sold_stakes.rows, self.stake)
+        self.stake_matrix = incidence(self.at_stake, len(self.sold_stakes.rows))
         self.on_capacity = np.isin(loans.static["collateral"], ("accelerators", "data_centre"))[:, None].astype(np.float64)
         loans.add_terms("pledged_at_start", books.narrow(loans.pledged))
 
@@ -71,11 +74,11 @@ class MarginDesk:
         on_receivables = books.receivable_debtor_matrix @ owed[books.receivable_rows]
         return value, np.where(on_capacity, loans.by_debtor(owed * self.on_capacity)[borrower], on_receivables[borrower])
 
-    def is_called(self, books: Books) -> NDArray[np.bool_]:
+    def is_called(self, books: Books) -> Bools:
         """Replications in which some loan stands above its call level or has a call open, ``(R,)``."""
         loans = books.loans
         owed = loans.principal[self.rows] + loans.arrears[self.rows]
-        called: NDArray[np.bool_] = ((owed > self.call * self.collateral(books)) & (owed > CENT)).any(axis=0)
+        called: Bools = ((owed > self.call * self.collateral(books)) & (owed > CENT)).any(axis=0)
         called |= (loans.months_called[self.rows] > 0.0).any(axis=0)
         if len(self.asset_rows):
             value, owed = self.asset_collateral(books)
@@ -83,15 +86,18 @@ class MarginDesk:
             called |= (loans.months_called[self.asset_rows] > 0.0).any(axis=0)
         return called
 
-    def run(self, books: Books, ledger: Ledger) -> None:
+    def run(self, books: Books, ledger: Ledger, called: Bools | None = None) -> None:
         """Call, cure and sell until no loan is above its call level or the pledge and its monthly limit are used up.
 
+        called: the replications that `is_called` has named, ``(R,)``; all if not given.
         What is still to fall due of a loan shrinks with what is repaid early, lost or made due at once.
         """
+        if called is None:
+            called = np.ones(books.replications, dtype=bool)
         for rows, step in ((self.rows, self._run_shares), (self.asset_rows, self._run_assets)):
             if len(rows):
                 before = books.loans.principal[rows]
-                step(books, ledger)
+                step(books, ledger, called)
                 left = np.where(before > 0.0, books.loans.principal[rows] / np.maximum(before, 1e-12), 1.0)
                 changed = np.flatnonzero((left != 1.0).any(axis=1))
                 if len(changed):
@@ -99,7 +105,7 @@ class MarginDesk:
 
     # ------------------------------------------------------------------ pledged shares
 
-    def _run_shares(self, books: Books, ledger: Ledger) -> None:
+    def _run_shares(self, books: Books, ledger: Ledger, of_called: Bools) -> None:
         loans, rows = books.loans, self.rows
         borrower = loans.debtor[rows]
         issuer = books.stakes.debtor[self.stake]
@@ -109,7 +115,8 @@ class MarginDesk:
         sold_so_far = np.zeros_like(limit)
         closing = np.zeros(limit.shape, dtype=bool)
         overran = loans.months_called[rows] >= self.cure
-        is_open = np.ones(books.replications, dtype=bool)  # each replication stops by its own mask
+        is_open = of_called.copy()  # each replication stops by its own mask
+        sales: ForcedSales | None = None
         for _ in range(ROUNDS_MAX):
             owed = loans.principal[rows] + loans.arrears[rows]
             value = pledges.pledged_values(books, rows) * recognised
@@ -134,23 +141,24 @@ class MarginDesk:
             if not is_open.any():
                 break
             sale = sale * is_open
-            self._sell(books, ledger, sale)
+            sales = sales or ForcedSales(books, ledger, self.sold_stakes)
+            self._sell(books, ledger, sale, sales)
             sold_so_far += sale
-        self._close(books, ledger)
+        self._close(books, ledger, of_called)
 
-    def _sell(self, books: Books, ledger: Ledger, sale: Array) -> None:
+    def _sell(self, books: Books, ledger: Ledger, sale: Array, sales: ForcedSales) -> None:
         """Sell ``sale (M, R)`` pledged shares; each loan is repaid out of the proceeds of its own pledge."""
         loans = books.loans
         loans.pledged[self.rows] = np.maximum(loans.pledged[self.rows] - sale, 0.0)
-        sold = np.minimum(self.stake_matrix @ sale, books.stakes.shares)
-        proceeds = forced_sale(books, ledger, sold, "margin")
-        self._prepay(books, ledger, np.minimum(sale * proceeds[self.stake], loans.principal[self.rows]), self.rows)
+        sold = np.minimum(self.stake_matrix @ sale, books.stakes.shares[self.sold_stakes.rows])
+        fetched = sales.sell(sold, "margin")
+        self._prepay(books, ledger, np.minimum(sale * fetched[self.at_stake], loans.principal[self.rows]), self.rows)
 
-    def _close(self, books: Books, ledger: Ledger) -> None:
+    def _close(self, books: Books, ledger: Ledger, of_called: Bools) -> None:
         """What a used-up pledge leaves is due at once, or lost where there is no recourse; months of open calls; who is in breach."""
         loans, rows = books.loans, self.rows
         borrower = loans.debtor[rows]
-        used_up = (loans.pledged[rows] <= USED_UP * np.maximum(loans.pledged_at_start[rows], 1e-12)) & (books["alive"][borrower] > 0.0)
+        used_up = (loans.pledged[rows] <= USED_UP * np.maximum(loans.pledged_at_start[rows], 1e-12)) & (books["alive"][borrower] > 0.0) & of_called
         due = np.where(used_up & (self.recourse > 0.0), loans.principal[rows], 0.0)
         self._accelerate(books, due, rows)
         lost = np.where(used_up & (self.recourse <= 0.0), loans.principal[rows] + loans.arrears[rows], 0.0)
@@ -181,7 +189,7 @@ class MarginDesk:
 
     # ------------------------------------------------------------------ capacity and receivables
 
-    def _run_assets(self, books: Books, ledger: Ledger) -> None:
+    def _run_assets(self, books: Books, ledger: Ledger, of_called: Bools) -> None:
         """Calls on capacity and receivables, which nobody sells for the lender: cured in cash as far as it goes within the cure period.
 
         After it the excess is due at once, past the close-out level the whole loan; until the call is met the borrower gets no new credit.
@@ -192,7 +200,7 @@ class MarginDesk:
         value, owed_all = self.asset_collateral(books)
         owed = loans.principal[rows] + loans.arrears[rows]
         part = owed / np.maximum(owed_all, 1e-9)
-        lives = books["alive"][borrower]
+        lives = books["alive"][borrower] * of_called
         excess = np.maximum(owed_all - call * value, 0.0) * part * lives
         willing = (recourse > 0.0) | (owed_all < value)
         payable = np.minimum(np.minimum(excess, CASH_FOR_CALLS * np.maximum(books["cash"][borrower], 0.0) * part * willing), loans.principal[rows])

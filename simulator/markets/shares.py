@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.ledger.attribution import pairs_among
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Selection
 from simulator.ledger.postings import Ledger
@@ -238,20 +239,21 @@ def correction(books: Books) -> Array:
     return MEAN_REVERSION * np.where(mispricing > 0.0, 1.0 - OVERPRICING_STAYS * limit, 1.0) * mispricing
 
 
-def impact_of_issuers(books: Books) -> Array:
-    """Price impact λ of each issuer's shares: log fall (linear form: relative fall) of the price per part of the shares sold in a month, ``(N, 1)``.
+def impact_of_issuers(books: Books, rows: Rows = ALL) -> Array:
+    """Price impact λ of the shares of each issuer (of ``rows``): log fall (linear form: relative fall) of the price per part of the shares sold in a
+    month, ``(n, 1)``.
 
     A listed share whose turnover T is given: ``λ = √12 σ / (c T)``, which is ``σ Q / (c ADV √τ)`` for Q sold over a month and
     ADV = T × market value / 252: depth follows market value and turnover. Else, and for unlisted shares, the number of ``macro.csv``; an unlisted
     market is never deeper than a listed one of the same volatility and turnover. The levers of depth divide; a limit on short sales thins markets.
     Source: market depth of [cont_schaanning2017].
     """
-    turnover = books["share_turnover"]
-    by_turnover = np.sqrt(12.0) * books["equity_volatility"] / (DEPTH * np.where(turnover > 0.0, turnover, 1.0))
+    turnover = books["share_turnover"][rows]
+    by_turnover = np.sqrt(12.0) * books["equity_volatility"][rows] / (DEPTH * np.where(turnover > 0.0, turnover, 1.0))
     listed = np.where(turnover > 0.0, by_turnover, books.macro["price_impact_listed"])
     unlisted = np.where(turnover > 0.0, np.maximum(by_turnover, books.macro["price_impact_unlisted"]), books.macro["price_impact_unlisted"])
     levers = books.levers
-    impact = np.where(books["is_listed"] > 0.0, listed / levers["listed_shares.depth"], unlisted / levers["unlisted_shares.depth"])
+    impact = np.where(books["is_listed"][rows] > 0.0, listed / levers["listed_shares.depth"], unlisted / levers["unlisted_shares.depth"])
     impact = impact * (1.0 + THINNER * levers["short_seller.limit"])
     return np.asarray(impact)
 
@@ -265,46 +267,70 @@ def price_factor(part: Array, impact: Array, linear: Array | float) -> Array:
     return np.where(np.asarray(linear) > 0.0, np.maximum(1.0 - pressure, LEAST_FACTOR), np.exp(-pressure))
 
 
-def forced_sale(books: Books, ledger: Ledger, sold: Array, seller_tag: str) -> Array:
-    """Holders sell ``sold (S, R)`` shares to Outside; the price falls by the impact and every other holder marks down.
+class ForcedSales:
+    """Sales of ``stakes`` to Outside that nobody wants to make, once or in several rounds of a stage: the price falls by the impact and every other
+    holder marks down.
 
-    The form of the impact is a setting by listing (``impact_linear_listed``, ``impact_linear_unlisted`` of ``macro.csv``). The seller receives
-    the mid of old and new price (margin or funding loss); the mark-down of what others keep is a fire-sale loss. Returns what a share of each
-    stake fetched, USD bn, ``(S, R)``. Source: [cont_schaanning2017].
+    ``stakes`` are all those in some issuers, as :func:`stakes_beside` gives them; amounts are ``(n, R)``, of them. Until the last round nothing else
+    moves share prices. The form of the impact is a setting by listing (``impact_linear_listed``, ``impact_linear_unlisted`` of ``macro.csv``).
+    Source: [cont_schaanning2017].
     """
+
+    def __init__(self, books: Books, ledger: Ledger, stakes: Selection) -> None:
+        self.books, self.ledger, self.stakes = books, ledger, stakes
+        self.issuers = issuers = stakes.debtors
+        self.at_issuer = np.searchsorted(issuers, stakes.debtor)
+        self.pairs = pairs_among(ledger.pairs, stakes)
+        self.outstanding = np.maximum(books["shares"][issuers], 1e-9)
+        self.impact = impact_of_issuers(books, issuers)
+        self.is_listed = books["is_listed"][issuers]
+        self.is_linear = np.where(self.is_listed > 0.0, books.macro["impact_linear_listed"], books.macro["impact_linear_unlisted"])
+        self.index = share_index(books)
+
+    def sell(self, sold: Array, seller_tag: str) -> Array:
+        """Holders sell ``sold (n, R)`` shares: the seller receives the mid of old and new price (margin or funding loss), and the mark-down of what
+        others keep is a fire-sale loss. Returns what a share of each stake fetched, USD bn, ``(n, R)``."""
+        books, ledger, stakes = self.books, self.ledger, self.stakes
+        factor = self._factor(sold)
+        old = books["share_price"][self.issuers]
+        fetched: Array = (old * 0.5 * (1.0 + factor))[self.at_issuer]
+        proceeds = sold * fetched
+        loss = sold * old[self.at_issuer] - proceeds
+        books.stakes.shares[stakes.rows] -= sold
+        ledger.lose("stakes", seller_tag, loss, "deadweight", some=stakes, reason="decision", cause="holder")
+        flow = stakes.by_holder(proceeds)
+        outside = ledger.sum(flow)[0]
+        flow[books.outside] -= outside
+        ledger.move_cash(flow)
+        books["other_assets"][books.outside] += outside
+        self._press(sold, factor, "decision")
+        return fetched
+
+    def press(self, sold: Array, reason: str) -> None:
+        """Prices fall because ``sold (n, R)`` shares have been sold; who keeps shares marks them down (fire_sale)."""
+        self._press(sold, self._factor(sold), reason)
+
+    def _factor(self, sold: Array) -> Array:
+        """New price over old of each issuer after ``sold (n, R)`` shares of each stake are sold."""
+        return price_factor(self.stakes.by_debtor(sold)[self.issuers] / self.outstanding, self.impact, self.is_linear)
+
+    def _press(self, sold: Array, factor: Array, reason: str) -> None:
+        books, ledger, issuers = self.books, self.ledger, self.issuers
+        old = books["share_price"][issuers]
+        fall = old * (1.0 - factor) * books["alive"][issuers]
+        kept = books.stakes.shares[self.stakes.rows]
+        ledger.mark_down(kept * fall[self.at_issuer], sold, self.stakes, self.pairs, reason)
+        ledger.set_column("share_price", old - fall, issuers)
+        self.index = note_contagion(books, self.index)
+        ledger.set_column("mispricing", books["mispricing"][issuers] + np.log(factor) * self.is_listed, issuers)
+
+
+def stakes_beside(books: Books, rows: NDArray[np.int64]) -> Selection:
+    """All stakes in the issuers of which the stakes ``rows`` are."""
     stakes = books.stakes
-    factor = _factor_of_sales(books, sold)
-    old = books["share_price"]
-    fetched: Array = stakes.of_debtor(old * 0.5 * (1.0 + factor))
-    proceeds = sold * fetched
-    loss = sold * stakes.of_debtor(old) - proceeds
-    stakes.shares[...] -= sold
-    ledger.lose("stakes", seller_tag, loss, "deadweight", reason="decision", cause="holder")
-    flow = stakes.by_holder(proceeds)
-    outside = ledger.sum(flow)
-    ledger.move_cash(_from_outside(books, flow, outside))
-    books["other_assets"][books.outside] += outside[0]
-    _press(books, ledger, sold, factor)
-    return fetched
-
-
-def _factor_of_sales(books: Books, sold: Array) -> Array:
-    """New price over old after ``sold (S, R)`` shares of each stake are sold, by issuer, ``(N, R)``."""
-    linear = np.where(books["is_listed"] > 0.0, books.macro["impact_linear_listed"], books.macro["impact_linear_unlisted"])
-    part = books.stakes.by_debtor(sold) / np.maximum(books["shares"], 1e-9)
-    return price_factor(part, impact_of_issuers(books), linear)
-
-
-def _press(books: Books, ledger: Ledger, sold: Array, factor: Array, reason: str = "decision") -> None:
-    """Prices fall by ``factor (N, R)`` because ``sold (S, R)`` shares were sold; who keeps shares marks them down."""
-    stakes = books.stakes
-    old = books["share_price"]
-    fall = old * (1.0 - factor) * books["alive"]
-    index = share_index(books)
-    ledger.mark_down(stakes.shares * stakes.of_debtor(fall), sold, reason)
-    ledger.set_column("share_price", old - fall)
-    note_contagion(books, index)
-    ledger.set_column("mispricing", books["mispricing"] + np.log(factor) * books["is_listed"])
+    is_chosen = np.zeros(books.agents, dtype=bool)
+    is_chosen[stakes.debtor[rows]] = True
+    return stakes.some(np.flatnonzero(is_chosen[stakes.debtor]))
 
 
 def listed_shares_of(books: Books, failed: Array) -> Array:
@@ -318,11 +344,7 @@ def press_by_estates(books: Books, ledger: Ledger, sold: Array) -> None:
 
     What the estates themselves lose is the discount at which they sell. Unlisted shares of an estate go in a private sale that moves no mark.
     """
-    if (sold > 0.0).any():
-        _press(books, ledger, sold, _factor_of_sales(books, sold), "default")
-
-
-def _from_outside(books: Books, flow: Array, amount: Array) -> Array:
-    change = flow.copy()
-    change[books.outside] -= amount[0]
-    return change
+    rows = np.flatnonzero((sold > 0.0).any(axis=1))
+    if len(rows):
+        stakes = stakes_beside(books, rows)
+        ForcedSales(books, ledger, stakes).press(sold[stakes.rows], "default")

@@ -35,7 +35,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> tuple[ContagionModel, dict[str, f
     rounds: list[int] = []
     sell = MarginDesk._sell
 
-    def watched(desk: MarginDesk, books: Any, ledger: Any, sale: np.ndarray) -> None:
+    def watched(desk: MarginDesk, books: Any, ledger: Any, sale: np.ndarray, sales: Any) -> None:
         rounds.append(1)
         k = len(rounds)
         firm = books.ids.index(FIRM)
@@ -48,7 +48,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> tuple[ContagionModel, dict[str, f
         lost = {tag: float(ledger.loss_by_tag[tag][0, 0]) for tag in ("margin", "fire_sale")}
         found[f"short_{k}"] = float(sale[0, 0]) * price * (1.0 - margin_desk.CURE * 0.5)
         found[f"sale_{k}"] = float(sale[0, 0])
-        sell(desk, books, ledger, sale)
+        sell(desk, books, ledger, sale, sales)
         found[f"price_{k}"] = float(books["share_price"][firm, 0])
         found[f"loan_{k}"] = float(books.loans.principal[0, 0])
         found[f"proceeds_{k}"] = loan - found[f"loan_{k}"]

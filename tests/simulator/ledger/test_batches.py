@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from simulator.engine.model import ContagionModel
 from simulator.ledger.attribution import Loss
 from simulator.ledger.batches import Part
+from simulator.ledger.books import Books
+from simulator.ledger.postings import Ledger
 
+Array = NDArray[np.float64]
 Build = Callable[..., ContagionModel]
 CHOSEN = np.array([False, True, False, True, False])
 
@@ -71,15 +78,69 @@ def test_a_loss_in_a_part_enters_the_account_of_the_batch(small_model: Build) ->
     assert model.ledger.posted["fire_sale"][1].tolist() == [0.0, -6.0, 0.0, 0.0, 0.0]
 
 
-def test_loans_that_are_not_looked_at_are_no_numbers_and_stay_as_they_were(small_model: Build) -> None:
+def test_loans_that_are_looked_at_by_rows_are_written_at_once_in_the_columns_of_the_part_alone(small_model: Build) -> None:
     model = build(small_model)
     before = model.books.loans.principal.copy()
-    with Part(model.books, model.ledger, CHOSEN, loans=np.array([0])) as part:
+    row = np.array([1])
+    with Part(model.books, model.ledger, CHOSEN, loans_by_row=True) as part:
         principal = part.books.loans.principal
-        assert np.isnan(principal[1:]).all()
-        principal[0] += 1.0
-    np.testing.assert_array_equal(model.books.loans.principal[1:], before[1:])
-    np.testing.assert_array_equal(model.books.loans.principal[0] - before[0], CHOSEN.astype(float))
+        np.testing.assert_array_equal(principal[row], before[1:, CHOSEN])
+        principal[row] += [[1.0, 2.0]]
+        np.testing.assert_array_equal(principal[row], before[1:, CHOSEN] + [1.0, 2.0])
+    np.testing.assert_array_equal(model.books.loans.principal - before, [[0.0] * 5, [0.0, 1.0, 0.0, 2.0, 0.0]])
+
+
+@pytest.mark.parametrize("use", [lambda loans: loans + 1.0, np.sum, np.asarray, lambda loans: np.maximum(loans, 0.0), lambda loans: loans.sum()])
+def test_loans_that_are_looked_at_by_rows_cannot_be_taken_whole(use: Callable[[Any], Any], small_model: Build) -> None:
+    model = build(small_model)
+    with Part(model.books, model.ledger, CHOSEN, loans_by_row=True) as part, pytest.raises((TypeError, AttributeError)):
+        use(part.books.loans.principal)
+
+
+def test_what_is_not_kept_of_a_part_cannot_be_written(small_model: Build) -> None:
+    """A flow that a stage of the whole batch decides: a number written to the part's copy would be lost."""
+    model = build(small_model)
+    with Part(model.books, model.ledger, CHOSEN) as part, pytest.raises(ValueError, match="read-only"):
+        part.books["interest_due"][...] = 1.0
+
+
+KEPT = [
+    ("columns", "cash"), ("columns", "book_net_worth"), ("loans", "principal"), ("loans", "arrears"), ("series", "policy_rate"),
+    ("posted", "equity"), ("loss_by_tag", "equity"), ("single", "flows"), ("single", "public_support"),
+]  # fmt: skip
+
+
+def arrays_of(books: Books, ledger: Ledger) -> dict[tuple[str, str], Array]:
+    """The arrays of a batch or a part of it that are named in ``KEPT``."""
+    places: dict[str, Any] = {
+        "columns": books.columns, "loans": books.loans.state, "series": books.series, "posted": ledger.posted, "loss_by_tag": ledger.loss_by_tag,
+    }  # fmt: skip
+    return {(place, name): getattr(ledger, name) if place == "single" else places[place][name] for place, name in KEPT}
+
+
+write = st.tuples(st.sampled_from(KEPT), st.integers(0, 9), st.integers(0, 4), st.sampled_from([-0.0, 0.0, 1.0, -2.5, np.inf, np.nan]))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chosen=st.lists(st.booleans(), min_size=5, max_size=5), writes=st.lists(write, max_size=6), replaced=st.sampled_from([None, *KEPT[4:7]]))
+def test_any_write_to_a_part_stands_in_the_batch_to_the_bit(chosen: list[bool], writes: list[Any], replaced: Any, small_model: Build) -> None:
+    """Against the same writes to the columns of the batch itself; one array may be replaced by another, as series are."""
+    index = np.flatnonzero(chosen)
+    model = build(small_model)
+    books, ledger = model.books, model.ledger
+    wanted = {key: values.copy() for key, values in arrays_of(books, ledger).items()}
+    with Part(books, ledger, np.array(chosen)) as part:
+        if replaced is not None and len(index):
+            place = {"series": part.books.series, "posted": part.ledger.posted, "loss_by_tag": part.ledger.loss_by_tag}[replaced[0]]
+            place[replaced[1]] = place[replaced[1]] + 3.0
+            wanted[replaced][:, index] += 3.0
+        for key, row, column, value in writes:
+            if len(index):
+                row, column = row % len(wanted[key]), column % len(index)
+                arrays_of(part.books, part.ledger)[key][row, column] = value
+                wanted[key][row, index[column]] = value
+    for key, values in arrays_of(books, ledger).items():
+        assert values.tobytes() == wanted[key].tobytes(), key
 
 
 def test_cash_that_moves_in_a_part_is_told_in_the_flows_of_the_batch(small_model: Build) -> None:

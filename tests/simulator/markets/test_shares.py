@@ -156,9 +156,10 @@ def test_warrants_vest_as_the_order_they_hang_on_is_delivered(small_model: Build
 
 
 def sell(model: ContagionModel, amount: float) -> None:
-    sold = np.zeros_like(model.books.stakes.shares)
+    stakes = shares.stakes_beside(model.books, np.array([0]))
+    sold = np.zeros_like(model.books.stakes.shares[stakes.rows])
     sold[0] = amount
-    shares.forced_sale(model.books, model.ledger, sold, "margin")
+    shares.ForcedSales(model.books, model.ledger, stakes).sell(sold, "margin")
     check(model.books, model.ledger)
 
 
