@@ -7,15 +7,19 @@ allows; what stays unpaid is arrears. Source: Eisenberg and Noe (2001), with pri
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts, Selection
 from simulator.ledger.postings import Ledger
-from simulator.networks.clearing import EdgeNetwork
+from simulator.ledger.sums import incidence
+from simulator.networks.edges import FEW_ROUNDS, EdgeNetwork
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 OPERATING, SECURED, UNSECURED, SUBORDINATED = 0, 1, 2, 3
 SENIORITY = {"secured": SECURED, "senior": UNSECURED, "subordinated": SUBORDINATED}
@@ -57,6 +61,14 @@ def grace_months(books: Books, table: str) -> Array:
     return by_kind.astype(np.float64).reshape(-1, 1)
 
 
+class Unpaid(NamedTuple):
+    """What a clearing leaves unpaid: in the replications ``columns (n,)``; of each table and of the operating bills the ``(rows, amounts)``,
+    ``(k,)`` and ``(k, n)``, of which anything is."""
+
+    columns: Rows
+    parts: list[tuple[Rows, Array]]
+
+
 class Settlement:
     """The clearing of one tick. The edges are fixed: loans, orders, leases, operating bills, and credit lines the other way."""
 
@@ -80,7 +92,8 @@ class Settlement:
         self.network = EdgeNetwork(np.concatenate(payer), np.concatenate(payee), np.concatenate(classes), books.agents)
         self._ends = np.cumsum([len(block) for block in payer])
         self.line_edges = np.arange(self._ends[-2], self._ends[-1])
-        self._grace = [grace_months(books, table) for table in CLEARED]
+        self._grace = [*(grace_months(books, table) for table in CLEARED), np.full((books.agents, 1), GRACE_OPERATING)]
+        self._lent_on_lines = incidence(loans.holder[self.lines], books.agents)
         never_short = np.zeros((books.agents, 1), dtype=bool)
         never_short[books.money_issuers] = True
         never_short[[books.government, books.outside]] = True
@@ -123,66 +136,62 @@ class Settlement:
             owed += table.by_debtor(arrears)
             received += books.by_owner(table, arrears)
         short = np.flatnonzero(np.any(books["cash"] + self._unlimited + received < owed * (1.0 + 1e-12), axis=0))
-        flow = received - owed
-        overdue = np.zeros_like(owed)
-        unpaid: list[Array] = []
-        if len(short):
-            unpaid, bills_unpaid = self._clear_short(ledger, short)
-            missing, moved = bills_unpaid.copy(), np.take(flow, short, axis=1)
-            moved += bills_unpaid
+        unpaid = self._clear_short(ledger, short, owed)
+        at = unpaid.columns
+        flow, missing = np.subtract(received, owed, out=received), np.zeros((books.agents, len(at)))
+        if len(at):
+            moved, (agents, bills_unpaid) = np.take(flow, at, axis=1), unpaid.parts[-1]
+            missing[agents] = bills_unpaid
+            moved[agents] += bills_unpaid
             moved[books.outside] -= ledger.sum(bills_unpaid)[0]
-            for (table, _), amounts in zip(tables, unpaid, strict=True):
-                missing += table.by_debtor(amounts)
-                moved -= books.net(table, amounts, short)
-            flow[:, short], overdue[:, short] = moved, missing
-            unpaid.append(bills_unpaid)
+            for (table, _), (rows, amounts) in zip(tables, unpaid.parts[:-1], strict=True):
+                if len(rows):
+                    some = table.some(rows)
+                    missing += some.by_debtor(amounts)
+                    moved -= books.net(some, amounts, at)
+            flow[:, at] = moved
         ledger.move_cash(flow)
-        for place, arrears in enumerate((*(arrears for _, arrears in tables), bills)):
-            arrears[...] = 0.0
-            if unpaid:
-                rows = np.flatnonzero(unpaid[place].any(axis=1))  # few
-                arrears[np.ix_(rows, short)] = unpaid[place][rows]
-        was_overdue = books["months_in_arrears"] > 0.0
-        is_overdue = overdue > 1e-9 * (owed + 1.0)
-        ledger.set_column("months_in_arrears", np.where(is_overdue, books["months_in_arrears"] + 1.0, 0.0))
-        late = was_overdue | is_overdue
-        if late.any():
-            self._count_months(ledger, np.flatnonzero(late.any(axis=1)), np.flatnonzero(late.any(axis=0)), owed)
+        months = books["months_in_arrears"]
+        was_overdue = (months > 0.0).any(axis=1)
+        is_overdue = missing > 1e-9 * (np.take(owed, at, axis=1) + 1.0)
+        since = np.zeros_like(months)
+        since[:, at] = np.where(is_overdue, np.take(months, at, axis=1) + 1.0, 0.0)
+        ledger.set_column("months_in_arrears", since)
+        self._enter_arrears(unpaid, owed, np.logical_or(was_overdue, is_overdue.any(axis=1)))
 
-    def _count_months(self, ledger: Ledger, agents: NDArray[np.int64], columns: NDArray[np.int64], owed: Array) -> None:
-        """How long each contract and the operating bills have been overdue, and whose grace is over (column ``past_grace``).
+    def _enter_arrears(self, unpaid: Unpaid, owed: Array, agents: NDArray[np.bool_]) -> None:
+        """What is unpaid becomes the arrears; how long each contract and the operating bills have been overdue, and whose grace is over (column
+        ``past_grace``).
 
-        ``agents`` and ``columns``: where somebody is overdue now or was a month ago; all else has been overdue for no month.
+        ``owed (N, R)`` before the clearing; ``agents (N,)``: who is overdue somewhere now or was a month ago; the contracts of all others have been
+        overdue for no month.
         """
         books = self.books
-        owed, months, bills, bills_late = (
-            np.take(values, columns, axis=1)
-            for values in (owed, books["months_in_arrears"], books["operating_arrears"], books["months_operating_overdue"])
-        )
-        dust = np.where(months > 0.0, 1e-12 * (owed + 1.0), np.inf)
-        past = np.zeros_like(owed)
-        is_agent = np.zeros(books.agents, dtype=bool)
-        is_agent[agents] = True
-        for (table, arrears), grace in zip(_tables(books), self._grace, strict=True):
-            rows = np.flatnonzero(is_agent[table.debtor])
-            if len(rows):
-                at, debtor = np.ix_(rows, columns), table.debtor[rows]
-                late = np.where(arrears[at] > dust[debtor], table.months_overdue[at] + 1.0, 0.0)
-                table.months_overdue[at] = late
-                over = (late > grace[rows] - 0.5) & (late > 0.0)
-                for row in np.flatnonzero(over.any(axis=1)):  # few
-                    past[debtor[row]] += over[row]
-        late = np.where(bills > dust, bills_late + 1.0, 0.0)
-        past += (late > GRACE_OPERATING - 0.5) & (late > 0.0)
-        for name, values in (("months_operating_overdue", late), ("past_grace", np.minimum(past, 1.0))):
-            books[name][:, columns] = values
+        places = [(table.debtor, arrears, table.months_overdue) for table, arrears in _tables(books)]
+        places.append((np.arange(books.agents), books["operating_arrears"], books["months_operating_overdue"]))
+        months, past, width = books["months_in_arrears"], np.zeros_like(owed), max(len(unpaid.columns), 1)
+        for (debtor, arrears, overdue), grace, (rows, amounts) in zip(places, self._grace, unpaid.parts, strict=True):
+            cell = np.flatnonzero(amounts != 0.0)  # few
+            row, column, left = rows[cell // width], unpaid.columns[cell % width], amounts.reshape(-1)[cell]
+            arrears[...] = 0.0
+            arrears[row, column] = left
+            payer = debtor[row]
+            late = np.flatnonzero((months[payer, column] > 0.0) & (left > 1e-12 * (owed[payer, column] + 1.0)))
+            row, column, payer = row[late], column[late], payer[late]
+            count = overdue[row, column] + 1.0
+            overdue[agents[debtor]] = 0.0
+            overdue[row, column] = count
+            over = np.flatnonzero(count > grace[row, 0] - 0.5)
+            past[payer[over], column[over]] = 1.0
+        if agents.any():
+            books["past_grace"][...] = past
 
     def is_carried_past(self, books: Books, share: Array) -> NDArray[np.bool_]:
         """Whether all grace periods would run on if ``share (N, R)`` of the months overdue were forgiven, ``(N, R)``."""
         kept = 1.0 - share
         late = books["months_operating_overdue"] * kept
         past = ((late > GRACE_OPERATING - 0.5) & (late > 0.0)).astype(np.float64)
-        for (table, _), grace in zip(_tables(books), self._grace, strict=True):
+        for (table, _), grace in zip(_tables(books), self._grace, strict=False):
             late = table.months_overdue * table.of_debtor(kept)
             past += table.by_debtor(((late > grace - 0.5) & (late > 0.0)).astype(np.float64))
         is_within: NDArray[np.bool_] = past == 0.0
@@ -196,36 +205,74 @@ class Settlement:
             ledger.set_column(name, books[name] * (1.0 - share))
         ledger.set_column("past_grace", np.where(share > 0.0, 0.0, books["past_grace"]))
 
-    def _clear_short(self, ledger: Ledger, columns: NDArray[np.int64]) -> tuple[list[Array], Array]:
-        """The clearing of the replications ``columns`` in which somebody is short, and the draws on lines that it makes.
-
-        Returns what stays unpaid there: of each table of contracts ``(C, n)``, and of the operating bills ``(N, n)``.
-        """
+    def _clear_short(self, ledger: Ledger, columns: Rows, owed: Array) -> Unpaid:
+        """The clearing of the replications ``columns`` in which somebody is short, and the draws on lines that it makes; ``owed (N, R)`` by whom."""
         books = self.books
-        loans, tables, end = books.loans, _tables(books), self._ends
-        starts = np.append(0, end)
-        dues = np.empty((int(end[-1]), len(columns)))
-        for place, (_, arrears) in enumerate(tables):
-            np.take(arrears, columns, axis=1, out=dues[starts[place] : end[place]], mode="clip")  # the other mode goes through a buffer
-        bills_from, lines_from = end[len(tables) - 1], end[len(tables)]
-        dues[bills_from:lines_from] = books["operating_arrears"][np.ix_(self.payers, columns)]
-        dues[lines_from:] = 0.0
-        undrawn = loans.undrawn[np.ix_(self.lines, columns)]
+        if not len(columns):
+            return Unpaid(columns, [(columns, np.zeros((0, 0)))] * (len(CLEARED) + 1))
+        loans = books.loans
         cash = np.take(books["cash"], columns, axis=1) + self._unlimited
-        cleared = self.network.clear(dues, cash, lines=undrawn if len(self.lines) else None, line_edges=self.line_edges)
-        books.converged[columns] &= cleared.converged
-        funded = np.minimum(cleared.paid[lines_from:], undrawn)
-        if funded.any():
-            drawn = np.zeros((len(self.lines), books.replications))
-            drawn[:, columns] = funded
-            loans.undrawn[self.lines] -= drawn
-            ledger.lend(loans.some(self.lines), drawn)
-            books.repayments.draw(drawn, books.tick, self.lines)
-        left = np.subtract(dues, cleared.paid, out=dues)
-        bills = np.zeros((books.agents, len(columns)))
-        bills[self.payers] = left[bills_from:lines_from]
-        return [left[starts[place] : end[place]] for place in range(len(tables))], bills
+        undrawn = loans.undrawn[np.ix_(self.lines, columns)]
+        may_owe = np.take(owed, columns, axis=1) + self._lent_on_lines @ undrawn
+        few = np.flatnonzero((cash < may_owe * (1.0 + 1e-12)).any(axis=1))  # all others have the cash for all they may owe
+        is_cut = self.network.is_worth_cutting(few, len(columns))
+        edges, left, drawn, converged = self._clear_among(few if is_cut else None, columns, cash, undrawn)
+        books.converged[columns] &= converged
+        used = np.flatnonzero(drawn.any(axis=1))
+        if len(used):
+            rows, funded = self.lines[used], np.zeros((len(used), books.replications))
+            funded[:, columns] = drawn[used]
+            loans.undrawn[rows] -= funded
+            ledger.lend(loans.some(rows), funded)
+            books.repayments.draw(funded, books.tick, rows)
+        is_left = left != 0.0
+        at, kept = np.flatnonzero(is_left.any(axis=0)), np.flatnonzero(is_left.any(axis=1))
+        edges, left = edges[kept], left[np.ix_(kept, at)]
+        ends = np.searchsorted(edges, self._ends[:-1]).tolist()
+        starts = [0, *self._ends.tolist()]
+        parts = [(edges[first:end] - start, left[first:end]) for first, end, start in zip([0, *ends], ends, starts, strict=False)]
+        parts[-1] = self.payers[parts[-1][0]], parts[-1][1]
+        return Unpaid(columns[at], parts)
 
+    def _clear_among(self, few: Rows | None, columns: Rows, cash: Array, undrawn: Array) -> tuple[Rows, Array, Array, NDArray[np.bool_]]:
+        """The clearing of the replications ``columns`` among the agents ``few`` (all of them if None), with ``cash (N, n)`` and lines of which
+        ``undrawn (L, n)`` is open.
+
+        Returns edges ``(k,)``, what each leaves unpaid ``(k, n)``, what is drawn on the lines ``(L, n)``, and where payments settled ``(n,)``.
+        """
+        if few is None:
+            edges, line_edges, room = np.arange(self.network.edges), self.line_edges, undrawn
+            dues = self._dues(edges, columns)
+            cleared = self.network.clear(dues, cash, lines=room if len(room) else None, line_edges=line_edges)
+            drawn = np.minimum(cleared.paid[line_edges], room)
+        else:
+            small = self.network.seen_by(few, self.line_edges)
+            edges, line_edges, room = small.edges, small.edges_of_lines, undrawn[small.lines]
+            dues = self._dues(edges, columns)
+            cleared = small.network.clear(dues, small.cash(cash), lines=room if len(room) else None, line_edges=line_edges, rounds=FEW_ROUNDS)
+            drawn = np.zeros_like(undrawn)
+            drawn[small.lines] = np.minimum(cleared.paid[line_edges], room)
+        left = np.subtract(dues, cleared.paid, out=dues)
+        left[line_edges] = 0.0  # what is drawn is paid
+        slow = np.flatnonzero(~cleared.converged)
+        if few is not None and len(slow):
+            _, of_all, drawn[:, slow], cleared.converged[slow] = self._clear_among(None, columns[slow], cash[:, slow], undrawn[:, slow])
+            left[:, slow] = of_all[edges]
+        return edges, left, drawn, cleared.converged
+
+    def _dues(self, edges: Rows, columns: Rows) -> Array:
+        """What is due along ``edges (k,)``, ascending, in the replications ``columns (n,)``: ``(k, n)``; nothing on the lines."""
+        books = self.books
+        amounts = [arrears for _, arrears in _tables(books)] + [books["operating_arrears"]]
+        dues = np.zeros((len(edges), len(columns)))
+        first = 0
+        for start, end, owed in zip([0, *self._ends], self._ends[:-1], amounts, strict=False):
+            until = np.searchsorted(edges, end)
+            rows = edges[first:until] - start
+            rows = self.payers[rows] if owed is amounts[-1] else rows
+            np.take(owed[rows], columns, axis=1, out=dues[first:until], mode="clip")  # the other mode goes through a buffer
+            first = until
+        return dues
 
 def _tables(books: Books) -> list[tuple[Contracts, Array]]:
     """The tables of contracts whose arrears are cleared, and the arrears ``(C, R)``."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import sparse
 
-from simulator.networks._checks import BoolArray, Csr, FloatArray, IntArray, times
+from simulator.networks._checks import LARGEST, BoolArray, Csr, FloatArray, IntArray, times
 from simulator.networks.incidence import Incidence
 
 
@@ -139,7 +139,7 @@ class MatrixFlow:
 
 @dataclass(frozen=True)
 class Few:
-    """A network among a few agents `few` (m,), and agent m, who stands for all others as lenders of the few's lines.
+    """A network as a few agents `few` (m,) see it, with agent m, who stands for all others.
 
     `edges`: its edges; `lines`: which of the lines are in it; `edges_of_lines`: their edges in `network`.
     """
@@ -148,7 +148,11 @@ class Few:
     network: Any
     edges: IntArray
     lines: IntArray
-    edges_of_lines: IntArray | None
+    edges_of_lines: IntArray
+
+    def cash(self, values: FloatArray) -> FloatArray:
+        """Cash of the few (m + 1, R) of that of all (n, R): the others have enough for whatever they owe."""
+        return np.asarray(self.by_agent(values, LARGEST))
 
     def by_agent(self, values: Any, of_others: Any) -> Any:
         """Those of the few (m + 1, R) of `values` (n, R)."""

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from simulator.networks._checks import (
-    LARGEST,
     TIE,
     BoolArray,
     Csr,
@@ -28,6 +27,7 @@ from simulator.networks._flows import EdgeFlow, Few, over_classes
 from simulator.networks._waterfall import Resources, Solution, greatest
 from simulator.networks.incidence import Incidence
 
+NONE: IntArray = np.zeros(0, dtype=np.int64)
 ROWS_KEPT = 32  # choices of payers whose edges are kept
 DRAW_ROUNDS = 16  # chains of credit lines (a lender drawing on its own line to fund another) longer than this do not settle
 BLOCK_NUMBERS = 2_000_000  # numbers in one working array; more scenarios are cleared block by block
@@ -234,17 +234,17 @@ class EdgeNetwork:
         if few is None:
             found = self._solve_whole(flow, resources, line_edges, lines, tolerance, rounds)
             return self._after(flow, line_edges, found.drawn), found
-        small = self._among(few, line_edges)
+        small = self.seen_by(few, line_edges)
         found = small.network._solve_whole(
             EdgeFlow(small.network, flow.dues[small.edges], small.by_class(flow.owed), small.by_agent(flow.full, 0.0)),
             Resources(
-                small.by_agent(resources.cash, LARGEST),
+                small.cash(resources.cash),
                 None,
                 None if resources.asset_recovery is None else small.by_agent(resources.asset_recovery, 1.0),
                 None if resources.claim_recovery is None else small.by_agent(resources.claim_recovery, 1.0),
                 None if resources.failed is None else small.by_agent(resources.failed, False),
             ),
-            small.edges_of_lines,
+            None if lines is None else small.edges_of_lines,
             None if lines is None else lines[small.lines],
             tolerance,
             min(rounds, FEW_ROUNDS),
@@ -291,23 +291,29 @@ class EdgeNetwork:
         if resources.failed is not None:
             may |= resources.failed
         few = np.flatnonzero(may.any(axis=1))
-        return few if 2 * few.size < self.agents else None
+        return few if self.is_worth_cutting(few, flow.owed.shape[1]) else None
 
-    def _among(self, few: IntArray, line_edges: IntArray | None) -> Few:
-        """The network among the agents `few`, ascending, with the lines `line_edges`; the last ones asked for are kept."""
+    def is_worth_cutting(self, few: IntArray, scenarios: int) -> bool:
+        """Whether a clearing of so many `scenarios` is quicker among the agents `few` alone, who may be short."""
+        return 2 * few.size < self.agents and self.classes * self.agents * scenarios >= WORTH_CUTTING
+
+    def seen_by(self, few: IntArray, line_edges: IntArray | None) -> Few:
+        """The network as the agents `few` (m,), ascending, see it: all others are one agent, m, and only what the few pay or are paid counts.
+
+        Where all others can pay whatever happens, the few clear in it to the same bits, if they do within `FEW_ROUNDS`. `line_edges`: the edges
+        that are lines; those on which one of the few may draw are lines in it. The last networks asked for are kept.
+        """
         key = few.tobytes(), None if line_edges is None else line_edges.tobytes()
         if key not in self._few:
             if len(self._few) >= ROWS_KEPT:
                 self._few.pop(next(iter(self._few)))
             place = np.full(self.agents, few.size, dtype=np.int64)
             place[few] = np.arange(few.size)
-            is_within = place[self.payer] < few.size
-            if line_edges is not None:
-                is_within[line_edges] = True
-            edges = np.flatnonzero(is_within & (place[self.payee] < few.size))
+            to_few = place[self.payee] < few.size
+            edges = np.flatnonzero(to_few | (place[self.payer] < few.size))
             network = EdgeNetwork(place[self.payer[edges]], place[self.payee[edges]], self.priority[edges], few.size + 1, self.classes)
-            lines = np.zeros(0, dtype=np.int64) if line_edges is None else np.flatnonzero(place[self.payee[line_edges]] < few.size)
-            self._few[key] = Few(few, network, edges, lines, None if line_edges is None else np.searchsorted(edges, line_edges[lines]))
+            lines = NONE if line_edges is None else np.flatnonzero(to_few[line_edges])
+            self._few[key] = Few(few, network, edges, lines, NONE if line_edges is None else np.searchsorted(edges, line_edges[lines]))
         return self._few[key]
 
     def _with_draws(self, flow: EdgeFlow, line_edges: IntArray, drawn: FloatArray, at: IntArray | slice = slice(None)) -> EdgeFlow:

@@ -10,6 +10,7 @@ import pytest
 
 from simulator.engine.model import ContagionModel
 from simulator.ledger.identities import check
+from simulator.networks import edges
 
 Build = Callable[..., ContagionModel]
 LINE = {"kind": "credit_line", "seniority": "senior"}
@@ -235,3 +236,27 @@ def test_grace_starts_anew_once_everything_is_paid(small_model: Build) -> None:
     settle(model, invoices=[8.0])
     assert model.books.orders.months_overdue[0, 0] == 1.0
     assert of(model, "past_grace", "a") == 0.0
+
+
+def test_a_settlement_among_those_who_may_be_short_has_the_bits_of_one_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Firms owe more than they have, draw on lines, are overdue and fail: the books are the same whether the few are cleared alone or all are."""
+    books, overdue = [], 0
+    for worth in (0, 10**9):
+        monkeypatch.setattr(edges, "WORTH_CUTTING", worth)
+        model = ContagionModel("us_ai_2025", replications=range(6), mesa_agents=False, horizon_months=10)
+        for _ in range(10):
+            model.step()
+            overdue += int(model.books["months_in_arrears"].any(axis=1).sum())
+            for place, kind in enumerate(("cloud", "ai_lab", "investor")):
+                firms = model.books.rows[kind]
+                model.books["operating_arrears"][firms] += 2.0 * model.books["cash"][firms] * (np.arange(6) % 3 == place)
+            model.ledger.closing = model.books.net_worth()
+        assert (len(model.settlement.network._few) > 2) == (worth == 0)
+        books.append(model.books)
+    assert overdue > 20
+    few, every = books
+    for name in few.columns:
+        assert (few[name] == every[name]).all(), name
+    for table in ("loans", "orders", "leases", "guarantees"):
+        for name, values in getattr(few, table).state.items():
+            assert (values == getattr(every, table).state[name]).all(), (table, name)

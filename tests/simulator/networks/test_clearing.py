@@ -12,7 +12,7 @@ from scipy import sparse
 
 from simulator.networks._checks import NetworkInputError
 from simulator.networks.clearing import EdgeClearing, EdgeNetwork, clearing_payments
-from simulator.networks.edges import WORTH_CUTTING
+from simulator.networks.edges import FEW_ROUNDS, WORTH_CUTTING
 
 COSTS = st.sampled_from([(1.0, 1.0), (0.7, 1.0), (1.0, 0.6), (0.5, 0.5), (0.0, 0.0)])
 SEEDS = st.integers(0, 10**6)
@@ -271,6 +271,35 @@ def test_few_lines_given_by_their_edges_are_drawn_as_among_all_edges_and_bits_do
         assert alone.drawn is not None
         for whole, single in ((few.paid, alone.paid), (few.drawn, alone.drawn), (few.shortfall, alone.shortfall), (few.received, alone.received)):
             assert (whole[:, at] == single).all()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_network_as_the_few_see_it_clears_to_the_bits_of_the_whole(seed: int) -> None:
+    rng = np.random.Generator(np.random.Philox(seed))
+    n, edges, scenarios, poor = 20, 120, 15, 6
+    payer = rng.integers(0, n, edges)
+    net = EdgeNetwork(payer, (payer + rng.integers(1, n, edges)) % n, rng.integers(0, 3, edges), n)
+    line_edges = np.flatnonzero(rng.random(edges) < 0.2)
+    few = np.sort(rng.permutation(n)[:poor])
+    dues, lines = rng.random((edges, scenarios)), rng.random((line_edges.size, scenarios))
+    cash = rng.random((n, scenarios)) * 0.2
+    cash[np.setdiff1d(np.arange(n), few)] += 100.0  # more than they may owe, lines included
+    whole, seen = net.clear(dues, cash, lines=lines, line_edges=line_edges), net.seen_by(few, line_edges)
+    found = seen.network.clear(dues[seen.edges], seen.cash(cash), lines=lines[seen.lines], line_edges=seen.edges_of_lines, rounds=FEW_ROUNDS)
+    at = np.flatnonzero(found.converged)
+    assert len(at) > scenarios / 3
+    assert (found.shortfall > 0.0).any()
+    assert whole.drawn is not None
+    assert found.drawn is not None
+    assert found.drawn.any()
+    assert np.isin(np.flatnonzero((whole.paid != dues).any(axis=1)), seen.edges).all()
+    assert (found.paid == whole.paid[seen.edges])[:, at].all()
+    assert (found.drawn == whole.drawn[seen.lines])[:, at].all()
+    assert (found.shortfall[:-1] == whole.shortfall[few])[:, at].all()
+    assert (found.received[:-1] == whole.received[few])[:, at].all()
+    assert (found.rounds == whole.rounds)[at].all()
+    assert not found.shortfall[-1].any()
+    assert net.seen_by(few, line_edges) is seen
 
 
 def test_inactive_scenarios_pay_nothing() -> None:
