@@ -93,7 +93,7 @@ class Settlement:
         self._ends = np.cumsum([len(block) for block in payer])
         self.line_edges = np.arange(self._ends[-2], self._ends[-1])
         self._grace = [*(grace_months(books, table) for table in CLEARED), np.full((books.agents, 1), GRACE_OPERATING)]
-        self._lent_on_lines = incidence(loans.holder[self.lines], books.agents)
+        self._line_lender_matrix = incidence(loans.holder[self.lines], books.agents)
         never_short = np.zeros((books.agents, 1), dtype=bool)
         never_short[books.money_issuers] = True
         never_short[[books.government, books.outside]] = True
@@ -213,7 +213,7 @@ class Settlement:
         loans = books.loans
         cash = np.take(books["cash"], columns, axis=1) + self._unlimited
         undrawn = loans.undrawn[np.ix_(self.lines, columns)]
-        may_owe = np.take(owed, columns, axis=1) + self._lent_on_lines @ undrawn
+        may_owe = np.take(owed, columns, axis=1) + self._line_lender_matrix @ undrawn
         few = np.flatnonzero((cash < may_owe * (1.0 + 1e-12)).any(axis=1))  # all others have the cash for all they may owe
         is_cut = self.network.is_worth_cutting(few, len(columns))
         edges, left, drawn, converged = self._clear_among(few if is_cut else None, columns, cash, undrawn)
