@@ -59,9 +59,11 @@ class Borrower(EconomicAgent):
         least = np.where(given, self.covenant_coverage, (1.0 - COVENANT_CUSHION) * self.cover_at_start) * tight
         cover = np.where((least > 0.0) & (self.interest_due > 1e-9), self.interest_cover / np.maximum(least, 1e-9), 1.0)
         most = self.covenant_leverage
-        allowed = most * np.maximum(self.earnings, 0.0)
-        leverage = np.where((most > 0.0) & (self.debt > 1e-9), allowed / np.maximum(self.debt * tight, 1e-9), 1.0)
-        return np.clip(2.0 * np.minimum(cover, leverage) - 1.0, 0.0, 1.0)
+        if most.any():
+            allowed = most * np.maximum(self.earnings, 0.0)
+            leverage = np.where((most > 0.0) & (self.debt > 1e-9), allowed / np.maximum(self.debt * tight, 1e-9), 1.0)
+            cover = np.minimum(cover, leverage)
+        return np.clip(2.0 * cover - 1.0, 0.0, 1.0)
 
     @rule("share")
     def distress(self) -> Array:

@@ -102,6 +102,7 @@ class ContagionModel(mesa.Model):
         self.renegotiation_lever = self.books.levers[LEVER]
         self.backlog: Array = np.zeros((1, width))
         self.makers: tuple[str, ...] = ()  # kinds of firms that sell chips, parts or power
+        self.bought: list[tuple[NDArray[np.int64], Array, str, str]] = []  # who buys power or parts of the model's own, what part; of what, the bill
         open_memory(self)
         self.sales_by_tick: list[Array] = []
         self.investment = np.zeros((self.books.agents, width))
@@ -211,7 +212,7 @@ class ContagionModel(mesa.Model):
         stakes = books.stakes
         if not stakes.count:
             return np.zeros_like(stakes.shares)
-        rows = np.flatnonzero(stakes.tranche_remaining.any(axis=1))  # few stakes have tranches to come
+        rows = np.flatnonzero((stakes.tranche_remaining != 0.0).any(axis=1))  # few stakes have tranches to come
         some = stakes.some(rows)
         months_left = np.maximum(self.tranche_end[rows] - books.tick, 1.0)
         by_schedule = 1.0 / months_left

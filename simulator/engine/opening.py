@@ -123,10 +123,12 @@ def _open_orders(model: ContagionModel) -> None:
     c["contracted_now"][...], c["contracted_next"][...] = now, coming
     now, coming = books.narrow(now), books.narrow(coming)
     c.add("contracted_at_start", now, "parameter")
-    ties = orders.by_debtor(compute.is_power_tie * compute.supply_share)
-    model.power_bought = np.minimum(ties, 1.0)
-    parts = orders.by_debtor(compute.is_chip_tie * compute.buyer_makes_chips * compute.supply_share)
-    model.parts_bought = np.minimum(parts, 1.0)
+    for ties, spent, bill in (
+        (compute.is_power_tie, "power_spending", "power_bill"), (compute.is_chip_tie * compute.buyer_makes_chips, "parts_spending", "supplier_bill"),
+    ):  # fmt: skip
+        share = np.minimum(orders.by_debtor(ties * compute.supply_share), 1.0)
+        buyers = np.flatnonzero(share.any(axis=1))
+        model.bought.append((buyers, share[buyers], spent, bill))
     books.macro["power_price_at_start"] = _utility_price(model)
     outside = c["outside_revenue_at_start"]
     investment = c["capex_at_start"] / 12.0

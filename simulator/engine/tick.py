@@ -131,8 +131,8 @@ def plan(model: ContagionModel) -> None:
     decide(model, "revenue", "revenue_now")
     decide(model, "power_wanted", "power_spending")
     decide(model, "purchases_of_parts", "parts_spending")
-    np.multiply(c["power_spending"], model.power_bought, out=c["power_bill"])
-    np.multiply(c["parts_spending"], model.parts_bought, out=c["supplier_bill"])
+    for buyers, share, spent, bill in model.bought:
+        c[bill][buyers] = c[spent][buyers] * share
     decide(model, "operating_cost", "operating_bill")
     np.multiply(c["operating_bill"], c["alive"], out=c["operating_bill"])
     programmes.charge_for_rules(model)

@@ -48,6 +48,16 @@ class Ties:
         """The agents that owe one, ascending."""
         return np.unique(self.debtor)
 
+    @cached_property
+    def holder_places(self) -> NDArray[np.int64]:
+        """Where each contract's holder stands among ``holders``."""
+        return np.searchsorted(self.holders, self.holder)
+
+    @cached_property
+    def debtor_places(self) -> NDArray[np.int64]:
+        """Where each contract's debtor stands among ``debtors``."""
+        return np.searchsorted(self.debtors, self.debtor)
+
     def by_holder(self, amounts: Array) -> Array:
         """Sum amounts ``(C, R)`` by holder: ``(N, R)``."""
         return self.holder_matrix @ amounts

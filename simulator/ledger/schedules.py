@@ -100,7 +100,6 @@ class RepaymentSchedule:
             found = [
                 (number, bullet, self._places[sort][rows[bullet]], slow, self._places["maturity"][rows[slow]])
                 for number, bullet, slow in _by_class(numbers, of_class[rows])
-                if len(bullet) or len(slow)
             ]
             if len(rows) > ROWS_KEPT:
                 return found
@@ -130,15 +129,18 @@ class RepaymentSchedule:
             due[loans.places(rows)] += amounts
         return loans, np.minimum(due, self.loans.principal[loans.rows], out=due)
 
-    def due_within(self, tick: int, months: int) -> Array:
-        """Principal that falls due in the ``months`` (12 at most) from ``tick`` on, at most what is owed, ``(C, R)``."""
-        due: Array = np.zeros_like(self.loans.principal)
-        due[self._slow_rows] = self.instalment * months
-        for month in range(tick, tick + months):
-            for group, amounts in self._bullets.get(month, {}).items():
-                due[self._groups[group]] += amounts
-        np.minimum(due, self.loans.principal, out=due)
-        return due
+    def due_within(self, tick: int, months: int) -> tuple[Selection, Array]:
+        """The loans of which principal may fall due in the ``months`` (12 at most) from ``tick`` on, and how much of what is owed, ``(n, R)``."""
+        coming = [(group, amounts) for month in range(tick, tick + months) for group, amounts in self._bullets.get(month, {}).items()]
+        is_due, entered = self.is_amortising.copy(), {group: np.flatnonzero(self._is_entered[group]) for group, _ in coming}
+        for group, some in entered.items():
+            is_due[self._groups[group][some]] = True
+        loans = self.loans.some(np.flatnonzero(is_due))
+        due = np.zeros((len(loans.rows), self.width))
+        due[loans.places(self._slow_rows)] = self.instalment * months
+        for group, amounts in coming:
+            due[loans.places(self._groups[group][entered[group]])] += amounts[entered[group]]
+        return loans, np.minimum(due, self.loans.principal[loans.rows], out=due)
 
     def part(self, loans: Contracts, columns: NDArray[np.int64]) -> RepaymentSchedule:
         """The schedule of some replications, a window on what is kept for all."""
@@ -190,10 +192,12 @@ class RepaymentSchedule:
 
 
 def _by_class(numbers: list[int], of_class: Rows) -> list[tuple[int, Rows, Rows]]:
-    """Each of ``numbers``, and where in ``of_class (n,)`` twice its place stands, and where one more, ascending."""
-    ends = np.cumsum(np.bincount(of_class, minlength=2 * len(numbers)))
-    members = np.split(np.argsort(of_class, kind="stable"), ends[:-1])
-    return [(number, members[2 * place], members[2 * place + 1]) for place, number in enumerate(numbers)]
+    """Those of ``numbers`` that have members, and where in ``of_class (n,)`` twice its place stands, and where one more, ascending."""
+    order, ends = np.argsort(of_class, kind="stable"), np.cumsum(np.bincount(of_class, minlength=2 * len(numbers)))
+    starts, middles, stops = np.append(0, ends[1:-1:2]), ends[::2], ends[1::2]
+    return [
+        (numbers[place], order[starts[place] : middles[place]], order[middles[place] : stops[place]]) for place in np.flatnonzero(stops > starts)
+    ]
 
 
 class DeliverySchedule:

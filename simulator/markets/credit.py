@@ -150,9 +150,13 @@ class CreditMarket:
             renewed *= np.where(self.is_bond[due.rows], books.levers["bond_market.access"], 1.0)
         renewed *= self.funding.renewable(books, due)
         refused = books["principal_due"] - due.by_debtor(renewed)
-        rest = np.maximum(books["planned_borrowing"] + ASKED_ELSEWHERE * refused - drawing.by_debtor(drawn), 0.0)
-        room_of_borrower = np.maximum(books.levers["borrower.leverage_cap"] * books["total_assets"] - books["debt"], 0.0)
-        rest = np.minimum(rest, room_of_borrower) * accepted
+        rest = ASKED_ELSEWHERE * refused
+        rest += books["planned_borrowing"]
+        rest -= drawing.by_debtor(drawn)
+        room_of_borrower = books.levers["borrower.leverage_cap"] * books["total_assets"]
+        room_of_borrower -= books["debt"]
+        np.clip(rest, 0.0, np.maximum(room_of_borrower, 0.0, out=room_of_borrower), out=rest)
+        rest *= accepted
         if books.levers["supervision.stress_test"].any():
             rest *= 1.0 - books["stress_test_failed"]
         # Most borrowers ask for nothing in most months: only the slots of those who ask somewhere in the batch are worked on.
@@ -191,11 +195,14 @@ class CreditMarket:
         backed = np.flatnonzero(self.is_asset_backed[asking.rows, 0])
         if len(backed):
             on_assets, requests = books.loans.some(asking.rows[backed]), asked[backed]
-            purchase = on_assets.of_debtor(books["planned_investment"]) * (1.0 - 0.3 - books.series["added_haircut"])
-            value = np.maximum(on_assets.of_debtor(books["secured_room"]), 0.0) + np.maximum(purchase, 0.0)
-            asked[backed] = requests * np.minimum(1.0, value / np.maximum(on_assets.of_debtor(on_assets.by_debtor(requests)), 1e-9))
+            borrowers = on_assets.debtors
+            purchase = books["planned_investment"][borrowers] * (1.0 - 0.3 - books.series["added_haircut"])
+            value = np.maximum(books["secured_room"][borrowers], 0.0) + np.maximum(purchase, 0.0)
+            part = np.minimum(1.0, value / np.maximum(on_assets.by_debtor(requests)[borrowers], 1e-9))
+            asked[backed] = requests * part[on_assets.debtor_places]
         pledges.limit_to_pledges(books, asking, asked, drawing, drawn)
-        asked *= asking.of_holder(np.minimum(1.0, books["lending_room"] / np.maximum(asking.by_holder(asked), 1e-9)))
+        lenders = asking.holders
+        asked *= np.minimum(1.0, books["lending_room"][lenders] / np.maximum(asking.by_holder(asked)[lenders], 1e-9))[asking.holder_places]
         asked *= asked > DUST
         return asked
 
@@ -257,7 +264,8 @@ def raise_cash_for_dues(books: Books, ledger: Ledger) -> None:
 
 def raise_liquidity(books: Books, ledger: Ledger, outgoing: Array) -> None:
     """Lenders other than banks sell liquid assets to Outside, at book value, for the cash that ``outgoing (N, R)`` needs beyond half of theirs."""
-    sold = outgoing - 0.5 * books["cash"]
+    sold = -0.5 * books["cash"]
+    sold += outgoing
     np.maximum(sold, 0.0, out=sold)
     sold *= 1.0 - books["is_bank"]
     np.minimum(sold, books["other_assets"], out=sold)

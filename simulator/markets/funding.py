@@ -51,7 +51,8 @@ class Funding:
     def look_ahead(self, books: Books) -> None:
         """Maturity walls of the coming year by borrower (each quarter, as firms report), and open lines."""
         if books.tick % REPORT_MONTHS == 0:
-            wall = books.loans.by_debtor(books.repayments.due_within(books.tick + 1, WALL_MONTHS))
+            due, amounts = books.repayments.due_within(books.tick + 1, WALL_MONTHS)
+            wall = due.by_debtor(amounts)
             wall[books.rows["project_company"]] = 0.0  # construction loans are taken out against the lease, to which these lenders look
             books["due_next_year"][...] = wall
         if len(self.lines.rows):
@@ -95,7 +96,7 @@ class Funding:
         ledger.exchange_other_assets(sold)
         ledger.lend(lines, drawn)
         books.repayments.draw(drawn, books.tick, lines.rows)
-        lenders = np.unique(lines.holder)
+        lenders = lines.holders
         books["lending_room"][lenders] = np.maximum(books["lending_room"][lenders] - given[lenders], 0.0)
 
     def pay_back(self, books: Books, ledger: Ledger, share: float, due: Selection, principal_due: Array) -> None:
