@@ -13,7 +13,9 @@ from collections.abc import Iterable
 from importlib import import_module
 
 MODULES = ("simulator.engine.model", "simulator.engine.montecarlo", "simulator.engine.inputs", "simulator.results.blocks")
-FOR_LATER = ("simulator.results.documents", "simulator.results.figures")
+FOR_LATER = (
+    "simulator.results.documents", "simulator.results.figures", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg",
+)  # fmt: skip
 
 _server = os.getpid()
 _waiting = list(FOR_LATER)

@@ -29,7 +29,7 @@ from simulator.engine.executors import Execution, work_through
 from simulator.engine.montecarlo import Plan, Unit, check_convergence, compute, job_of, quantiles_over_replications, units
 from simulator.errors import InputError
 from simulator.results import storage
-from simulator.results.blocks import SERIES_FOLDER, BlockFiles, unit_name
+from simulator.results.blocks import SERIES_FOLDER, BlockFiles, StoredSeries, stored_series, unit_name
 from simulator.results.dataset import Run
 from simulator.results.documents import documents
 from simulator.results.manifest import (
@@ -328,20 +328,14 @@ def _quantiles(work: Work, manifest: Manifest) -> pd.DataFrame:
     frames = []
     for position, scenario in enumerate(work.scenarios):
         blocks = sorted(unit["block"] for unit in manifest.units.values() if unit["scenario"] == position)
-        paths = [manifest.folder / SERIES_FOLDER / f"{unit_name(position, block)}.npy" for block in blocks]
-        frames.append(quantiles_over_replications(scenario.label, work.economy.start, partial(_one_series, paths)))
+        files = [stored_series(manifest.folder / SERIES_FOLDER / f"{unit_name(position, block)}.npy") for block in blocks]
+        frames.append(quantiles_over_replications(scenario.label, work.economy.start, partial(_one_series, files)))
     return pd.concat(frames, ignore_index=True)
 
 
-def _one_series(paths: list[Path], position: int) -> NDArray[np.float64]:
+def _one_series(files: list[StoredSeries], position: int) -> NDArray[np.float64]:
     """One series of all replications, ``(replication, tick)``."""
-    stored = [np.load(path, mmap_mode="r").shape for path in paths]
-    series = np.empty((sum(shape[1] for shape in stored), stored[0][2]))
-    first = 0
-    for path, (_, replications, _) in zip(paths, stored, strict=True):  # one file at a time is mapped into memory
-        series[first : first + replications] = np.load(path, mmap_mode="r")[position]
-        first += replications
-    return series
+    return np.concatenate([file.read(position) for file in files])
 
 
 # ---------------------------------------------------------------------- shards

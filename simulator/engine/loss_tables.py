@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from simulator.engine.causes import Genealogy
+from simulator.engine.default_tables import texts
 from simulator.ledger.attribution import Loss, parties
 from simulator.ledger.names import REASONS
 from simulator.ledger.postings import TAGS
@@ -73,7 +74,6 @@ class LossTables:
         code, bearer = np.divmod(code, agents)
         code, cause = np.divmod(code, agents)
         column, tick_of = np.divmod(code, books.ticks + 1)
-        ids = np.array(books.ids, dtype=object)
         is_default = what % len(REASONS) == REASONS.index("default")
         depth = np.zeros((books.agents, books.replications), dtype=np.int64)
         for place, chains in genealogy.chain.items():
@@ -81,8 +81,8 @@ class LossTables:
                 depth[agent, place] = len(chain) - 2
         return pd.DataFrame({
             "replication": np.array(self.model.replications, dtype=np.int64)[column], "tick": tick_of - 1,
-            "wave": np.where(is_default, depth[cause, column], 0), "from_agent": ids[cause], "to_agent": ids[bearer],
-            "channel": np.array(channels, dtype=object)[what // len(REASONS)], "reason": np.array(REASONS, dtype=object)[what % len(REASONS)],
+            "wave": np.where(is_default, depth[cause, column], 0), "from_agent": texts(books.ids, cause), "to_agent": texts(books.ids, bearer),
+            "channel": texts(channels, what // len(REASONS)), "reason": texts(REASONS, what % len(REASONS)),
             "amount": amount,
         })  # fmt: skip
 

@@ -216,7 +216,7 @@ def run_scenarios(
         frames = []
         for position, scenario in enumerate(job.scenarios):
             pieces = [done.series for unit, done in sorted(finished.items()) if unit.scenario == position and done.series is not None]
-            series = np.concatenate(pieces, axis=1)
+            series = np.concatenate(pieces, axis=1) if len(pieces) > 1 else pieces[0]
             frames.append(quantiles_over_replications(scenario.label, economy.start, series.__getitem__))
         tables["ticks"] = pd.concat(frames, ignore_index=True)
     return tables
@@ -254,9 +254,9 @@ def run_units(job: Job, piece: Sequence[Unit]) -> list[Done]:
             writers.extend(map(job.keep.open, piece))
         for first in range(0, len(numbers), width):
             chunk = tuple(numbers[first : first + width])
-            tables, recorded = run_chunk(job, job.scenarios[piece[0].scenario], chunk, first / len(numbers), len(chunk) / len(numbers))
             if width >= WIDE:
-                gc.collect()  # model, books and agents know each other: their arrays would wait for the collector, chunk after chunk
+                gc.collect()  # model, books and agents know each other: arrays of the chunk before would wait for the collector
+            tables, recorded = run_chunk(job, job.scenarios[piece[0].scenario], chunk, first / len(numbers), len(chunk) / len(numbers))
             for place, unit in enumerate(piece):
                 if unit.stop <= chunk[0] or unit.first > chunk[-1]:
                     continue
@@ -268,7 +268,7 @@ def run_units(job: Job, piece: Sequence[Unit]) -> list[Done]:
                 else:
                     parts[place][0].append(own)
         for place, (done, (kept, pieces)) in enumerate(zip(finished, parts, strict=True)):
-            series = np.concatenate(pieces, axis=1)
+            series = np.concatenate(pieces, axis=1) if len(pieces) > 1 else pieces[0]
             if writers:
                 done.files = writers[place].close(series)
             else:
@@ -284,8 +284,15 @@ def _of_unit(unit: Unit, chunk: Sequence[int], tables: Tables, series: Array) ->
     """What a chunk has of one unit."""
     if unit.first <= chunk[0] and chunk[-1] < unit.stop:
         return tables, series
-    mine = {name: table[table["replication"].between(unit.first, unit.stop - 1)] for name, table in tables.items()}
-    return mine, series[:, [place for place, number in enumerate(chunk) if unit.first <= number < unit.stop]] if series.size else series
+    mine = {name: _between(table, unit.first, unit.stop) for name, table in tables.items()}
+    low, high = np.searchsorted(chunk, (unit.first, unit.stop))
+    return mine, series[:, low:high] if series.size else series
+
+
+def _between(table: pd.DataFrame, first: int, stop: int) -> pd.DataFrame:
+    """The rows of replications ``first`` … ``stop - 1`` of a table sorted by replication."""
+    low, high = np.searchsorted(table["replication"].to_numpy(), (first, stop))
+    return table.iloc[low:high]
 
 
 def _count(counts: dict[str, int], outcomes: pd.DataFrame) -> None:
@@ -375,7 +382,7 @@ def quantiles_over_replications(label: str, start: str, series: Callable[[int], 
         for first in range(0, months, width):
             part = np.ascontiguousarray(values[:, first : first + width])
             columns[name][-1, first : first + width] = np.add.reduce(part, axis=0) / replications
-            columns[name][:-1, first : first + width] = np.quantile(part, QUANTILES, axis=0)
+            columns[name][:-1, first : first + width] = np.quantile(np.sort(part, axis=0), QUANTILES, axis=0)  # sorted, half the time: same bits
     dates = np.array([month_name(start, tick) for tick in range(months)], dtype=object)
     rows = len(QUANTILES) + 1
     frame = pd.DataFrame({

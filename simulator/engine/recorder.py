@@ -114,7 +114,7 @@ class Recorder:
         if self._panel:
             result["agents"] = pd.concat(self._panel, ignore_index=True)
         for frame in result.values():
-            frame.insert(0, "scenario", label)
+            frame.insert(0, "scenario", pd.Series(default_tables.texts([label], np.zeros(len(frame), dtype=np.int64)), index=frame.index))
         return result
 
     def outcomes(self, systemic: dict[str, float] | None = None) -> pd.DataFrame:

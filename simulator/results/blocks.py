@@ -48,14 +48,14 @@ def unit_name(scenario: int, block: int) -> str:
 def arrow_schema(frame: pd.DataFrame) -> pa.Schema:
     """Types and units of a table's columns: the same for every chunk, also for one without a row."""
 
-    def kind(name: str) -> pa.DataType:
+    def kind(name: str, dtype: Any) -> pa.DataType:
         if name in INTEGERS:
             return pa.int64()
-        if unit_of(name) == TEXT or frame[name].dtype == object or isinstance(frame[name].dtype, pd.StringDtype | pd.CategoricalDtype):
+        if unit_of(name) == TEXT or dtype.kind == "O":  # objects, and text or categories of pandas
             return pa.string()
-        return pa.from_numpy_dtype(frame[name].dtype)
+        return pa.from_numpy_dtype(dtype)
 
-    return pa.schema([pa.field(str(name), kind(str(name)), metadata={"unit": unit_of(str(name))}) for name in frame.columns])
+    return pa.schema([pa.field(str(name), kind(str(name), dtype), metadata={"unit": unit_of(str(name))}) for name, dtype in frame.dtypes.items()])
 
 
 class HashedFile:
@@ -144,6 +144,28 @@ class TableFile:
         """Leave nothing."""
         self._writer.is_open = False  # or it would write its end when it is forgotten, into a file that is closed
         self.file.discard()
+
+
+@dataclass(frozen=True)
+class StoredSeries:
+    """The series of a unit as `UnitWriter` keeps them, ``shape`` (series, replication, tick), from ``start`` of the file on."""
+
+    path: Path
+    start: int
+    shape: tuple[int, ...]
+
+    def read(self, position: int) -> NDArray[np.float64]:
+        """One of the series, ``(replication, tick)``."""
+        _, replications, ticks = self.shape
+        count = replications * ticks
+        found = np.fromfile(self.path, dtype=np.float64, count=count, offset=self.start + position * count * np.dtype(np.float64).itemsize)
+        return found.reshape(replications, ticks)
+
+
+def stored_series(path: Path) -> StoredSeries:
+    """Where the series of a unit stand in their file, of which nothing but the head is read."""
+    kept: np.memmap[Any, Any] = np.load(path, mmap_mode="r")
+    return StoredSeries(path, kept.offset, kept.shape)
 
 
 @dataclass

@@ -63,10 +63,19 @@ Spread = Callable[[Callable[["Run", str], Any], "Run", list[str]], Mapping[str, 
 """Makes pieces of the documents of a run, by name."""
 
 
+def texts_of(run: Run) -> dict[str, bytes]:
+    """The files without figures: settings, provenance, summary."""
+    told = summary(run)
+    return {
+        "config.yaml": to_yaml(plain(run.config)).encode(), "provenance.json": as_json(run.provenance), "summary.json": as_json(told),
+        "summary.md": summary_markdown(run, told).encode(),
+    }  # fmt: skip
+
+
 def piece_of(run: Run, name: str) -> Any:
-    """A figure by name as PNG and SVG, or (`WORDS`) the summary and the report without its drawings."""
+    """A figure by name as PNG and SVG, or (`WORDS`) the texts and the report without its drawings."""
     if name == WORDS:
-        return summary(run), page_of(run, names_of(run))
+        return texts_of(run), page_of(run, names_of(run))
     from simulator.results.figures import draw
 
     return draw(run, name)
@@ -81,15 +90,11 @@ def documents(run: Run, figures: bool = True, spread: Spread = _one_by_one) -> d
 
     ``spread`` may make the pieces elsewhere, those that take longest first.
     """
-    files = {"config.yaml": to_yaml(plain(run.config)).encode(), "provenance.json": as_json(run.provenance)}
     if not figures:
-        told = summary(run)
-    else:
-        names = names_of(run)
-        made = spread(piece_of, run, sorted([WORDS, *names], key=lambda name: name not in LABORIOUS))
-        told, page = made[WORDS]
-        for name in names:
-            files[f"figures/{name}.png"], files[f"figures/{name}.svg"] = made[name]
-        files["report.html"] = with_drawings(page, {name: made[name][1] for name in names}).encode()
-    files["summary.json"], files["summary.md"] = as_json(told), summary_markdown(run, told).encode()
-    return files
+        return texts_of(run)
+    names = names_of(run)
+    made = spread(piece_of, run, sorted([WORDS, *names], key=lambda name: name not in LABORIOUS))
+    files, page = made[WORDS]
+    for name in names:
+        files[f"figures/{name}.png"], files[f"figures/{name}.svg"] = made[name]
+    return {**files, "report.html": with_drawings(page, {name: made[name][1] for name in names}).encode()}

@@ -40,6 +40,8 @@ SERIES = {
 }
 # With more scenarios than this the numbers beside the bars would run into each other.
 LABELLED_MAX = 3
+# A twentieth larger than at Pillow's own level, in a third of the time: a tenth of what a picture takes.
+PACKED = {"compress_level": 3}
 SIZE_CLASSES = (0, 1, 2, 3, 5, 8, 13, 21)
 
 
@@ -320,9 +322,9 @@ def figure(run: Run, name: str) -> Figure:
 
 def render(figure: Figure, kind: str, dots_per_inch: int = 120) -> bytes:
     """A figure as 'png' or 'svg' bytes; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
+    buffer, options = io.BytesIO(), {"metadata": {"Date": None}} if kind == "svg" else {"metadata": {"Software": None}, "pil_kwargs": PACKED}
     with style.look():
-        figure.savefig(buffer, format=kind, dpi=dots_per_inch, metadata={"Date": None} if kind == "svg" else {"Software": None})
+        figure.savefig(buffer, format=kind, dpi=dots_per_inch, **options)
     return buffer.getvalue()
 
 
