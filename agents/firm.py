@@ -277,7 +277,7 @@ class Firm(Issuer):
         """
         free = self.cash_flow_now - self.planned_investment
         is_free = (self.cash > self.cash_floor_now) & (self.stress_test_failed < 1.0)
-        return np.where(is_free, self.payout_share * np.maximum(free, 0.0), 0.0) * self.alive
+        return self.payout_share * np.maximum(free, 0.0) * is_free * self.alive
 
     stress_test_failed = Flow("0 or 1", "1 while the firm would not survive the supervisor's simulated stress")
 

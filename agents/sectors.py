@@ -171,15 +171,18 @@ class ShortSeller(EconomicAgent):
         Source: model.md, agent ShortSeller; [hirshleifer2011], short sellers choose by accounts.
         """
 
-        def of(name: str) -> Array:  # each is cut out when its turn comes: all of them at once don't fit into the processor's cache
-            return self.books[name][rows]
+        def of(*names: str) -> Array:  # each is cut out when its turn comes: all of them at once don't fit into the processor's cache
+            added: Array = np.array(self.books[names[0]][rows])
+            for name in names[1:]:
+                added += self.books[name][rows]
+            return added
 
         investment = of("planned_investment")
-        flow = of("outside_sales") + of("receipts_due") + of("chip_sales") * self.years_per_tick
-        paid = of("operating_bill") + of("tax_bill") + of("power_bill") + of("supplier_bill")
-        flow -= paid + of("interest_due") + of("order_bills") + of("rent_bills")
+        flow = of("outside_sales", "receipts_due")
+        flow += of("chip_sales") * self.years_per_tick
+        flow -= of("operating_bill", "tax_bill", "power_bill", "supplier_bill", "interest_due", "order_bills", "rent_bills")
         gap = np.maximum(investment + of("principal_due") - flow, 0.0)
-        burn = np.minimum(3.0 * gap / np.maximum(of("cash") + of("open_lines"), 1e-3), 1.0)
+        burn = np.minimum(3.0 * gap / np.maximum(of("cash", "open_lines"), 1e-3), 1.0)
         need = investment / np.maximum(investment + np.maximum(flow, 0.0), 1e-6)
         debt = of("debt")
         leverage = debt / (debt + np.maximum(of("shares") * of("share_price"), 1e-6))

@@ -29,6 +29,7 @@ from simulator.ledger.postings import Ledger
 from simulator.ledger.renegotiation import LEVER, Renegotiation
 from simulator.ledger.resolution import Resolution
 from simulator.ledger.settlement import Settlement
+from simulator.ledger.sums import buffered_by_row
 from simulator.markets.compute import ComputeMarket
 from simulator.markets.credit import CreditMarket
 from simulator.markets.margin_desk import MarginDesk
@@ -140,7 +141,8 @@ class ContagionModel(mesa.Model):
         """One tick: a month in every replication. Raises IndexError past the horizon."""
         if self.books.tick >= self.horizon_months:
             raise IndexError(f"the horizon of {self.horizon_months} months is reached")
-        one_tick(self)
+        with buffered_by_row(self.books.replications):
+            one_tick(self)
 
     def run(self, told: Callable[[int], None] | None = None) -> ContagionModel:
         """Step to the horizon; after each month ``told`` hears how many are done."""
@@ -232,8 +234,10 @@ class ContagionModel(mesa.Model):
     def sales(self) -> Array:
         """Sales of the tick at a yearly rate, outside, contracted and of chips and power, USD bn, ``(N, R)``."""
         books = self.books
-        contracts = self.compute.of_cloud(self.invoices) + books.leases.by_holder(self.rents)
-        return books["outside_sales"] * 12.0 + contracts * 12.0 + books["chip_sales"]
+        contracts = self.compute.of_cloud(self.invoices)
+        contracts += books.leases.by_holder(self.rents)
+        contracts *= 12.0
+        return books["outside_sales"] * 12.0 + contracts + books["chip_sales"]
 
     def revenue_deviation(self) -> Array:
         """Log of sales over what was foreseen, ``(N, R)``: the surprise that prices and expectations take in."""
@@ -248,15 +252,16 @@ class ContagionModel(mesa.Model):
     def demand_lever_change(self) -> Array:
         """Log change of the demand levers since the tick before, ``(N, 1)``, or ``(N, R)`` with a random shock: the part of sales that the shock
         itself moves."""
-        levers = [f"{kind}.demand" for kind in FIRM_KINDS if f"{kind}.demand" in self.books.levers]
-        width = max(values[name].shape[1] for name in levers for values in (self.books.levers, self.demand_levers))
-        change = np.zeros((self.books.agents, width))
+        moved = {}
         for kind in FIRM_KINDS:
             name = f"{kind}.demand"
-            if name in self.books.levers:
-                now, rows = self.books.levers[name], self.books.rows[kind]
-                change[rows] = np.log(np.maximum(now[rows], 1e-6) / np.maximum(self.demand_levers[name][rows], 1e-6))
+            if name in self.books.levers and self.books.levers[name] is not self.demand_levers[name]:
+                now, before, rows = self.books.levers[name], self.demand_levers[name], self.books.rows[kind]
+                moved[kind] = np.log(np.maximum(now[rows], 1e-6) / np.maximum(before[rows], 1e-6))
                 self.demand_levers[name] = now
+        change = np.zeros((self.books.agents, max((values.shape[1] for values in moved.values()), default=1)))
+        for kind, values in moved.items():
+            change[self.books.rows[kind]] = values
         return change
 
     def gpu_resale_value(self) -> Array:

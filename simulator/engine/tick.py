@@ -33,6 +33,7 @@ Array = NDArray[np.float64]
 
 BUILDERS = ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "utility")
 EARNERS = FIRM_KINDS
+OWN_CDS = tuple(kind for kind in FIRM_KINDS if kind != "project_company")  # the CDS of projects follow those of their tenants
 
 
 def decide(model: ContagionModel, rule: str, into: str, kinds: tuple[str, ...] = FIRM_KINDS) -> None:
@@ -109,14 +110,17 @@ def refresh(model: ContagionModel) -> None:
 def expect(model: ContagionModel) -> None:
     """2. Demand moves along its adoption curve; expectations adapt and extrapolate."""
     books = model.books
-    path_before = model.growth_path(books.tick - 1)
-    deviation = books["expected_growth"] - path_before
-    books["demand_luck"][...] = books["demand"]
+    path, demand, growth = model.growth_path(books.tick), books["demand"], books["expected_growth"]
+    luck, growth_news = books["demand_luck"], books["growth_news"]
+    luck[...] = demand
     decide(model, "new_demand", "demand")
-    step = model.growth_path(books.tick) * books.years_per_tick
-    books["demand_luck"][...] = np.log(books["demand"] / books["demand_luck"]) - step
+    np.divide(demand, luck, out=luck)
+    np.log(luck, out=luck)
+    luck -= path * books.years_per_tick
+    deviation = growth - model.growth_path(books.tick - 1)
     decide(model, "new_expected_growth", "expected_growth")
-    books["growth_news"][...] = books["expected_growth"] - model.growth_path(books.tick) - deviation
+    np.subtract(growth, path, out=growth_news)
+    growth_news -= deviation
     news.split_growth_news(books)
 
 
@@ -227,16 +231,7 @@ def build(model: ContagionModel) -> None:
 def price(model: ContagionModel) -> None:
     """8. Shares are repriced by news, trend and short sellers; CDS follow."""
     books, ledger = model.books, model.ledger
-    surprise = model.revenue_deviation()
-    np.clip(surprise - books["deviation"], -0.3, 0.3, out=books["revenue_surprise"])
-    books["deviation"][...] = surprise
-    share = books["outside_sales"] / np.maximum(books["outside_sales"] + books["receipts_due"] + books["chip_sales"] / 12.0, 1e-9)
-    share = share * (books["revenue_surprise"] != 0.0)
-    books["demand_luck"][...] *= share
-    change = model.demand_lever_change()
-    books["lever_news"][...] = change * share if change.any() else 0.0
-    books["sales_trend"][...] += (12.0 * books["revenue_surprise"] - books["sales_trend"]) / 6.0
-    news.split_sales_trend(books)
+    news.take_in_sales(books, model.revenue_deviation(), model.demand_lever_change())
     programmes.show_circular_revenue(model)
     seller = model.actor("short_seller")
     if books.tick == 0:
@@ -254,7 +249,7 @@ def price(model: ContagionModel) -> None:
     liquidation.recover_securities(books, ledger)
     books["debt"][...] = books.debt()
     decide(model, "smoothed_variance", "return_variance")
-    decide(model, "cds_premium", "cds")
+    decide(model, "cds_premium", "cds", OWN_CDS)
     decide(model, "fear_of_neighbours", "neighbour_loss")
     decide(model, "market_leverage", "leverage")
     credit.look_through_projects(books)

@@ -15,7 +15,7 @@ from simulator.ledger.columns import Columns
 from simulator.ledger.contracts import Contracts, Ties
 from simulator.ledger.names import AMPLIFIER_CHANNELS, CHANNELS, ENTRANT, KINDS
 from simulator.ledger.schedules import DeliverySchedule, RepaymentSchedule
-from simulator.ledger.sums import incidence, total
+from simulator.ledger.sums import incidence, row_blocks, total
 from simulator.networks.incidence import Incidence
 
 Array = NDArray[np.float64]
@@ -283,7 +283,11 @@ class Books:
 
     def debt(self) -> Array:
         """Loans owed, arrears included, USD bn, ``(N, R)``."""
-        return self.loans.by_debtor(self.loans.principal + self.loans.arrears)
+        principal, arrears = self.loans.principal, self.loans.arrears
+        debt = np.zeros((self.agents, self.replications))
+        for rows in row_blocks(*principal.shape):
+            self.loans.debtor_matrix.add_block(debt, principal[rows] + arrears[rows], rows)
+        return debt
 
     def loans_given(self) -> Array:
         """Loans held, arrears included, USD bn, ``(N, R)``."""

@@ -58,6 +58,19 @@ class Ties:
         """Where each contract's debtor stands among ``debtors``."""
         return np.searchsorted(self.debtors, self.debtor)
 
+    @cached_property
+    def owed_by_holders(self) -> NDArray[np.int64]:
+        """The contracts whose debtor holds one itself, ascending."""
+        return self.owed_by(self.holders)
+
+    def owed_by(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The contracts whose debtor is among the agents ``rows``, ascending."""
+        return _among(self.debtor, rows, self.agents)
+
+    def held_by(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The contracts whose holder is among the agents ``rows``, ascending."""
+        return _among(self.holder, rows, self.agents)
+
     def by_holder(self, amounts: Array) -> Array:
         """Sum amounts ``(C, R)`` by holder: ``(N, R)``."""
         return self.holder_matrix @ amounts
@@ -95,6 +108,13 @@ class Ties:
     def of_debtor(self, values: Array) -> Array:
         """Each contract's debtor's row of ``values (N, R)``: ``(C, R)``."""
         return np.take(values, self.debtor, axis=0)
+
+
+def _among(members: NDArray[np.int64], rows: NDArray[np.int64], agents: int) -> NDArray[np.int64]:
+    """Where in ``members`` one of ``rows`` stands, as `np.isin`, which sorts, tells."""
+    is_asked = np.zeros(agents, dtype=bool)
+    is_asked[rows] = True
+    return np.flatnonzero(is_asked[members])
 
 
 class Selection(Ties):

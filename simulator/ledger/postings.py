@@ -233,18 +233,18 @@ class Ledger:
         switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
         loss = Loss(channel, reason, table, "holder", cause)
-        orphaned = self._of_the_dead(contracts, booked) if table != "stakes" else None  # the dead hold no shares
-        if orphaned is None:
-            self._enter(loss, booked, whole.count, some or ALL)
-        else:
-            self._enter(loss, booked - orphaned, whole.count, some or ALL)
+        is_claim = table != "stakes"  # the dead hold no shares
+        by_owner = self.books.by_owner if is_claim else Ties.by_holder
+        orphaned = self._of_the_dead(contracts, booked) if is_claim else None
+        self._enter(loss, booked if orphaned is None else booked - orphaned, whole.count, some or ALL)
+        if orphaned is not None:
             self._enter(loss._replace(bearer="outside"), orphaned, whole.count, some or ALL)
         self._count(channel, nature, total(booked))
-        self.post(channel, -self.books.by_owner(contracts, booked))
+        self.post(channel, -by_owner(contracts, booked))
         if relief:
             self.post(channel if switch is None else "ordinary", contracts.by_debtor(amounts))
         if switch is not None:
-            self._indemnify(self.books.by_owner(contracts, amounts * (1.0 - switch)))
+            self._indemnify(by_owner(contracts, amounts * (1.0 - switch)))
 
     def cost_debtors(
         self, table: str, channel: str, amounts: Array, some: Ties | None = None, *, reason: str = "decision", cause: str = "holder"

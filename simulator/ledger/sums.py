@@ -7,6 +7,7 @@ dense ``@`` do).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +19,7 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 BLOCK_NUMBERS = 1 << 15  # 256 KB
+BUFFERED_FROM = 256  # replications from which NumPy's buffer is set to a row
 WIDE = 64  # replications from which NumPy adds rows faster than a sparse product
 
 
@@ -53,6 +55,19 @@ def row_blocks(rows: int, width: int) -> Iterator[slice]:
     step = max(1, BLOCK_NUMBERS // width)
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
+
+
+@contextmanager
+def buffered_by_row(width: int) -> Iterator[None]:
+    """While it lasts, NumPy works on arrays ``(n, width)`` a row at a time where another operand is ``(n, 1)`` or ``(1, width)``.
+
+    With its own buffer, of 8,192 numbers, it first writes such an operand out over as many rows as the buffer holds, which takes longer than the
+    sum or product itself. Elementwise results don't depend on the buffer. Narrow arrays are left alone.
+    """
+    with np.errstate():  # at its end the buffer is again what it was
+        if width >= BUFFERED_FROM:
+            np.setbufsize(min(-(-width // 16) * 16, np.getbufsize()))  # a multiple of 16, as NumPy asks for
+        yield
 
 
 def total(amounts: Array) -> Array:

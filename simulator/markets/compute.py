@@ -34,6 +34,8 @@ class ComputeMarket:
         self.ties = [  # supply ties on spending on chips, on parts and on power
             orders.some(np.flatnonzero(mask)) for mask in (of_chips & ~makes_chips, of_chips & makes_chips, (good == "power") & ~committed)
         ]
+        bought_by = self.ties[0].debtors
+        self.buyers_of_chips = slice(bought_by[0], bought_by[-1] + 1) if len(bought_by) else slice(0, 0)  # from the first to the last
         self.capital_goods = self.is_chips * (1.0 - self.buyer_makes_chips)  # chips that become the buyer's capacity
         is_capital = is_chips & ~makes_chips
         self.capital, self.committed = (orders.some(np.flatnonzero(mask)) for mask in (is_capital, committed))
@@ -79,13 +81,16 @@ class ComputeMarket:
         """
         invoiced: Array = np.zeros_like(books.orders.remaining)
         invoiced[self.committed.rows] = self.served(books, self.called(books, planned))
-        free = np.maximum(investment * books["chips_share"] - books["committed_chips"], 0.0)
-        for ties, spending in zip(self.ties, (free, books["parts_spending"], books["power_spending"]), strict=True):
-            bought = ties.of_debtor(spending)
-            bought *= ties.of_debtor(books["alive"])
+        buyers, alive = self.buyers_of_chips, books["alive"]
+        free = np.maximum(investment[buyers] * books["chips_share"][buyers] - books["committed_chips"][buyers], 0.0)
+        of_chips, of_parts, of_power = self.ties
+        on_chips = np.take(free, of_chips.debtor - buyers.start, axis=0)
+        spent_on = on_chips, of_parts.of_debtor(books["parts_spending"]), of_power.of_debtor(books["power_spending"])
+        for ties, bought in zip(self.ties, spent_on, strict=True):
+            bought *= ties.of_debtor(alive)
             bought *= self.supply_share[ties.rows]
-            bought *= ties.of_holder(books["alive"])
-            invoiced[ties.rows] += bought
+            bought *= ties.of_holder(alive)
+            invoiced[ties.rows] = bought
         return invoiced
 
     def deliver(self, books: Books, invoices: Array) -> Array:

@@ -277,9 +277,10 @@ def look_through_projects(books: Books) -> None:
     """Lenders to a ring-fenced vehicle look through it at the tenants of its leases: its CDS follows theirs, its leverage does not count."""
     projects = books.rows["project_company"]
     if projects.stop > projects.start:
-        change = books["cds"] - books["cds_at_start"]
-        through = books.leases.by_holder(books.leases.of_debtor(change) * books.lease_weight)
-        books["cds"][projects] = np.maximum(books["cds_at_start"] + through, 0.0005)[projects]
+        leases = books.leases.some(books.leases.held_by(np.arange(projects.start, projects.stop)))
+        change = leases.of_debtor(books["cds"]) - leases.of_debtor(books["cds_at_start"])
+        through = leases.by_holder(change * books.lease_weight[leases.rows])[projects]
+        books["cds"][projects] = np.maximum(books["cds_at_start"][projects] + through, 0.0005)
         books["leverage"][projects] = np.minimum(books["leverage"][projects], 0.7)
 
 

@@ -30,7 +30,7 @@ def through_stakes(books: Books, own: Array, first: Array | None = None) -> Arra
         return base
     part = stakes.shares / np.maximum(stakes.of_debtor(books["shares"]), 1e-12)
     change = base + stakes.by_holder(part * stakes.of_debtor(own))
-    linked = stakes.some(np.flatnonzero(np.isin(stakes.debtor, stakes.holder)))  # who holds nothing passes nothing on
+    linked = stakes.some(stakes.owed_by_holders)  # who holds nothing passes nothing on
     if not len(linked.rows):
         return change
     part = part[linked.rows]

@@ -43,7 +43,7 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     stakes = books.stakes
     offered = wanted_round * books["equity_supply"]
     raising = np.flatnonzero(offered.any(axis=1))
-    some = stakes.some(np.flatnonzero(np.isin(stakes.debtor, raising) | tranches_due.any(axis=1)))
+    some = stakes.some(merged_rows(stakes.owed_by(raising), np.flatnonzero(tranches_due.any(axis=1))))
     issuers = merged_rows(raising, np.unique(some.debtor))  # the few who raise anything, and the stakes that it is asked of
     books.series["capital_raised"] = np.zeros((1, books.replications))
     if not len(issuers):
@@ -125,7 +125,7 @@ def _set_mark(books: Books, ledger: Ledger, rows: Rows, price: Array, tag: str, 
     if isinstance(rows, slice):
         ledger.revalue_stakes(whole.shares * whole.of_debtor(change), tag, reason=reason, cause=cause)
     else:
-        stakes = whole.some(np.flatnonzero(np.isin(whole.debtor, rows)))
+        stakes = whole.some(whole.owed_by(rows))
         amounts = whole.shares[stakes.rows] * np.take(change, np.searchsorted(rows, stakes.debtor), axis=0)
         ledger.revalue_stakes(amounts, tag, stakes, reason=reason, cause=cause)
     # The price itself, not the old one plus the change: where nothing moves, a step that others in the batch need must not touch the last digit.
@@ -167,7 +167,9 @@ def _reprice(books: Books, ledger: Ledger, rows: Rows, price: Array, direct: Arr
 
     Returns the index of AI shares after it, ``(1, R)``.
     """
-    _set_mark(books, ledger, rows, price * np.exp(-direct - others), "ordinary")
+    not_luck = direct + others
+    np.negative(not_luck, out=not_luck)
+    _set_mark(books, ledger, rows, price * np.exp(not_luck, out=not_luck), "ordinary")
     before = share_index(books)
     if direct.any():
         _set_mark(books, ledger, rows, price * np.exp(-others), "direct", reason="shock")
@@ -192,38 +194,55 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     ledger.set_column("stake_news", np.zeros((1, 1)), holders)
     trend = TREND_FOLLOWING * books["price_trend"] - correction(books)
     short = books.through("short", "short_pressure")
-    fair = books["fair_price"] * np.exp(luck + direct + others)
+    news = luck + direct + others
+    fair = np.exp(news, out=news)
+    fair *= books["fair_price"]
     ledger.set_column("price_before", books["share_price"])
     before = books["price_before"]
     unlisted = np.flatnonzero(books["is_listed"][:, 0] == 0.0)
-    price = before * np.exp(luck + trend + direct + others)
+    change = luck + trend + direct + others
+    price = np.exp(change, out=change)
+    price *= before
     marks, closed = _new_marks(books, before[unlisted], fair[unlisted])
     price[unlisted] = marks * books["alive"][unlisted]
-    by_shock, by_others = direct.copy(), others.copy()
+    by_shock, by_others = direct.copy(), others
     gaps = books["gap_by_shock"][unlisted] + direct[unlisted], books["gap_by_others"][unlisted] + others[unlisted]
     by_shock[unlisted], by_others[unlisted] = _close_gap(ledger, unlisted, closed, *gaps)
-    growth = np.log(np.maximum(fair, 1e-12) / np.maximum(books["fair_price_last"], 1e-12))
-    ledger.set_column("value_trend", books["value_trend"] + (growth - books["value_trend"]) / 12.0)
+    growth = _log_change(books["fair_price_last"], fair)
+    value_trend, mispricing, price_trend = (books[name] for name in ("value_trend", "mispricing", "price_trend"))
+    growth -= value_trend
+    growth /= 12.0
+    value_trend += growth
     ledger.set_column("fair_price", fair)
     ledger.set_column("fair_price_last", fair)
-    ledger.set_column("mispricing", books["mispricing"] + trend - short)
+    mispricing += trend
+    mispricing -= short
     index = _reprice(books, ledger, ALL, price, by_shock, by_others)
     if short.any():
         listed = np.flatnonzero(books["is_listed"][:, 0])
         _set_mark(books, ledger, listed, price[listed] * np.exp(-short[listed]), "equity", cause="short_seller")
         note_contagion(books, index)
-    change = np.log(np.maximum(books["share_price"], 1e-12) / np.maximum(before, 1e-12))
+    change = _log_change(before, books["share_price"])
     ledger.set_column("price_change", change)
-    ledger.set_column("price_trend", books["price_trend"] + TREND_MEMORY * (change - books["price_trend"]))
+    change -= price_trend
+    change *= TREND_MEMORY
+    price_trend += change
+
+
+def _log_change(before: Array, now: Array) -> Array:
+    """Log change of prices, ``(n, R)``; a price that is gone stands at next to nothing."""
+    base, change = np.maximum(before, 1e-12), np.maximum(now, 1e-12)
+    change /= base
+    return np.log(change, out=change)
 
 
 def _new_marks(books: Books, before: Array, fair: Array) -> tuple[Array, Array]:
     """Marks of unlisted shares after a month, and the part of the log gap to fair value that they close, two arrays ``(n, R)``."""
     speed = MARK_SPEED + books.levers["market.disclosure"] * (MARK_SPEED_DISCLOSED - MARK_SPEED)
     marks = before + speed * (fair - before)
-    gap = np.log(np.maximum(fair, 1e-12) / np.maximum(before, 1e-12))
+    gap = _log_change(before, fair)
     is_open = np.abs(gap) > 1e-9
-    closed = np.log(np.maximum(marks, 1e-12) / np.maximum(before, 1e-12)) / np.where(is_open, gap, 1.0)
+    closed = _log_change(before, marks) / np.where(is_open, gap, 1.0)
     return marks, np.where(is_open, np.clip(closed, 0.0, 1.0), speed)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from simulator.ledger import contracts
 from simulator.ledger.contracts import Contracts
-from simulator.ledger.sums import incidence, merged_rows, row_blocks, total
+from simulator.ledger.sums import buffered_by_row, incidence, merged_rows, row_blocks, total
 from simulator.networks import incidence as networks_incidence
 
 
@@ -106,6 +106,33 @@ def test_amounts_that_come_in_blocks_are_summed_with_the_bits_of_the_sum_at_once
                 block = slice(start, min(start + step, count))
                 matrix.add_block(summed, values[block], block)
             assert summed.tobytes() == at_once.tobytes()
+
+
+@given(data=st.data())
+def test_contracts_of_some_agents_are_those_whose_party_is_among_them(data: st.DataObject) -> None:
+    ends = [np.array(data.draw(st.lists(st.integers(0, 8), min_size=12, max_size=12))) for _ in range(2)]
+    rows = np.array(sorted(data.draw(st.sets(st.integers(0, 8)))), dtype=np.int64)
+    contracts = table(ends[0], ends[1], 9)
+    assert contracts.held_by(rows).tolist() == [row for row in range(12) if ends[0][row] in rows]
+    assert contracts.owed_by(rows).tolist() == [row for row in range(12) if ends[1][row] in rows]
+    assert contracts.owed_by_holders.tolist() == [row for row in range(12) if ends[1][row] in ends[0]]
+
+
+@pytest.mark.parametrize("width", [1, 255, 256, 1000, 20_000])
+def test_a_buffer_of_one_row_moves_no_bit_and_is_given_back(width: int) -> None:
+    values, share, common, before = amounts(9, width, 1), amounts(9, 1, 2), amounts(1, width, 3), np.getbufsize()
+
+    def worked_out() -> list[bytes]:
+        results = values * share + common, np.exp(-np.abs(values)) / share, total(values), np.any(values > share, axis=0)
+        return [result.tobytes() for result in results]
+
+    found = worked_out()
+    with buffered_by_row(width):
+        assert np.getbufsize() == {256: 256, 1000: 1008}.get(width, before)
+        assert worked_out() == found
+    with pytest.raises(ZeroDivisionError), buffered_by_row(width):
+        raise ZeroDivisionError
+    assert np.getbufsize() == before
 
 
 @pytest.mark.parametrize(("rows", "width"), [(1, 1), (281, 512), (281, 1), (53, 100_000)])
