@@ -98,7 +98,7 @@ class MarginDesk:
             if len(rows):
                 before = books.loans.principal[rows]
                 step(books, ledger, called)
-                left = np.where(before > 0.0, books.loans.principal[rows] / np.maximum(before, 1e-12), 1.0)
+                left = np.where(called & (before > 0.0), books.loans.principal[rows] / np.maximum(before, 1e-12), 1.0)
                 changed = np.flatnonzero((left != 1.0).any(axis=1))
                 if len(changed):
                     books.repayments.scale(rows[changed], left[changed])
