@@ -289,10 +289,10 @@ def test_receivables_stand_behind_a_loan_as_contracted_sales_of_three_months(sma
 @pytest.mark.parametrize("is_called", [False, True])
 def test_what_falls_due_of_a_loan_shrinks_only_where_it_is_called(small_model: Build, is_called: bool) -> None:
     """Of a loan that is all but repaid the share that is left is not to be told exactly: it must not be asked for where nobody calls."""
-    model = investor(small_model, debt=40.0)
+    model = investor(small_model, debt=40.0, terms={"maturity": 3})
     loans = model.books.loans
     loans.principal[...] = 1e-14
     model.margin_desk.run(model.books, model.ledger, np.array([is_called]))
     loans.principal[...] = 40.0  # what falls due is never more than this
-    _, due = model.books.repayments.due_within(0, 60)
+    _, due = model.books.repayments.due_within(0, 12)
     assert (float(due.sum()) == 40.0) is not is_called
