@@ -19,6 +19,7 @@ from simulator.ledger.sums import incidence, row_blocks, total
 from simulator.networks.incidence import Incidence
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 STOCKS = ("cash", "deposits", "capacity", "construction", "other_assets", "other_liabilities")
 """Stocks of an agent that open at the figures of the economy's tables."""
@@ -262,19 +263,29 @@ class Books:
                 owned[self.outside] += total(orphaned)[0]
         return owned
 
-    def net(self, contracts: Ties, amounts: Array, columns: NDArray[np.int64] | None = None) -> Array:
-        """Amounts ``(C, R)`` added for the owner and taken from the debtor, ``(N, R)``; sums to zero over agents.
+    def net(self, contracts: Ties, amounts: Array) -> Array:
+        """Amounts ``(C, R)`` added for the owner and taken from the debtor, ``(N, R)``; sums to zero over agents."""
+        return self._handed_over(contracts, amounts, contracts.net_matrix @ amounts)
+
+    def net_of_parties(self, contracts: Ties, amounts: Array, columns: Rows | None = None) -> tuple[slice | Rows, Array]:
+        """As :meth:`net`, where few are concerned of them alone: their rows, ascending, and the amounts ``(n, R)``.
 
         ``columns``: the replications that the amounts are of, when not of all.
         """
-        change: Array = contracts.net_matrix @ amounts
+        rows, matrix = contracts.parties_and(self.outside)
+        if 2 * len(rows) > self.agents:
+            return slice(None), self._handed_over(contracts, amounts, contracts.net_matrix @ amounts, columns)
+        return rows, self._handed_over(contracts, amounts, matrix @ amounts, columns, rows)
+
+    def _handed_over(self, contracts: Ties, amounts: Array, change: Array, columns: Rows | None = None, of: Rows | None = None) -> Array:
+        """Net amounts ``change (n, R)`` (``of`` some rows), in which the claims of settled estates are handed to Outside in place."""
         if len(self.dead_rows):
             rows, holder_matrix = contracts.holders_among(self.dead_rows)
             if len(rows):
                 alive = self["alive"][rows] if columns is None else self["alive"][np.ix_(rows, columns)]
                 orphaned = (holder_matrix @ amounts) * (1.0 - alive)
-                change[rows] -= orphaned
-                change[self.outside] += total(orphaned)[0]
+                change[rows if of is None else np.searchsorted(of, rows)] -= orphaned
+                change[self.outside if of is None else np.searchsorted(of, self.outside)] += total(orphaned)[0]
         return change
 
     def owed(self) -> Array:

@@ -36,6 +36,7 @@ class Ties:
         self.holder, self.debtor, self.agents = holder, debtor, agents
         self.holder_matrix, self.debtor_matrix = Incidence(holder, agents), Incidence(debtor, agents)
         self.net_matrix = NetIncidence(self.holder_matrix, self.debtor_matrix)
+        self._parties: dict[int, tuple[NDArray[np.int64], NetIncidence]] = {}
         self._among: list[tuple[bytes, NDArray[np.int64], Incidence]] = []  # the last answer of holders_among
 
     @cached_property
@@ -82,6 +83,14 @@ class Ties:
     def net(self, amounts: Array) -> Array:
         """Amounts ``(C, R)`` added for the holder and taken from the debtor: ``(N, R)``; sums to zero over agents."""
         return self.net_matrix @ amounts
+
+    def parties_and(self, other: int) -> tuple[NDArray[np.int64], NetIncidence]:
+        """The agents that hold or owe a contract and one ``other``, ascending, and the rows of ``net_matrix`` that are theirs."""
+        if other not in self._parties:
+            rows = np.unique(np.concatenate([self.holder, self.debtor, [other]]))
+            gains, gives = (Incidence(np.searchsorted(rows, side), len(rows)) for side in (self.holder, self.debtor))
+            self._parties[other] = rows, NetIncidence(gains, gives)
+        return self._parties[other]
 
     def holders_among(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Incidence]:
         """Those of the agents ``rows`` that are holders, and what sums amounts ``(C, R)`` by them; kept until other rows are asked for."""

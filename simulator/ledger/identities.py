@@ -35,18 +35,20 @@ def _round_off(books: Books, ledger: Ledger) -> None:
     cash = books["cash"]
     if cash.min() >= 0.0:
         return
-    flows = ledger.flows
-    slight = np.where((cash < 0.0) & (cash > -TOLERANCE * np.maximum(flows, 1.0)), -cash, 0.0)
-    if (slight <= 0.0)[cash < 0.0].any():  # flows alone are the stricter scale; gross positions are summed only where it is not enough
-        scale = books.gross_positions() + flows
-        slight = np.where((cash < 0.0) & (cash > -TOLERANCE * np.maximum(scale, 1.0)), -cash, 0.0)
-    slight[books.outside] = 0.0
-    if slight.any():
-        change = slight.copy()
-        amount = ledger.sum(slight)
-        change[books.outside] -= amount[0]
-        ledger.pay(change)
-        cash[slight > 0.0] = 0.0
+    agent, column = np.nonzero(cash < 0.0)  # few
+    lacking, scale = -cash[agent, column], ledger.flows[agent, column]
+    if not (lacking < TOLERANCE * np.maximum(scale, 1.0)).all():  # flows alone are the stricter scale; gross positions are summed where needed
+        scale = books.gross_positions()[agent, column] + scale
+    slight = np.flatnonzero((lacking < TOLERANCE * np.maximum(scale, 1.0)) & (agent != books.outside))
+    if len(slight):
+        agent, column, lacking = agent[slight], column[slight], lacking[slight]
+        rows, place = np.unique(np.append(agent, books.outside), return_inverse=True)
+        change = np.zeros((len(rows), books.replications))
+        change[place[:-1], column] = lacking
+        amount = ledger.sum(change)
+        change[place[-1]] -= amount[0]
+        ledger.pay(change, rows=rows)
+        cash[agent, column] = 0.0
         ledger.rounding += amount
 
 

@@ -18,7 +18,7 @@ from simulator.ledger.attribution import AGENTS, SALES, SECURITIES, Loss, enter,
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts, Selection, Ties
 from simulator.ledger.names import LOSS_CHANNELS
-from simulator.ledger.sums import total
+from simulator.ledger.sums import common_rows, total
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -95,43 +95,44 @@ class Ledger:
         """Sum over the first axis, ``(1, R)``, with bits that do not depend on the number of replications."""
         return total(amounts)
 
-    def move_cash(self, change: Array) -> None:
-        """Change cash by ``change (N, R)``, which sums to zero over agents. Banks and the central bank pay by creating deposits."""
+    def move_cash(self, change: Array, rows: slice | Rows = ALL) -> None:
+        """Change cash (of ``rows``, ascending) by ``change (N, R)``, in all zero; banks and the central bank pay by creating deposits."""
         books = self.books
-        issuers = books.money_issuers
         cash, deposits = books["cash"], books["deposits"]
-        created = change[issuers]
+        at, of_rows = common_rows(books.money_issuers, np.arange(books.agents)[rows])
+        issuers, created = books.money_issuers[at], change[of_rows]
+        cash[rows] += change
+        self.flows[rows] += np.abs(change)
+        if not len(issuers):
+            return
         created *= books["issues_money"][issuers]  # a bank in resolution pays with what cash it has
-        cash += change
         held = cash[issuers]
         held -= created
         owed = deposits[issuers]
         owed -= created
-        if owed.min(initial=0.0) < 0.0:  # an issuer that takes in more than its deposits holds the rest as reserves
+        if owed.min() < 0.0:  # an issuer that takes in more than its deposits holds the rest as reserves
             spare = np.maximum(-owed, 0.0)
             owed += spare
             held += spare
         cash[issuers], deposits[issuers] = held, owed
-        self.flows += np.abs(change)
 
     def post(self, tag: str, change: Array, rows: int | slice | Rows = slice(None)) -> None:
         """Enter a change of net worth ``(N, R)`` under a tag, or that of some ``rows``."""
         self.touched.add(tag)
         self.posted[tag][rows] += change
 
-    def pay(self, change: Array, tag: str = "ordinary") -> None:
-        """An income of some that is a cost of others: cash and net worth move by ``change (N, R)``, which sums to zero over agents."""
-        self.move_cash(change)
-        self.post(tag, change)
+    def pay(self, change: Array, tag: str = "ordinary", rows: slice | Rows = ALL) -> None:
+        """An income of some that is a cost of others: cash and net worth (of ``rows``) move by ``change (N, R)``, which sums to zero over agents."""
+        self.move_cash(change, rows)
+        self.post(tag, change, rows)
 
-    def pay_between(self, payer: int | slice, payee: int | slice, amounts: Array, tag: str = "ordinary") -> None:
-        """Pay ``amounts (n, R)`` from the rows ``payer`` to the rows ``payee``; either side may be one agent, who pays or gets the sum."""
-        paid = total(np.broadcast_to(amounts, (len(amounts), self.books.replications)))[0]
+    def pay_between(self, payer: int, payee: int, amounts: Array, tag: str = "ordinary") -> None:
+        """Pay ``amounts (1, R)`` from one agent to another."""
+        paid = np.broadcast_to(amounts, (1, self.books.replications))[0]
         makers = self.books.money_issuers
-        if isinstance(payer, slice) or isinstance(payee, slice) or payer in makers or payee in makers:
+        if payer in makers or payee in makers:
             change = np.zeros_like(self.flows)
-            change[payer] -= amounts if isinstance(payer, slice) else paid
-            change[payee] += amounts if isinstance(payee, slice) else paid
+            change[payer], change[payee] = -paid, paid
             self.pay(change, tag)
         else:
             self._hand_over(payer, payee, paid)
@@ -155,17 +156,17 @@ class Ledger:
         self.books[source][...] -= amounts
         self.books[target][...] += amounts
 
-    def exchange_other_assets(self, amounts: Array) -> None:
-        """Sell other assets worth ``amounts (N, R)`` to Outside at book value; negative amounts buy."""
+    def exchange_other_assets(self, amounts: Array, rows: slice | Rows = ALL) -> None:
+        """Sell other assets worth ``amounts (N, R)`` (of some ``rows``), none of them Outside's, to Outside at book value; negative amounts buy."""
         if not amounts.any():
             return
         books = self.books
-        books["other_assets"][...] -= amounts
-        change = amounts.copy()
+        books["other_assets"][rows] -= amounts
         sold = total(amounts)[0]
         books["other_assets"][books.outside] += sold
-        change[books.outside] -= sold
-        self.move_cash(change)
+        self.move_cash(amounts, rows)
+        books["cash"][books.outside] -= sold
+        self.flows[books.outside] += np.abs(sold)
 
     def lend_to_outside(self) -> None:
         """The central bank lends Outside what it lacks: to buy the estates of a banking sector, or in tables that give it little cash."""
@@ -173,12 +174,11 @@ class Ledger:
         lacking = np.maximum(-books["cash"][books.outside], 0.0)
         if not lacking.any():
             return
-        books["cash"][books.outside] += lacking
-        books["other_liabilities"][books.outside] += lacking
-        books["deposits"][books.central_bank] += lacking
-        books["other_assets"][books.central_bank] += lacking
-        self.flows[books.outside] += lacking
-        self.flows[books.central_bank] += lacking
+        for agent, name in (
+            (books.outside, "cash"), (books.outside, "other_liabilities"), (books.central_bank, "deposits"), (books.central_bank, "other_assets")
+        ):  # fmt: skip
+            books[name][agent] += lacking
+        self.flows[[books.outside, books.central_bank]] += lacking
 
     def release_pledges(self) -> None:
         """Where a stake has become smaller than what is pledged of it (an estate, a failed issuer), the pledges shrink in proportion."""
@@ -196,7 +196,8 @@ class Ledger:
     def lend(self, slots: Selection, amounts: Array) -> None:
         """New loans ``amounts (n, R)`` in ``slots``: cash to the borrower, principal to the lender's assets. No one's net worth moves."""
         self.books.loans.principal[slots.rows] += amounts
-        self.move_cash(-self.books.net(slots, amounts))
+        parties, given = self.books.net_of_parties(slots, amounts)
+        self.move_cash(-given, parties)
 
     def repay(self, slots: Selection, amounts: Array) -> None:
         """Principal ``amounts (n, R)`` of ``slots`` paid back in cash."""
@@ -265,16 +266,15 @@ class Ledger:
         if switch is not None:
             self._indemnify(contracts.by_debtor(amounts * (1.0 - switch)))
 
-    def charge_debtors(self, table: str, channel: str, amounts: Array, nature: str, *, reason: str = "decision", cause: str = "holder") -> None:
-        """Debtors of contracts lose ``amounts (C, R)`` by what the holders decide, and no holder earns it, as by a sale in haste after a refusal."""
-        contracts: Contracts = getattr(self.books, table)
+    def charge_debtors(self, table: str, channel: str, amounts: Array, nature: str, some: Selection) -> None:
+        """Debtors of ``some`` contracts lose ``amounts (n, R)`` by what the holders decide, and no holder earns it, as by a sale in haste."""
         switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
-        self._enter(Loss(channel, reason, table, "debtor", cause), booked)
+        self._enter(Loss(channel, "decision", table, "debtor", "holder"), booked, some.contracts, some)
         self._count(channel, nature, total(booked))
-        self.post(channel, -contracts.by_debtor(booked))
+        self.post(channel, -some.by_debtor(booked))
         if switch is not None:
-            self._indemnify(contracts.by_debtor(amounts * (1.0 - switch)))
+            self._indemnify(some.by_debtor(amounts * (1.0 - switch)))
 
     def lose_own(self, channel: str, amounts: Array, nature: str, rows: slice = ALL, *, reason: str = "default", cause: str = "self") -> None:
         """Agents (of ``rows``) lose ``amounts (n, R)`` with nobody's contract behind it: an estate by its sales, a fund by what its investors take.

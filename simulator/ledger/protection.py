@@ -70,7 +70,8 @@ class Protection:
         kept = covered[buyer] * alive[buyer]
         paid = np.zeros_like(guarantees.notional)
         paid[rows] = due * kept
-        ledger.pay(-books.net(guarantees, paid))
+        parties, received = books.net_of_parties(guarantees, paid)
+        ledger.pay(-received, rows=parties)
         guarantees.notional[rows] *= kept
 
     # ------------------------------------------------------------------ calls

@@ -148,7 +148,8 @@ class Settlement:
                 if len(rows):
                     some = table.some(rows)
                     missing += some.by_debtor(amounts)
-                    moved -= books.net(some, amounts, at)
+                    parties, gained = books.net_of_parties(some, amounts, at)
+                    moved[parties] -= gained
             flow[:, at] = moved
         ledger.move_cash(flow)
         months = books["months_in_arrears"]

@@ -256,10 +256,7 @@ def raise_cash_for_dues(books: Books, ledger: Ledger) -> None:
     due = c["interest_due"] + c["principal_due"] + c["operating_bill"] + c["tax_bill"] + c["rent_bills"]
     short = np.maximum(due - c["cash"] - 0.9 * (c["receipts_due"] + c["outside_sales"]), 0.0)
     sold = np.minimum(short, c["other_assets"]) * books.sells_securities[rows] * c["alive"]
-    if sold.any():
-        amounts = np.zeros_like(books["cash"])
-        amounts[rows] = sold
-        ledger.exchange_other_assets(amounts)
+    ledger.exchange_other_assets(sold, rows)
 
 
 def raise_liquidity(books: Books, ledger: Ledger, outgoing: Array) -> None:

@@ -146,14 +146,15 @@ class Funding:
             np.minimum(short / (1.0 - HASTE_DISCOUNT), SALEABLE_SHARE * books["other_assets"][rows], out=sold[rows])
         if not (sold > 1e-9).any():
             return
-        lost = HASTE_DISCOUNT * sold
-        ledger.exchange_other_assets(sold)
-        change = -lost
-        change[books.outside] += ledger.sum(lost)[0]
-        ledger.move_cash(change)
-        by_loan = np.zeros_like(books.loans.principal)
-        by_loan[due.rows] = refused * due.of_debtor(lost / np.maximum(asked, 1e-12))
-        ledger.charge_debtors("loans", "funding", by_loan, "deadweight")
-        gain = np.zeros_like(lost)
-        gain[books.outside] = ledger.sum(lost)[0]
-        ledger.post("ordinary", gain)
+        sellers = np.flatnonzero(sold.any(axis=1))  # few
+        is_seller = np.zeros(books.agents, dtype=bool)
+        is_seller[sellers] = True
+        lost = HASTE_DISCOUNT * sold[sellers]
+        ledger.exchange_other_assets(sold[sellers], sellers)
+        ledger.move_cash(-lost, sellers)
+        ledger.move_cash(ledger.sum(lost), np.array([books.outside]))
+        loans = books.loans.some(due.rows[is_seller[due.debtor]])
+        share = lost / np.maximum(asked[sellers], 1e-12)
+        by_loan = refused[is_seller[due.debtor]] * share[np.searchsorted(sellers, loans.debtor)]
+        ledger.charge_debtors("loans", "funding", by_loan, "deadweight", loans)
+        ledger.post("ordinary", ledger.sum(lost)[0], books.outside)

@@ -69,17 +69,15 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     price = np.maximum(share_price, 1e-6) * (1.0 - ISSUE_DISCOUNT * books["is_listed"][issuers])
     ledger.set_column("shares", books["shares"][issuers] + raised / price, issuers)
     # The holder swaps cash for shares at the price paid; the issuer's book gains the cash.
-    ledger.move_cash(-some.net(paid))
+    parties, handed_over = books.net_of_parties(some, paid)
+    ledger.move_cash(-handed_over, parties)
     ledger.post("ordinary", received)
     bought = paid / price[at_issuer]
     stakes.shares[some.rows] += bought
     ledger.post("ordinary", some.by_holder(bought * share_price[at_issuer] - paid))
     from_public, value = ledger.sum(public)[0], ledger.sum(public / price * share_price)[0]
-    flow = np.zeros_like(books["cash"])
-    flow[issuers] = public
-    flow[books.outside] -= from_public
-    ledger.move_cash(flow)
-    ledger.post("ordinary", public, issuers)
+    ledger.pay(public, rows=issuers)
+    ledger.move_cash(-from_public[None], np.array([books.outside]))
     books["other_assets"][books.outside] += value
     ledger.post("ordinary", value - from_public, books.outside)
     books.series["capital_raised"] = ledger.sum(raised)

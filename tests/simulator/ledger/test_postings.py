@@ -182,6 +182,35 @@ def test_paying_between_agents_moves_cash_and_net_worth_alike(small_model: Build
     assert change[row(model, "cloud")] == pytest.approx(-6.0)
 
 
+@pytest.mark.parametrize("names", [("main_bank", "cloud", "outside"), ("cloud", "fund"), ("main_bank", "central_bank", "fund")])
+def test_cash_of_some_agents_moves_as_with_no_change_for_all_others(small_model: Build, names: tuple[str, ...]) -> None:
+    """Also where a bank takes in more than its deposits, and holds the rest as reserves."""
+    amounts = np.array([600.0, -590.0, -10.0]) if len(names) == 3 else np.array([7.5, -7.5])
+    some, whole = build(small_model), build(small_model)
+    rows = np.sort([row(some, name) for name in names])
+    change = np.zeros_like(whole.books["cash"])
+    change[rows, 0] = amounts
+    some.ledger.pay(amounts[:, None], rows=rows)
+    whole.ledger.pay(change)
+    for name in ("cash", "deposits"):
+        assert (some.books[name] == whole.books[name]).all()
+    assert (some.ledger.flows == whole.ledger.flows).all()
+    assert (some.ledger.posted["ordinary"] == whole.ledger.posted["ordinary"]).all()
+    assert some.books["cash"][rows].any()
+
+
+@pytest.mark.parametrize("sellers", [slice(0, 2), np.array([0, 1])])
+def test_some_agents_sell_other_assets_to_outside_at_book_value(small_model: Build, sellers: Any) -> None:
+    model = build(small_model)
+    books = model.books
+    worth, assets, cash = books.net_worth(), books["other_assets"].copy(), books["cash"].copy()
+    model.ledger.exchange_other_assets(np.array([[3.0], [-1.0]]), sellers)
+    check(books, model.ledger)
+    np.testing.assert_allclose(books.net_worth(), worth, atol=1e-9)
+    assert (books["other_assets"] - assets)[[0, 1, books.outside], 0].tolist() == pytest.approx([-3.0, 1.0, 2.0])
+    assert (books["cash"] - cash)[[0, 1, books.outside], 0].tolist() == pytest.approx([3.0, -1.0, -2.0])
+
+
 def test_unpaid_bills_of_an_estate_are_lost_by_their_creditor(small_model: Build) -> None:
     model = build(small_model)
     amounts = np.zeros_like(model.books["cash"])

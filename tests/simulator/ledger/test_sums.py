@@ -78,6 +78,20 @@ def test_one_replication_is_summed_with_the_bits_that_it_has_beside_others(data:
         assert not among or (matrix @ values).tobytes() == by_holder[holders].tobytes()
 
 
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 1000), width=st.sampled_from([1, 3]))
+def test_what_parties_gain_are_their_rows_of_what_all_gain_and_the_others_gain_nothing(data: st.DataObject, seed: int, width: int) -> None:
+    agents, count = 8, data.draw(st.integers(1, 12))
+    ends = [data.draw(st.lists(st.integers(0, agents - 1), min_size=count, max_size=count)) for _ in range(2)]
+    contracts, values = table(*ends, agents), amounts(count, width, seed)
+    outside = data.draw(st.integers(0, agents - 1))
+    parties, matrix = contracts.parties_and(outside)
+    assert parties.tolist() == sorted({*ends[0], *ends[1], outside})
+    whole = contracts.net(values)
+    assert (matrix @ values).tobytes() == whole[parties].tobytes()
+    assert not np.delete(whole, parties, axis=0).any()
+
+
 def test_without_the_compiled_loop_of_scipy_sums_have_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix, values = incidence(np.array([2, 0, 2, 1, 2]), 4), amounts(5, 7, 1)
     found = matrix @ values
