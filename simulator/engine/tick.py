@@ -264,7 +264,7 @@ def margin(model: ContagionModel) -> None:
     called, late = desk.is_called(books), liquidation.is_late(books)
     active = called | late
     if active.any():
-        with Part(books, ledger, active, loans_by_row=not desk.looks_at_all_loans) as part:
+        with Part(books, ledger, active, desk.by_row) as part:
             if called.any():
                 desk.run(part.books, part.ledger, called[part.index])
             if late.any():

@@ -27,47 +27,54 @@ TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
 
 
 class Window:
-    """An array of a batch ``(n, R)`` seen in some of its ``columns``, by rows: they are cut when asked for, and what is written stands in the batch
-    at once. To take it whole is a TypeError."""
+    """An array of a batch ``(n, R)`` seen in some of its ``columns``, by rows (a number, a slice, an array of numbers): they are cut when asked for,
+    and what is written stands in the batch at once. To take it whole is a TypeError."""
 
     __array_ufunc__ = None
 
     def __init__(self, whole: Array, columns: Rows) -> None:
         self.whole, self.columns = whole, columns
 
-    def __getitem__(self, rows: Rows) -> Array:
-        values: Array = self.whole[rows[:, None], self.columns]
-        return values
+    def __getitem__(self, rows: int | slice | Rows) -> Array:
+        if isinstance(rows, np.ndarray):
+            return self.whole[rows[:, None], self.columns]
+        return self.whole[rows].take(self.columns, axis=-1, mode="clip")
 
-    def __setitem__(self, rows: Rows, values: Array) -> None:
-        self.whole[rows[:, None], self.columns] = values
+    def __setitem__(self, rows: int | slice | Rows, values: Array) -> None:
+        self.whole[rows[:, None] if isinstance(rows, np.ndarray) else rows, self.columns] = values
 
     def __array__(self, *_: Any, **__: Any) -> Array:
         raise TypeError("in this part of the batch the array is read and written by rows")
 
 
-class _Cut(dict[Any, Array]):
+class _Cut(dict[Any, Any]):
     """Arrays of a batch by name, cut to some replications when first asked for; what has changed is written back at the end.
 
     An array that has one column while the batch has several (a parameter) is the same for all replications and stays whole. An array that is not kept
-    is cut to be read only.
+    is cut to be read only. Of those ``by_row`` a `Window` is given in place of a cut.
     """
 
-    def __init__(self, whole: Mapping[Any, Array], index: Rows, width: int, is_kept: Callable[[Any], bool]) -> None:
+    def __init__(
+        self, whole: Mapping[Any, Array], index: Rows, width: int, is_kept: Callable[[Any], bool], by_row: Callable[[Any], bool] | None = None
+    ) -> None:
         super().__init__()
-        self.whole, self.index, self.width, self.is_kept = whole, index, width, is_kept
+        self.whole, self.index, self.width, self.is_kept, self.by_row = whole, index, width, is_kept, by_row
         self.before: dict[Any, Array] = {}  # as they were cut
 
     def __missing__(self, key: Any) -> Array:
-        values = self.whole[key]
-        if values.shape[1] == self.width:
+        values: Any = self.whole[key]
+        if values.shape[1] != self.width:
+            pass
+        elif self.by_row is not None and self.by_row(key):
+            values = Window(values, self.index)
+        else:
             values = values.take(self.index, axis=1, mode="clip")
             if self.is_kept(key):
                 self.before[key] = values.copy()
             else:
                 values.flags.writeable = False
         self[key] = values
-        return values
+        return values  # type: ignore[no-any-return]
 
     def __contains__(self, key: object) -> bool:
         return dict.__contains__(self, key) or key in self.whole
@@ -87,7 +94,7 @@ class _Cut(dict[Any, Array]):
         Few numbers change where few agents fail or sell: to find them in the small arrays costs less than to write all into the large ones.
         """
         for key, values in super().items():
-            if not self.is_kept(key):
+            if isinstance(values, Window) or not self.is_kept(key):
                 continue
             target, before = whole.get(key), self.before.get(key)
             if target is None:
@@ -106,13 +113,6 @@ class _Cut(dict[Any, Array]):
             else:
                 row, column = np.divmod(changed, len(self.index))
                 target[row, self.index[column]] = values.reshape(-1)[changed]
-
-
-class _Windows(dict[Any, Any]):
-    """Arrays of a batch by name, each a `Window` on some replications, or whole where it has one column."""
-
-    def __init__(self, whole: Mapping[Any, Array], index: Rows, width: int) -> None:
-        super().__init__((key, Window(values, index) if values.shape[1] == width else values) for key, values in whole.items())
 
 
 def _always(_: Any) -> bool:
@@ -135,11 +135,12 @@ class Part:
     """``with Part(books, ledger, active) as part:`` gives ``part.books`` and ``part.ledger`` of the replications ``active (R,)``.
 
     Whatever is written to them stands in the whole batch afterwards; the accounts of losses and what falls due are those of the batch at once.
-    ``loans_by_row``: the loans are read and written by rows only (`Window`): to cut them all takes longer than most of what is done with few.
+    ``by_row``: names of columns, and of tables of contracts, that are read and written by rows only (`Window`): to cut all of their rows takes longer
+    than most of what is done with few.
     """
 
-    def __init__(self, books: Books, ledger: Ledger, active: NDArray[np.bool_], loans_by_row: bool = False) -> None:
-        self.whole_books, self.whole_ledger, self.loans_by_row = books, ledger, loans_by_row
+    def __init__(self, books: Books, ledger: Ledger, active: NDArray[np.bool_], by_row: frozenset[str] = frozenset()) -> None:
+        self.whole_books, self.whole_ledger, self.by_row = books, ledger, by_row
         self.index = np.flatnonzero(active)
         self.is_whole = len(self.index) == books.replications
         self._cuts: list[tuple[_Cut, dict[Any, Array]]] = []
@@ -152,8 +153,10 @@ class Part:
         if kind is None and not self.is_whole:
             self._restore()
 
-    def _cut(self, arrays: dict[Any, Array], is_kept: Callable[[Any], bool] = _always) -> _Cut:
-        cut = _Cut(arrays, self.index, self.whole_books.replications, is_kept)
+    def _cut(
+        self, arrays: dict[Any, Array], is_kept: Callable[[Any], bool] = _always, by_row: Callable[[Any], bool] | None = None
+    ) -> _Cut:
+        cut = _Cut(arrays, self.index, self.whole_books.replications, is_kept, by_row)
         self._cuts.append((cut, arrays))
         return cut
 
@@ -162,13 +165,12 @@ class Part:
         books = _twin_of(whole)
         books.replications = len(self.index)
         roles = whole.columns.roles
-        columns = self._cut(whole.columns.arrays, lambda name: roles.get(name) == "stock" or name in WRITTEN_FLOWS)
+        columns = self._cut(whole.columns.arrays, lambda name: roles.get(name) == "stock" or name in WRITTEN_FLOWS, self.by_row.__contains__)
         books.columns = whole.columns.view(columns, books.replications)
         for table in TABLES:
             contracts = _twin_of(getattr(whole, table))
             contracts.replications = books.replications
-            by_row = table == "loans" and self.loans_by_row
-            contracts.state = _Windows(contracts.state, self.index, width) if by_row else self._cut(contracts.state)
+            contracts.state = self._cut(contracts.state, by_row=_always if table in self.by_row else None)
             setattr(books, table, contracts)
         books.repayments = whole.repayments.part(books.loans, self.index)
         books.series = self._cut(whole.series)

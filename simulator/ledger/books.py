@@ -41,7 +41,6 @@ class Books:
     is_circular: Array  # (O, 1): 1 where the seller holds shares or loans of the buyer
     pledge_rows: NDArray[np.int64]  # (P,): loans behind which a stake is pledged
     pledge_stakes: NDArray[np.int64]  # (P,): the stake of each
-    holders_debts: NDArray[np.int64]  # loans that holders of stakes owe
     ai_rows: NDArray[np.int64]  # agents whose shares are the AI market
 
     def __init__(self, economy: Any, replications: int, ticks: int, switches: Mapping[str, Array] | None = None) -> None:
@@ -179,7 +178,6 @@ class Books:
     def _open_pledges(self) -> None:
         """Shares pledged behind each loan, and the months for which each loan has been called."""
         loans = self.loans
-        self.holders_debts = np.flatnonzero(np.isin(loans.debtor, self.stakes.holders))
         self.pledge_rows = np.flatnonzero(loans.static["pledged_stake"] >= 0)
         self.pledge_stakes = loans.static["pledged_stake"][self.pledge_rows]
         self.pledge_matrix = incidence(self.pledge_stakes, self.stakes.count)

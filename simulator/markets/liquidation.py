@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
+from simulator.ledger.contracts import Contracts
 from simulator.ledger.postings import ALL, Ledger
 from simulator.markets.margin_desk import MONTHLY_SALE_UNLISTED
 from simulator.markets.shares import MEAN_REVERSION, ForcedSales, price_factor, stakes_beside
@@ -44,20 +45,40 @@ def sell_stakes_to_pay(books: Books, ledger: Ledger, late: Bools) -> None:
     Rule: as much as the overdue sum, a tenth more, and two months' bills; the same part of every stake, a month's limit for unlisted ones.
     """
     stakes = books.stakes
-    loans = books.loans.some(books.holders_debts)
-    overdue = (books.payables() + loans.by_debtor(books.loans.arrears[loans.rows])) * (books["months_in_arrears"] > 0.0) * books["alive"] * late
+    sellers = stakes.holders[(books["months_in_arrears"][stakes.holders] > 0.0).any(axis=1)]
+    overdue = _overdue(books, sellers) * (books["months_in_arrears"][sellers] > 0.0) * books["alive"][sellers] * late
     if not overdue.any():
         return
-    free = books.free_shares()
-    limit = np.where(stakes.of_debtor(books["is_listed"]) > 0.0, 0.5, MONTHLY_SALE_UNLISTED) * free
-    value = stakes.by_holder(limit * stakes.of_debtor(books["share_price"]))
-    coming = 2.0 * (books["interest_due"] + books["operating_bill"] + books["rent_bills"])
+    held = stakes.some(_of(sellers, stakes.holder))
+    limit = np.where(books["is_listed"][held.debtor] > 0.0, 0.5, MONTHLY_SALE_UNLISTED) * books.free_shares()[held.rows]
+    value = held.by_holder(limit * books["share_price"][held.debtor])[sellers]
+    coming = 2.0 * (books["interest_due"][sellers] + books["operating_bill"][sellers] + books["rent_bills"][sellers])
     part = np.minimum(1.0, (1.1 * overdue + coming * (overdue > 0.0)) / np.maximum(value, 1e-9))
-    sold = limit * stakes.of_holder(part)
-    rows = np.flatnonzero((sold > 0.0).any(axis=1))
+    sale = limit * part[np.searchsorted(sellers, held.holder)]
+    rows = held.rows[(sale > 0.0).any(axis=1)]
     if len(rows):
         some = stakes_beside(books, rows)
+        sold = np.zeros((stakes.count, books.replications))
+        sold[held.rows] = sale
         ForcedSales(books, ledger, some).sell(sold[some.rows], "funding")
+
+
+def _overdue(books: Books, debtors: NDArray[np.int64]) -> Array:
+    """What is overdue of the bills and loans of ``debtors (n,)``, USD bn, ``(n, R)``."""
+
+    def owed(table: Contracts) -> Array:
+        some = table.some(_of(debtors, table.debtor))
+        return some.by_debtor(table.arrears[some.rows])[debtors]
+
+    bills = owed(books.orders) + owed(books.leases) + books["operating_arrears"][debtors]
+    if books.guarantees.count:
+        bills = bills + owed(books.guarantees)
+    return bills + owed(books.loans)
+
+
+def _of(agents: NDArray[np.int64], side: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The contracts on whose ``side (C,)`` one of the ``agents`` stands."""
+    return np.flatnonzero(np.isin(side, agents))
 
 
 # ---------------------------------------------------------------------- the market for securities

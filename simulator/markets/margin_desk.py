@@ -25,6 +25,11 @@ MONTHLY_SALE_UNLISTED = 0.15  # part of a pledge of unlisted shares that can be 
 CASH_FOR_CALLS = 0.5  # part of its cash that a borrower pays on the calls of a month (assumption, 0.25-1)
 CLOSE_OUT_GAP = 0.2  # close-out level above the call level where a loan gives none (assumption, 0.1-0.3)
 ROUNDS_MAX = 50
+BY_ROW = frozenset({
+    "loans", "orders", "leases", "guarantees", "shares", "mispricing", "other_assets", "margin_breached", "months_in_arrears", "operating_arrears",
+    "interest_due", "operating_bill", "rent_bills",
+})  # fmt: skip
+"""What calls on pledged shares, and sales to pay what is overdue, read and write of few agents and contracts."""
 USED_UP = 1e-9  # part of a pledge under which nothing is left to sell
 CENT = 1e-11  # USD bn
 
@@ -39,7 +44,7 @@ class MarginDesk:
         self.rows = np.flatnonzero(has_call & (pledged >= 0))
         self.stake = pledged[self.rows]
         self.asset_rows = np.flatnonzero(has_call & (pledged < 0) & (loans.static["collateral"] != "none"))
-        self.looks_at_all_loans = len(self.asset_rows) > 0  # calls on capacity and receivables look at all debts on them
+        self.by_row = frozenset() if len(self.asset_rows) else BY_ROW  # calls on capacity and receivables look at all debts on them
         self.call, self.close_out, self.cure, self.recourse, self.unaudited = self._terms(books, self.rows)
         self.asset_terms = self._terms(books, self.asset_rows)
         self.borrowers, self.place = np.unique(loans.debtor[self.rows], return_inverse=True)

@@ -82,7 +82,7 @@ def test_loans_that_are_looked_at_by_rows_are_written_at_once_in_the_columns_of_
     model = build(small_model)
     before = model.books.loans.principal.copy()
     row = np.array([1])
-    with Part(model.books, model.ledger, CHOSEN, loans_by_row=True) as part:
+    with Part(model.books, model.ledger, CHOSEN, by_row=frozenset({"loans"})) as part:
         principal = part.books.loans.principal
         np.testing.assert_array_equal(principal[row], before[1:, CHOSEN])
         principal[row] += [[1.0, 2.0]]
@@ -93,7 +93,7 @@ def test_loans_that_are_looked_at_by_rows_are_written_at_once_in_the_columns_of_
 @pytest.mark.parametrize("use", [lambda loans: loans + 1.0, np.sum, np.asarray, lambda loans: np.maximum(loans, 0.0), lambda loans: loans.sum()])
 def test_loans_that_are_looked_at_by_rows_cannot_be_taken_whole(use: Callable[[Any], Any], small_model: Build) -> None:
     model = build(small_model)
-    with Part(model.books, model.ledger, CHOSEN, loans_by_row=True) as part, pytest.raises((TypeError, AttributeError)):
+    with Part(model.books, model.ledger, CHOSEN, by_row=frozenset({"loans"})) as part, pytest.raises((TypeError, AttributeError)):
         use(part.books.loans.principal)
 
 
@@ -118,26 +118,34 @@ def arrays_of(books: Books, ledger: Ledger) -> dict[tuple[str, str], Array]:
     return {(place, name): getattr(ledger, name) if place == "single" else places[place][name] for place, name in KEPT}
 
 
-write = st.tuples(st.sampled_from(KEPT), st.integers(0, 9), st.integers(0, 4), st.sampled_from([-0.0, 0.0, 1.0, -2.5, np.inf, np.nan]))
+NUMBERS = st.sampled_from([-0.0, 0.0, 1.0, -2.5, np.inf, np.nan])
+write = st.tuples(st.sampled_from(KEPT), st.integers(0, 9), st.integers(0, 4), NUMBERS, st.integers(0, 2))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(chosen=st.lists(st.booleans(), min_size=5, max_size=5), writes=st.lists(write, max_size=6), replaced=st.sampled_from([None, *KEPT[4:7]]))
-def test_any_write_to_a_part_stands_in_the_batch_to_the_bit(chosen: list[bool], writes: list[Any], replaced: Any, small_model: Build) -> None:
+@given(
+    chosen=st.lists(st.booleans(), min_size=5, max_size=5), writes=st.lists(write, max_size=6), replaced=st.sampled_from([None, *KEPT[4:7]]),
+    by_row=st.frozensets(st.sampled_from(["cash", "loans"])),
+)  # fmt: skip
+def test_any_write_to_a_part_stands_in_the_batch_to_the_bit(
+    chosen: list[bool], writes: list[Any], replaced: Any, by_row: frozenset[str], small_model: Build
+) -> None:
     """Against the same writes to the columns of the batch itself; one array may be replaced by another, as series are."""
     index = np.flatnonzero(chosen)
     model = build(small_model)
     books, ledger = model.books, model.ledger
     wanted = {key: values.copy() for key, values in arrays_of(books, ledger).items()}
-    with Part(books, ledger, np.array(chosen)) as part:
+    with Part(books, ledger, np.array(chosen), by_row) as part:
         if replaced is not None and len(index):
             place = {"series": part.books.series, "posted": part.ledger.posted, "loss_by_tag": part.ledger.loss_by_tag}[replaced[0]]
             place[replaced[1]] = place[replaced[1]] + 3.0
             wanted[replaced][:, index] += 3.0
-        for key, row, column, value in writes:
+        for key, row, column, value, how in writes:
             if len(index):
                 row, column = row % len(wanted[key]), column % len(index)
-                arrays_of(part.books, part.ledger)[key][row, column] = value
+                written = arrays_of(part.books, part.ledger)[key][row : row + 1].copy()
+                written[0, column] = value
+                arrays_of(part.books, part.ledger)[key][[row, slice(row, row + 1), np.array([row])][how]] = written[0] if how == 0 else written
                 wanted[key][row, index[column]] = value
     for key, values in arrays_of(books, ledger).items():
         assert values.tobytes() == wanted[key].tobytes(), key
