@@ -174,7 +174,7 @@ class MarginDesk:
             loans.arrears[rows] *= kept
         owed = loans.principal[rows] + loans.arrears[rows]
         value = self.collateral(books)
-        lives = (books["alive"][borrower] > 0.0) & (owed > CENT)
+        lives = (books["alive"][borrower] > 0.0) & (owed > CENT) & of_called
         loans.months_called[rows] = np.where((owed > self.call * value * (1.0 + 1e-12)) & lives, loans.months_called[rows] + 1.0, 0.0)
         broken = (owed > self.close_out * value * (1.0 + 1e-9)) & (owed > 1e-6) & lives & (self.recourse > 0.0)
         ledger.set_column("margin_breached", np.minimum(self.borrower_matrix @ broken.astype(np.float64), 1.0), self.borrowers)
