@@ -60,10 +60,11 @@ def losses_of(books: Books, ledger: Ledger, agent: Rows, column: Rows) -> Cells:
         rows, events = borne[side]
         if not len(rows):
             continue
-        amount = ledger.losses[account][rows, kept[events]]
-        some = amount > 0.0
+        losses = ledger.losses[account]
+        amount = losses.reshape(-1)[rows * losses.shape[1] + kept[events]]
+        some = (amount > 0.0).nonzero()[0]
         positions.append(events[some])
-        numbers.append(np.full(int(some.sum()), number))
+        numbers.append(np.full(len(some), number))
         causes.append(parties(books, account)[1][rows[some]])
         amounts.append(amount[some])
     if not positions:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from simulator.engine import causes, programmes
 from simulator.ledger.batches import Part
 from simulator.ledger.books import Books
+from simulator.ledger.estates import owed_by
 from simulator.ledger.resolution import CAUSES, DefaultEvents
 from simulator.markets import liquidation
 from simulator.markets.accounts import share_index
@@ -33,7 +34,7 @@ def resolve(model: ContagionModel) -> None:
     active: Bools = np.any(fails, axis=0)
     if not active.any():
         return
-    with Part(books, ledger, active) as part:
+    with Part(books, ledger, active, loans_by_row=True) as part:
         events, story = _settle_failures(model, part, np.compress(active, fails, axis=1))
     model.recorder.note_defaults(books.tick, events, story)
 
@@ -47,8 +48,9 @@ def _settle_failures(model: ContagionModel, part: Part, fails: Bools) -> tuple[D
     worth = books["book_net_worth"].copy()
     judges = [type(cohort).cohort_of(books, cohort.rows) for cohort in model.asked_together("is_insolvent")]
     while True:
-        failing = (wave >= 0).astype(np.float64)
-        books["book_net_worth"][...] = worth - model.resolution.provisional_losses(books, failing)
+        failed = (wave >= 0).astype(np.float64)
+        loss = model.resolution.provisional_losses(books, failed)
+        books["book_net_worth"][...] = worth - loss
         for judge in judges:
             books["insolvent"][judge.rows] = judge.is_insolvent()
         new = (books["insolvent"] > 0.0) & (wave < 0) & (books["alive"] > 0.0) & books.can_default[:, None]
@@ -57,9 +59,9 @@ def _settle_failures(model: ContagionModel, part: Part, fails: Bools) -> tuple[D
         number += 1
         wave = np.where(new, number, wave)
         cause = np.where(new, _insolvency_code(books), cause)
-    failed = (wave >= 0).astype(np.float64)
-    _frighten_neighbours(model, books, worth, failed)
-    debt = books.debt()
+    _frighten_neighbours(books, worth, loss, failed)
+    some = owed_by(np.any(failed, axis=1), books.loans)
+    debt = some.by_debtor(books.loans.principal[some.rows] + books.loans.arrears[some.rows])
     column, agent = np.nonzero(failed.T)
     events = DefaultEvents(
         agent, part.index[column], wave[agent, column], cause[agent, column], debt[agent, column], np.zeros(len(agent)),
@@ -77,13 +79,14 @@ def _settle_failures(model: ContagionModel, part: Part, fails: Bools) -> tuple[D
     return events, model.recorder.genealogy.tell(books, part, events, column, before, own, shocked)
 
 
-def _frighten_neighbours(model: ContagionModel, books: Books, worth: Array, failed: Array) -> None:
-    """What the failures are expected to cost others, over their equity (at the market where it has a price): it raises their CDS from now on.
+def _frighten_neighbours(books: Books, worth: Array, loss: Array, failed: Array) -> None:
+    """The ``loss (N, R)`` that others must expect of the failures, over their equity (at the market where it has a price), raises their CDS from now
+    on.
 
     Source: Jorion and Zhang (2009), creditors of a failed firm pay more for protection on themselves.
     """
     equity = np.maximum(np.where(books["is_issuer"] > 0.0, books.market_value(), worth), 1e-3)
-    cost = np.clip(model.resolution.provisional_losses(books, failed) / equity, 0.0, 1.0) * (1.0 - failed)
+    cost = np.clip(loss / equity, 0.0, 1.0) * (1.0 - failed)
     books["neighbour_loss"][...] = np.minimum(books["neighbour_loss"] + cost, 1.0)
 
 

@@ -79,23 +79,21 @@ def enter(account: Array, amounts: Array, rows: Rows | slice, columns: Rows | No
     if columns is None:
         account[rows] += amounts
         return
-    lost = np.broadcast_to(amounts, (len(amounts), len(columns)))
-    row, column = np.nonzero(lost != 0.0)  # few contracts lose in few replications
-    account[np.arange(len(account))[rows][row], columns[column]] += lost[row, column]
+    lost = np.broadcast_to(amounts, (len(amounts), len(columns))).reshape(-1)
+    places = (lost != 0.0).nonzero()[0]  # few contracts lose in few replications
+    row, column = np.divmod(places, len(columns))
+    account.reshape(-1)[np.arange(len(account))[rows][row] * account.shape[1] + columns[column]] += lost[places]
 
 
 def rows_borne_by(books: Books, loss: Loss, agents: Rows) -> tuple[Rows, Rows]:
-    """The rows of an account that ``agents (E,)`` bear, and which of them bears each: two arrays, by row and then by position among the agents."""
+    """The rows of an account that ``agents (E,)`` bear, and which of them bears each: two arrays, agent after agent, each one's rows ascending."""
     side = (loss.table, loss.bearer)
     if side not in books.sorted_sides:
         books.sorted_sides[side] = by_member(_side(books, *side), books.agents)
     order, starts = books.sorted_sides[side]
     first, count = starts[agents], starts[agents + 1] - starts[agents]
     position = np.repeat(np.arange(len(agents)), count)
-    place = np.arange(len(position)) - np.repeat(np.cumsum(count) - count, count) + first[position]
-    rows = order[place]
-    by_row = np.lexsort((position, rows))
-    return rows[by_row], position[by_row]
+    return order[np.arange(len(position)) + np.repeat(first - np.cumsum(count) + count, count)], position
 
 
 def _side(books: Books, table: str, word: str) -> Rows:

@@ -17,7 +17,6 @@ from simulator.networks.incidence import Incidence, NetIncidence
 Array = NDArray[np.float64]
 
 
-ALL = slice(None)
 SELECTIONS_KEPT = 64
 SELECTED_ROWS_KEPT = 1_000_000
 """Of selections that are kept: so many, and so many rows together (some 50 MB); the last one whatever its size."""
@@ -27,10 +26,7 @@ class Ties:
     """Who owes whom: ``holder (C,)`` and ``debtor (C,)``, and sums of amounts ``(C, R)`` by party.
 
     ``holder_matrix`` and ``debtor_matrix`` sum by holder and by debtor; ``net_matrix`` adds for the holder and takes from the debtor.
-    ``rows``: of which rows of a table's columns the amounts are; all, unless it is a :class:`Selection`.
     """
-
-    rows: slice | NDArray[np.int64] = ALL
 
     def __init__(self, holder: NDArray[np.int64], debtor: NDArray[np.int64], agents: int) -> None:
         self.holder, self.debtor, self.agents = holder, debtor, agents
@@ -106,17 +102,13 @@ class Ties:
             self._among[:] = [(key, holders, Incidence(members, len(holders), contracts, len(self.holder)))]
         return self._among[0][1:]
 
-    def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where ``rows`` of the table, all of them among these contracts, stand among them."""
-        return rows
-
     def of_holder(self, values: Array) -> Array:
         """Each contract's holder's row of ``values (N, R)``: ``(C, R)``."""
-        return np.take(values, self.holder, axis=0)
+        return values.take(self.holder, axis=0)
 
     def of_debtor(self, values: Array) -> Array:
         """Each contract's debtor's row of ``values (N, R)``: ``(C, R)``."""
-        return np.take(values, self.debtor, axis=0)
+        return values.take(self.debtor, axis=0)
 
 
 def _among(members: NDArray[np.int64], rows: NDArray[np.int64], agents: int) -> NDArray[np.int64]:
@@ -128,8 +120,6 @@ def _among(members: NDArray[np.int64], rows: NDArray[np.int64], agents: int) -> 
 
 class Selection(Ties):
     """Some contracts of a table, by their ``rows (n,)`` in ascending order; amounts are ``(n, R)``."""
-
-    rows: NDArray[np.int64]
 
     def __init__(self, table: Ties, rows: NDArray[np.int64]) -> None:
         super().__init__(table.holder[rows], table.debtor[rows], table.agents)

@@ -220,11 +220,10 @@ class Ledger:
     # ------------------------------------------------------------------ losses
 
     def lose(
-        self, table: str, channel: str, amounts: Array, nature: str, relief: bool = False, *, some: Ties | None = None,
+        self, table: str, channel: str, amounts: Array, nature: str, relief: bool = False, *, some: Selection | None = None,
         reason: str = "default", cause: str = "debtor",
     ) -> None:  # fmt: skip
-        """Holders of contracts (all, or ``some``) lose ``amounts (C, R)`` (not negative) through a channel; with ``relief`` the debtors are freed of
-        as much.
+        """Holders of contracts (all, or ``some``) lose ``amounts (C, R)``, not negative, through a channel; ``relief`` frees the debtors of as much.
 
         ``reason`` and ``cause``: by whose default or decision; the default of the debtor if nothing is said. With the channel switched off the
         loss is made good by Outside, in cash, as a booked indemnity: it is then ordinary.
@@ -248,7 +247,7 @@ class Ledger:
             self._indemnify(by_owner(contracts, amounts * (1.0 - switch)))
 
     def cost_debtors(
-        self, table: str, channel: str, amounts: Array, some: Ties | None = None, *, reason: str = "decision", cause: str = "holder"
+        self, table: str, channel: str, amounts: Array, some: Selection | None = None, *, reason: str = "decision", cause: str = "holder"
     ) -> None:
         """Debtors of contracts (all, or ``some``) bear an extra cost ``amounts (C, R)`` through a channel that the holders earn, as a dearer renewal.
 
@@ -346,11 +345,11 @@ class Ledger:
         if switch is not None:
             self._indemnify(amounts * (1.0 - switch), holders)
 
-    def _enter(self, loss: Loss, amounts: Array, count: int = 0, some: Ties | slice | Rows = ALL) -> None:
+    def _enter(self, loss: Loss, amounts: Array, count: int = 0, some: Selection | slice | Rows = ALL) -> None:
         """Add ``amounts (K, R)`` to an account of losses; those of ``some`` contracts or rows of ``count`` to their rows."""
         if loss not in self.losses:
             self.losses[loss] = np.zeros((count or len(amounts), self.width))
-        enter(self.losses[loss], amounts, some.rows if isinstance(some, Ties) else some, self.columns)
+        enter(self.losses[loss], amounts, some.rows if isinstance(some, Selection) else some, self.columns)
 
     def _of_the_dead(self, contracts: Ties, amounts: Array) -> Array | None:
         """The part of ``amounts (C, R)`` that is Outside's, which bought the claims of settled estates; None where nothing is."""

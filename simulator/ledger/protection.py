@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
-from simulator.ledger.contracts import Selection, Ties
+from simulator.ledger.contracts import Selection
 from simulator.ledger.estates import Estates
 from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import incidence
@@ -91,7 +91,7 @@ class Protection:
             if len(at):
                 yield name, at, self.reference[some.rows][at]
 
-    def _owed(self, books: Books, some: Selection, loans: Ties) -> Array:
+    def _owed(self, books: Books, some: Selection, loans: Selection) -> Array:
         """What debtors owe now on the references of the guarantees ``some``, USD bn, ``(n, R)``; a swap on an agent refers to all of its loans, which
         are among ``loans``."""
         owed = np.zeros((len(some.debtor), books.replications))
@@ -103,7 +103,7 @@ class Protection:
                 owed[at] = table.arrears[references] + (table.principal[references] if name == "loans" else 0.0)
         return owed
 
-    def expected(self, books: Books, failing: Array, loans: Ties) -> tuple[Selection, Array]:
+    def expected(self, books: Books, failing: Array, loans: Selection) -> tuple[Selection, Array]:
         """What buyers must expect to call when ``failing (N, R)`` fail, at the reference recoveries: the guarantees, and USD bn, ``(n, R)``.
 
         ``loans``: those that the failing owe, at least.

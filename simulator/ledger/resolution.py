@@ -124,17 +124,19 @@ class Resolution:
         lenders = books.rows["lender"]
         claimable[lenders] += other[lenders]
         claims, barred = self._claims(estates, fixed, claimable)
-        cleared = estates.network.clear(
-            claims, books["cash"] * failed, asset_recovery=self.asset_recovery, claim_recovery=self.claim_recovery, is_failed=failed > 0.0
-        )
+        cleared = estates.clear(claims, books["cash"], self.asset_recovery, self.claim_recovery)
         books.converged &= cleared.converged
-        costs = np.zeros_like(failed) if cleared.deadweight is None else cleared.deadweight
-        self._pay(ledger, estates, cleared.paid, np.minimum(costs, books["cash"] * failed + cleared.received))
+        costs, agents = np.zeros_like(failed), estates.agents
+        if cleared.deadweight is not None:
+            costs[agents] = np.minimum(cleared.deadweight[:-1], (books["cash"] * failed)[agents] + cleared.received[:-1])
+        self._pay(ledger, estates, cleared.paid, costs)
         self._write_off(ledger, estates, insured)
         ledger.release_pledges()
         self._close(ledger, estates)
-        owed = np.maximum(cleared.owed + barred, 1e-12)
-        return np.where(failed > 0.0, np.clip(1.0 - (cleared.shortfall + barred) / owed, 0.0, 1.0), 0.0)
+        recovery, barred = np.zeros_like(failed), barred[agents]
+        owed = np.maximum(cleared.owed[:-1] + barred, 1e-12)
+        recovery[agents] = failed[agents] * np.clip(1.0 - (cleared.shortfall[:-1] + barred) / owed, 0.0, 1.0)
+        return recovery
 
     def _recognise_damages(self, ledger: Ledger, estates: Estates) -> None:
         """Other buyers take over a part of broken contracts; the rest become claims: the take-or-pay share that can't be placed elsewhere, and a
@@ -157,10 +159,10 @@ class Resolution:
     def _insure_deposits(self, ledger: Ledger, estates: Estates) -> None:
         """The government makes good the deposits of failed banks: the central bank issues them against its debt, and it claims on the estate."""
         books, banks, failed = self.books, estates.banks, estates.failed[estates.banks]
+        if not len(banks):
+            return
         owed = books["deposits"][banks] * failed
         books["issues_money"][banks] *= 1.0 - failed
-        if not owed.any():
-            return
         amount = ledger.sum(owed)[0]
         books["deposits"][banks] -= owed
         books["insured_deposits"][banks] += owed
@@ -236,7 +238,7 @@ class Resolution:
         rest = (owed - secured) * self.has_recourse[loans.rows]
         overdue = [estates.claims(name, some) * some.of_debtor(failed) for name, some in estates.owed.items() if name in TRADE]
         own = [
-            (books[name] * failed)[agents]
+            books[name][agents] * failed[agents]
             for name, agents in (("operating_arrears", estates.agents), ("other_liabilities", estates.agents), ("insured_deposits", estates.banks))
         ]
         return np.concatenate([secured, rest, *overdue, *own]), loans.by_debtor(owed - secured - rest)

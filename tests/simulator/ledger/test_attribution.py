@@ -27,12 +27,12 @@ def model() -> ContagionModel:
     ],
     ids=lambda account: f"{account.table} {account.bearer}",
 )
-def test_the_rows_an_agent_bears_are_those_that_name_it_in_the_order_of_rows(model: ContagionModel, account: Loss) -> None:
+def test_the_rows_an_agent_bears_are_those_that_name_it_agent_after_agent(model: ContagionModel, account: Loss) -> None:
     books = model.books
     bearer, cause = parties(books, account)
     assert len(bearer) == len(cause)
     agents = np.array([books.outside, *np.random.default_rng(1).permutation(books.agents)[:40]])
     rows, position = rows_borne_by(books, account, agents)
-    every_row, every_position = np.nonzero(bearer[:, None] == agents[None, :])
+    every_position, every_row = np.nonzero(bearer[None, :] == agents[:, None])
     assert rows.tolist() == every_row.tolist()
     assert position.tolist() == every_position.tolist()

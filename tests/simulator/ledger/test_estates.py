@@ -1,11 +1,9 @@
-"""A settlement of estates looks at the contracts of the failing only: the numbers are those of all contracts, to the bit."""
+"""A settlement of estates looks at the contracts of the failing only, and who fails are cleared alone: the numbers are those of all, to the bit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from hypothesis import strategies as st
 
 from simulator.engine.model import ContagionModel
 from simulator.ledger import estates
+from simulator.ledger import resolution as resolution_rules
 from simulator.ledger.contracts import Contracts, Selection
 from simulator.ledger.identities import check
 from simulator.ledger.names import CHANNELS
@@ -30,14 +29,22 @@ def some_months_on() -> ContagionModel:
     return model
 
 
-def state_after(failures: list[np.ndarray], chosen: Callable[..., Any]) -> dict[str, np.ndarray]:
-    """Everything in the books and the ledger after the estates of ``failures`` are settled one after the other, ``chosen`` in their place."""
+def every_contract(agents: np.ndarray, table: Contracts) -> Selection:
+    return Selection(table, np.arange(table.count))
+
+
+def state_after(failures: list[np.ndarray], of_all: bool) -> dict[str, np.ndarray]:
+    """Everything in the books and the ledger after the estates of ``failures`` are settled one after the other; ``of_all``: all contracts are
+    chosen, and all agents are cleared."""
     model = some_months_on()
     shared = model.economy, model.books.economy, model.books.levers, model.books.draws, model.books.foreseen
     books, ledger, resolution = deepcopy((model.books, model.ledger, model.resolution), {id(thing): thing for thing in shared})
     found: dict[str, np.ndarray] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(estates, "_chosen", chosen)
+        if of_all:
+            for module, name in ((estates, "owed_by"), (estates, "held_by"), (resolution_rules, "owed_by")):
+                patch.setattr(module, name, every_contract)
+            patch.setattr(estates, "FEW_ROUNDS", 1)
         for number, failed in enumerate(failures):
             failing = failed * books["alive"]
             found[f"expected loss {number}"] = resolution.provisional_losses(books, failing)
@@ -49,36 +56,26 @@ def state_after(failures: list[np.ndarray], chosen: Callable[..., Any]) -> dict[
     return found
 
 
-def selected(table: Contracts, is_chosen: np.ndarray) -> Selection:
-    return Selection(table, np.flatnonzero(is_chosen))
-
-
-def whole(table: Contracts, is_chosen: np.ndarray) -> Contracts:
-    return table
-
-
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10_000), share=st.sampled_from([0.03, 0.2, 0.6]))
 def test_estates_of_the_contracts_of_the_failing_are_those_of_all_contracts_to_the_bit(seed: int, share: float) -> None:
     books = some_months_on().books
     draws = np.random.default_rng(seed)
     failures = [(draws.random((books.agents, REPLICATIONS)) < share) * books.can_default[:, None] * 1.0 for _ in range(2)]
-    of_all = state_after(failures, whole)
-    for chosen in (selected, estates._chosen):
-        of_some = state_after(failures, chosen)
-        assert of_some.keys() == of_all.keys()
-        for name, values in of_all.items():
-            np.testing.assert_array_equal(of_some[name], values, err_msg=name)
+    of_all, of_few = state_after(failures, of_all=True), state_after(failures, of_all=False)
+    assert of_few.keys() == of_all.keys()
+    for name, values in of_all.items():
+        np.testing.assert_array_equal(of_few[name], values, err_msg=name)
 
 
-def test_only_the_debts_of_the_failing_are_in_the_network_of_their_estates() -> None:
+def test_only_the_debts_of_the_failing_are_cleared() -> None:
     books = some_months_on().books
     failed = np.zeros((books.agents, REPLICATIONS))
     cloud = books.rows["cloud"].start
     failed[cloud, 1] = 1.0
     found = estates.Estates(books, failed)
-    assert set(found.network.payer) == {cloud}
-    assert found.network.edges == 2 * np.sum(books.loans.debtor == cloud) + sum(
-        np.sum(getattr(books, name).debtor == cloud) for name in estates.TRADE
-    ) + 2  # bills and other liabilities; a cloud has no depositors
+    sizes = [len(payer) for payer, *_ in found.debts]
+    assert {agent for payer, *_ in found.debts for agent in payer} == {cloud}
+    assert sizes[0] == sizes[1] == np.sum(books.loans.debtor == cloud)
+    assert sizes[2:] == [*(np.sum(getattr(books, name).debtor == cloud) for name in estates.TRADE), 1, 1, 0]  # a cloud has no depositors
     assert (found.held["orders"].holder == cloud).all()
