@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 ILLIQUID, INSOLVENT, MARGIN, CAPITAL = range(len(CAUSES))
+READ_BY_ROW = frozenset({"loans"})
+"""Tables and columns of which only few rows are looked at: those of the failing."""
 
 
 def resolve(model: ContagionModel) -> None:
@@ -34,7 +36,7 @@ def resolve(model: ContagionModel) -> None:
     active: Bools = np.any(fails, axis=0)
     if not active.any():
         return
-    with Part(books, ledger, active, loans_by_row=True) as part:
+    with Part(books, ledger, active, READ_BY_ROW) as part:
         events, story = _settle_failures(model, part, np.compress(active, fails, axis=1))
     model.recorder.note_defaults(books.tick, events, story)
 
