@@ -8,6 +8,7 @@ from scipy.special import expit, ndtr
 from agents.base import Array, Flow, Parameter, Stock
 from agents.borrower import Borrower
 from simulator.ledger.columns import rule
+from simulator.markets.regulation import unbacked_risk
 
 ACCEPTANCE_AT_ZERO = 6.0  # log-odds that a lender accepts a borrower without risk (assumption, 4-7)
 CDS_HALF = 0.02  # a CDS this much higher lowers the log-odds by one (assumption, 0.015-0.03)
@@ -128,7 +129,7 @@ class Issuer(Borrower):
         breach. Source: model.md stage 4; logistic form as in [bernanke1999]-type rationing, coefficients assumed.
         """
         covered = np.minimum(self.contracted_next / np.maximum(self.debt, 1e-6), 1.0)
-        odds = ACCEPTANCE_AT_ZERO + COVERED_BY_CONTRACT * covered - self.seen("spread", "cds") * (1.0 - self.public_backing) / CDS_HALF
+        odds = ACCEPTANCE_AT_ZERO + COVERED_BY_CONTRACT * covered - unbacked_risk(self.books, self.rows) / CDS_HALF
         odds -= WALL_SLOPE * np.maximum(self.refinancing_gap_now - WALL_COMFORT, 0.0)
         odds -= LEVERAGE_SLOPE * np.maximum(self.seen("spread", "leverage") - LEVERAGE_COMFORT, 0.0)
         in_order = (self.months_in_arrears < 1.0) & (self.margin_breached < 1.0)

@@ -183,10 +183,7 @@ class Genealogy:
 
 def own_losses(books: Books, ledger: Ledger, part: Part, agent: Rows, local: Rows, column: Rows) -> Array:
     """What agents lost in ordinary postings over the run, shareholders' money in and out left aside, USD bn, ``(E,)``; not negative."""
-    before = part.whole_ledger.to_date.get("ordinary")
-    ordinary = ledger.posted["ordinary"][agent, local] - books["paid_in"][agent, local]
-    if before is not None:
-        ordinary = ordinary + before[agent, column]
+    ordinary = ledger.posted["ordinary"][agent, local] - books["paid_in"][agent, local] + part.whole_ledger.to_date["ordinary"][agent, column]
     return np.maximum(-ordinary, 0.0)
 
 

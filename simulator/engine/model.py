@@ -201,8 +201,9 @@ class ContagionModel(mesa.Model):
         start, end = leases.static["start"][:, None], leases.static["end"][:, None]
         running = ((start <= month) & (end > month)) * rent
         months_next = np.clip(np.minimum(end, month + 13) - np.maximum(start, month + 1), 0, 12) / 12.0
-        now += leases.by_holder(running)
-        coming += leases.by_holder(rent * months_next)
+        lessors = leases.holders
+        now[lessors] += leases.by_holder(running)[lessors]
+        coming[lessors] += leases.by_holder(rent * months_next)[lessors]
         return now, coming
 
     def tranches_due(self) -> Array:

@@ -83,7 +83,9 @@ def refresh(model: ContagionModel) -> None:
     c["debt"][...] = dues.debt
     given = books.to_owners(loans, dues.given)
     c["stake_value"][...] = books.stakes.by_holder(books.stake_values())
-    c["total_assets"][...] = c["cash"] + c["capacity"] + c["construction"] + c["other_assets"] + given + c["stake_value"]
+    assets = np.add(c["cash"], c["capacity"], out=c["total_assets"])
+    for part in (c["construction"], c["other_assets"], given, c["stake_value"]):
+        assets += part
     model.due, model.principal_due = books.repayments.due(books.tick)
     model.planned_deliveries = compute.planned(books)
     leases = books.leases

@@ -38,7 +38,7 @@ class Ledger:
         self.columns: Rows | None = None  # in a part of a batch: its columns in them
         self.posted: dict[str, Array] = {tag: np.zeros((size, width)) for tag in TAGS}
         self.touched: set[str] = set()  # tags posted to in this tick; shared by the parts of a batch
-        self.to_date: dict[str, Array] = {}  # postings of the ticks before this one, by tag
+        self.to_date = {tag: np.zeros((size, width)) for tag in TAGS}  # postings of the ticks before this one
         self.opening = books.net_worth()
         self.opening_of_run = self.opening.copy()
         self.closing = self.opening
@@ -63,11 +63,11 @@ class Ledger:
         """Open the account of a tick: it opens at the net worth at which the last one was found to close."""
         self.opening = self.closing
         for tag in sorted(self.touched):
-            if tag in self.to_date:
-                self.to_date[tag] += self.posted[tag]
-            else:
-                self.to_date[tag] = self.posted[tag].copy()
-            self.posted[tag][...] = 0.0
+            posted = self.posted[tag]
+            some = np.flatnonzero((posted != 0.0).any(axis=1))
+            moved = some if 2 * len(some) < len(posted) else ALL  # most channels move the net worth of few
+            self.to_date[tag][moved] += posted[moved]
+            posted[moved] = 0.0
         self.touched.clear()
         self.flows[...] = 0.0
 
@@ -84,11 +84,7 @@ class Ledger:
 
     def attributed(self) -> dict[str, Array]:
         """Postings of the run so far by tag, ``(N, R)`` each: with the opening of the run they add to net worth."""
-        so_far = {}
-        for tag in TAGS:
-            before = self.to_date.get(tag)
-            so_far[tag] = self.posted[tag].copy() if before is None else before + self.posted[tag]
-        return so_far
+        return {tag: self.to_date[tag] + self.posted[tag] for tag in TAGS}
 
     @staticmethod
     def sum(amounts: Array) -> Array:

@@ -236,8 +236,11 @@ class DeliverySchedule:
             is_new = orders.pace[rows] < 1.0
             left = np.where(is_new, orders.expected[rows], left)
             planned = np.where(is_new, self.renegotiated_pace(tick, orders, rows), planned)
-        slipped = np.maximum(remaining - left, 0.0)
-        due: Array = np.minimum(planned + slipped / SLIP_MONTHS, remaining)
+        slipped = remaining - left
+        np.maximum(slipped, 0.0, out=slipped)
+        slipped /= SLIP_MONTHS
+        slipped += planned
+        due: Array = np.minimum(slipped, remaining, out=slipped)
         return due
 
     def renegotiated_pace(self, tick: int, orders: Contracts, rows: slice | NDArray[np.int64]) -> Array:

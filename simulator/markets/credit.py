@@ -57,7 +57,7 @@ class CreditMarket:
         kind = loans.static["kind"]
         self.is_line = np.isin(kind, ("credit_line", "facility"))[:, None].astype(np.float64)
         self.committed = loans.some(np.flatnonzero((loans.undrawn > 0.0).any(axis=1) & (self.is_line[:, 0] == 0.0)))
-        self.is_facility = kind == "facility"
+        self.is_facility, self.is_fixed = kind == "facility", loans.is_floating[:, 0] == 0.0
         self.is_bond = np.isin(kind, BONDS)[:, None]
         collateral = loans.static["collateral"]
         self.is_asset_backed = np.isin(collateral, ("accelerators", "data_centre"))[:, None].astype(np.float64)
@@ -101,9 +101,7 @@ class CreditMarket:
         finance premium ``χ ln(assets / equity)`` - what the central bank's purchases take off.
         """
         loans, levers = books.loans, books.levers
-        risk = books.through("spread", "cds")
-        if levers["government.guarantee_share"].any() or levers["government.bail_out_share"].any():
-            risk = risk * (1.0 - books["public_backing"])
+        risk = regulation.unbacked_risk(books)
         premium, funding = books["finance_premium"], books["funding_spread"] + levers["lender.funding_spread"]
         bought = PORTFOLIO_BALANCE * books.series["bought_share"] if books.series["bought_share"].any() else None
         buffer = PRICE_OF_CAPITAL * books["capital_buffer"] if levers["lender.capital_buffer"].any() else None
@@ -236,7 +234,7 @@ class CreditMarket:
             offered = spreads(rows)
             if self.offset is not None:
                 offered += self.offset[rows]
-            offered += (1.0 - loans.is_floating[rows]) * books.series["policy_rate"]
+            offered[self.is_fixed[rows]] += books.series["policy_rate"]
             np.maximum(offered, 0.0, out=offered)
             rate = loans.rate[rows]
             offered -= rate

@@ -92,8 +92,11 @@ class Funding:
         loans.undrawn[lines.rows] -= drawn
         books["open_lines"][...] -= lines.by_debtor(drawn)
         given = lines.by_holder(drawn)
-        sold = np.minimum(np.maximum(given - 0.5 * books["cash"], 0.0) * (1.0 - books["is_bank"]), books["other_assets"])
-        ledger.exchange_other_assets(sold)
+        sold = -0.5 * books["cash"]
+        sold += given
+        np.maximum(sold, 0.0, out=sold)
+        sold *= 1.0 - books["is_bank"]
+        ledger.exchange_other_assets(np.minimum(sold, books["other_assets"], out=sold))
         ledger.lend(lines, drawn)
         books.repayments.draw(drawn, books.tick, lines.rows)
         lenders = lines.holders

@@ -70,7 +70,9 @@ def receivables(books: Books, owners: Rows) -> Array:
 
 
 def _held(table: Contracts, holders: Rows) -> Selection:
-    return table.some(np.flatnonzero(np.isin(table.holder, holders)))
+    is_holder = np.zeros(table.agents, dtype=bool)
+    is_holder[holders] = True
+    return table.some(np.flatnonzero(is_holder[table.holder]))
 
 
 def pledged_values(books: Books, rows: NDArray[np.int64]) -> Array:

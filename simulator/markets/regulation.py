@@ -67,6 +67,14 @@ def bind_lenders(books: Books, slots: Selection, asked: Array, slot_share: Array
     return asked * allowed + slots.of_debtor(moved / np.maximum(weight, 1e-9)) * outside
 
 
+def unbacked_risk(books: Books, rows: slice = slice(None)) -> Array:
+    """CDS premia of ``rows`` as their lenders count them, per year, ``(n, R)``: less what the government stands behind, if it does so for anyone."""
+    risk = books.through("spread", "cds")[rows]
+    if books.levers["government.guarantee_share"].any() or books.levers["government.bail_out_share"].any():
+        return risk * (1.0 - books["public_backing"][rows])
+    return risk
+
+
 def needs_audit(books: Books) -> Array:
     """Loans whose collateral rests on nobody's audit, 0/1 ``(C, 1)``: unlisted shares, receivables, and what the tables call unaudited."""
     loans = books.loans
