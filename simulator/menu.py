@@ -123,11 +123,14 @@ def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Setting
     """Settings from overrides as typed on the command line. InputError: one line for every mistake.
 
     Each shock and policy file is composed under its own name (``shock.FILE.CHANGE``), so that two files may use the same name for a
-    change. ``shock.CHANGE.key=value`` reaches a change by its name alone where only one file has it.
+    change. ``shock.CHANGE.key=value`` reaches a change by its name alone where only one file has it. Where nothing is typed that has Hydra's grammar,
+    files of the house are put together without it: the same settings, sooner.
     """
     from simulator.settings import build_settings
 
     chosen, given = split_overrides(overrides)
+    if config_dir is None and all(_is_as_typed(key, value) for key, value in given.items()):
+        return assemble(chosen, given)
     selected, values = _with_choices_of_files(chosen, given, config_dir)
     changes = {group: {name: load_file(group, name, config_dir) for name in _names(group, selected[group])} for group in LISTS}
     words = [f"{group}=[]" for group in LISTS]  # the names come back one by one, each under its own name
@@ -234,6 +237,11 @@ def _full_key(key: str, changes: Mapping[str, Mapping[str, Mapping[str, Any]]]) 
     raise InputError(
         f"{key}: no such change in {group}={'+'.join(files_of_group)}{nearest(path[0], known)} (changes: {', '.join(known) or 'none'})"
     )
+
+
+def _is_as_typed(key: str, value: str) -> bool:
+    """Whether a value is a text that stands for itself."""
+    return key in PATHS and value != "null" and value[0] not in "'\"" and "${" not in value
 
 
 def _as_text(value: str) -> str:

@@ -18,12 +18,12 @@ from simulator.ledger.books import Books
 @cache
 def what_a_rule_reads(kind: str, rule: str) -> dict[str, Any]:
     """Every member of the kind's class that ``rule`` may reach, by name: itself, and what it and they name, as far as the class has it."""
-    cls = AGENT_CLASSES[kind]
+    cls, members = AGENT_CLASSES[kind], _members(kind)
     found: dict[str, Any] = {}
     names = [rule]
     while names:
         name = names.pop()
-        member = inspect.getattr_static(cls, name, None)
+        member = members.get(name)
         if member is None or name in found:
             continue
         found[name] = member
@@ -34,6 +34,15 @@ def what_a_rule_reads(kind: str, rule: str) -> dict[str, Any]:
             if "__class__" in code.co_freevars:  # it asks its parent class: the same for no other kind
                 found[f"parent of {kind}"] = cls
     return found
+
+
+@cache
+def _members(kind: str) -> dict[str, Any]:
+    """What the kind's class has of its own and from its parents, by name, nothing computed."""
+    members: dict[str, Any] = {}
+    for cls in reversed(AGENT_CLASSES[kind].__mro__):
+        members |= vars(cls)
+    return members
 
 
 def _names(code: CodeType) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulator.errors import InputError
-from simulator.menu import GROUPS, assemble, compose, load_file, load_policy, load_shock, menu, policy_names, shock_names, split_list
+from simulator.menu import GROUPS, LISTS, assemble, compose, load_file, load_policy, load_shock, menu, policy_names, shock_names, split_list
 
 SHOCK = """# Labs run dry
 {name}:
@@ -50,7 +50,7 @@ def test_an_unknown_name_is_answered_with_the_menu() -> None:
 
 
 def test_composing_by_hydra_and_from_python_gives_the_same() -> None:
-    assert compose([]) == assemble({})
+    assert compose(["horizon_months=60"]) == compose([]) == assemble({})
     typed = compose(
         ["shock=[rate_hike,funding_freeze]", "policy=rate_cut", "montecarlo=quick", "montecarlo.seed=7", "channels.short=false"]
     )
@@ -60,6 +60,25 @@ def test_composing_by_hydra_and_from_python_gives_the_same() -> None:
     )
     assert typed == spoken
     assert list(typed.shock) == ["rate_hike", "funding_freeze"]
+
+
+@pytest.mark.parametrize("group", [group for group in GROUPS if group not in LISTS])
+def test_files_are_put_together_as_hydra_does_it(group: str) -> None:
+    """A value that is the default anyway is read by Hydra; without one the files are put together here."""
+    for name in menu(group):
+        words = [f"{group}={name}", *(["economy.path=my tables"] if name == "folder" else []), "output=2026"]
+        found = []
+        for more in ([], ["resume_anyway=false"]):
+            try:
+                found.append(compose([*words, *more]))
+            except InputError as error:
+                found.append(str(error))
+        assert found[0] == found[1], name
+
+
+def test_a_default_run_is_composed_without_hydra() -> None:
+    code = "import sys; from simulator.menu import compose; compose(['shock=rate_hike', 'output=2026']); print('hydra' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 
 def test_a_key_of_a_change_can_be_overridden_by_the_name_of_the_change_alone() -> None:
