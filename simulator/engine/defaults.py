@@ -24,7 +24,10 @@ Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 ILLIQUID, INSOLVENT, MARGIN, CAPITAL = range(len(CAUSES))
-READ_BY_ROW = frozenset({"loans"})
+READ_BY_ROW = frozenset({
+    "loans", "orders", "leases", "guarantees", "cds", "paid_in", "stake_news", "operating_arrears", "other_liabilities", "insured_deposits",
+    "months_operating_overdue", "past_grace",
+})  # fmt: skip
 """Tables and columns of which only few rows are looked at: those of the failing."""
 
 

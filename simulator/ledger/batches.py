@@ -28,14 +28,16 @@ TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
 
 class Window:
     """An array of a batch ``(n, R)`` seen in some of its ``columns``, by rows (a number, a slice, an array of numbers): they are cut when asked for,
-    and what is written stands in the batch at once. To take it whole is a TypeError."""
+    and what is written stands in the batch at once. Single numbers are read by two arrays, of rows and columns. To take it whole is a TypeError."""
 
     __array_ufunc__ = None
 
     def __init__(self, whole: Array, columns: Rows) -> None:
         self.whole, self.columns = whole, columns
 
-    def __getitem__(self, rows: int | slice | Rows) -> Array:
+    def __getitem__(self, rows: int | slice | Rows | tuple[Rows, Rows]) -> Array:
+        if isinstance(rows, tuple):
+            return self.whole[rows[0], self.columns[rows[1]]]
         if isinstance(rows, np.ndarray):
             return self.whole[rows[:, None], self.columns]
         return self.whole[rows].take(self.columns, axis=-1, mode="clip")

@@ -31,27 +31,25 @@ class OrderChanges:
         self.cancellable = np.flatnonzero((after < 10**6) & (orders.static["amount"] > 0.0))
         self.after = after[self.cancellable]
 
-    def take_over(self, books: Books, failed: Array) -> Array:
-        """Move what remains of the orders of ``failed (N, R)`` buyers to other buyers of the same seller and good; returns what moved, ``(O, R)``.
+    def take_over(self, books: Books, failed: Array) -> None:
+        """Move what remains of the orders of ``failed (N, R)`` buyers to other buyers of the same seller and good.
 
         Rule: buyers who live, owe nothing overdue and call all they ordered take over up to ``TAKE_OVER`` of their own remaining contract.
         """
         orders, rows = books.orders, self.rows
-        moved: Array = np.zeros_like(orders.remaining)
         if not len(rows):
-            return moved
+            return
         able = books["alive"] * (1.0 - failed) * (books["months_in_arrears"] < 1.0) * (books["order_share_taken"] >= 1.0)
         lives = (books["alive"] * (1.0 - failed))[orders.holder[rows]]
         free = orders.remaining[rows] * failed[orders.debtor[rows]] * lives
         if not free.any():
-            return moved
+            return
         room = TAKE_OVER * orders.remaining[rows] * able[orders.debtor[rows]] * lives
         offered, wanted = self._matrix @ free, self._matrix @ room
         taken = np.minimum(offered, wanted)
-        moved[rows] = free * (taken / np.maximum(offered, 1e-12))[self.group]
-        orders.remaining[rows] += room * (taken / np.maximum(wanted, 1e-12))[self.group]
-        orders.remaining[...] = np.maximum(orders.remaining - moved, 0.0)
-        return moved
+        moved = free * (taken / np.maximum(offered, 1e-12))[self.group]
+        remaining = orders.remaining[rows] + room * (taken / np.maximum(wanted, 1e-12))[self.group]
+        orders.remaining[rows] = np.maximum(remaining - moved, 0.0)
 
     def cancel(self, books: Books, settled_share: float) -> Array | None:
         """Fees of orders that their buyers cancel now, USD bn, ``(O, R)``; what remains of them is gone. None where nobody cancels.

@@ -272,7 +272,7 @@ class Resolution:
     def _write_off(self, ledger: Ledger, estates: Estates, insured: Array) -> None:
         """What the estates leave unpaid is lost by its owners; guarantors owe what they promised (``insured (n, R)``: what was owed on the
         references of their guarantees), the government makes good its share."""
-        books, failed = self.books, estates.failed
+        books, failed, agents = self.books, estates.failed, estates.agents
         lost: dict[str, Array] = {}
         for name, channel in CHANNEL_OF.items():
             some, table = estates.owed[name], getattr(books, name)
@@ -282,8 +282,9 @@ class Resolution:
                 table.state[state][some.rows] *= 1.0 - fails
             ledger.lose(name, channel, lost[name], "credit", relief=True, some=some)
         for column in ("operating_arrears", "other_liabilities", "insured_deposits"):
-            unpaid = books[column] * failed
-            books[column][...] *= 1.0 - failed
+            unpaid = np.zeros_like(failed)
+            unpaid[agents] = books[column][agents] * failed[agents]
+            books[column][agents] *= 1.0 - failed[agents]
             creditor = "government" if column == "insured_deposits" else "outside"
             if column == "other_liabilities":
                 books["other_assets"][books.outside] -= ledger.sum(unpaid)[0]
@@ -303,7 +304,7 @@ class Resolution:
         shares, fails = books.stakes.shares, some.of_debtor(failed)
         lost = shares[some.rows] * some.of_debtor(books["share_price"]) * fails
         ledger.lose("stakes", "equity", lost, "mark_to_market", some=some)
-        ledger.set_column("stake_news", books["stake_news"] - some.by_holder(lost))
+        ledger.set_column("stake_news", books["stake_news"][some.holders] - some.by_holder(lost)[some.holders], some.holders)
         ledger.set_column("share_price", books["share_price"] * (1.0 - failed))
         shares[some.rows] *= 1.0 - fails
 
@@ -319,7 +320,7 @@ class Resolution:
         books.loans.undrawn[owed.rows] *= 1.0 - owed.of_debtor(failed)
         books.loans.undrawn[held.rows] *= 1.0 - held.of_holder(failed)
         for name in ("months_in_arrears", "months_operating_overdue", "past_grace"):
-            ledger.set_column(name, books[name] * (1.0 - failed))
+            ledger.set_column(name, books[name][estates.agents] * (1.0 - failed[estates.agents]), estates.agents)
         for name in ("loans", *TRADE):
             some = estates.owed[name]
             getattr(books, name).months_overdue[some.rows] *= 1.0 - some.of_debtor(failed)
