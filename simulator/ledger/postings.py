@@ -199,7 +199,8 @@ class Ledger:
         """Principal ``amounts (n, R)`` of ``slots`` paid back in cash."""
         principal = self.books.loans.principal
         principal[slots.rows] = np.maximum(principal[slots.rows] - amounts, 0.0)
-        self.move_cash(self.books.net(slots, amounts))
+        parties, received = self.books.net_of_parties(slots, amounts)
+        self.move_cash(received, parties)
 
     def assign(self, sold: Selection, bought: Selection, amounts: Array) -> None:
         """Principal ``amounts (n, R)`` of loans ``sold`` passes, at book value for cash, to the same borrowers' loans ``bought``, whose rates become

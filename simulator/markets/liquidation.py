@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts
 from simulator.ledger.postings import ALL, Ledger
+from simulator.ledger.sums import merged_rows
 from simulator.markets.margin_desk import MONTHLY_SALE_UNLISTED
 from simulator.markets.shares import MEAN_REVERSION, ForcedSales, price_factor, stakes_beside
 
@@ -217,9 +218,12 @@ def _repay_outside(books: Books, ledger: Ledger, paid: Array, rows: slice = ALL)
     """Pay back ``paid (n, R)`` of what the agents (of ``rows``) owe to the rest of the world."""
     amount = ledger.sum(paid)[0]
     books["other_liabilities"][rows] -= paid
-    flow = _of_all(books, -paid, rows)
-    flow[books.outside] += amount
-    ledger.move_cash(flow)
+    payers = np.arange(books.agents)[rows]
+    parties = merged_rows(payers, np.array([books.outside]))
+    flow = np.zeros((len(parties), books.replications))
+    flow[np.searchsorted(parties, payers)] = -paid
+    flow[np.searchsorted(parties, books.outside)] += amount
+    ledger.move_cash(flow, parties)
     books["other_assets"][books.outside] -= amount
 
 

@@ -298,6 +298,7 @@ class ForcedSales:
         self.issuers = issuers = stakes.debtors
         self.at_issuer = np.searchsorted(issuers, stakes.debtor)
         self.pairs = pairs_among(ledger.pairs, stakes)
+        self.parties = merged_rows(stakes.holders, np.array([books.outside]))
         self.outstanding = np.maximum(books["shares"][issuers], 1e-9)
         self.impact = impact_of_issuers(books, issuers)
         self.is_listed = books["is_listed"][issuers]
@@ -315,10 +316,10 @@ class ForcedSales:
         loss = sold * old[self.at_issuer] - proceeds
         books.stakes.shares[stakes.rows] -= sold
         ledger.lose("stakes", seller_tag, loss, "deadweight", some=stakes, reason="decision", cause="holder")
-        flow = stakes.by_holder(proceeds)
+        flow = stakes.by_holder(proceeds)[self.parties]
         outside = ledger.sum(flow)[0]
-        flow[books.outside] -= outside
-        ledger.move_cash(flow)
+        flow[np.searchsorted(self.parties, books.outside)] -= outside
+        ledger.move_cash(flow, self.parties)
         books["other_assets"][books.outside] += outside
         self._press(sold, factor, "decision")
         return fetched
