@@ -107,8 +107,10 @@ class Issuer(Borrower):
     def return_by_shock(self) -> Array:
         """Return by what shocks and policies themselves move, log points, (n, R). Rule: surprises of the policy rate by duration, of demand levers by
         their part of sales, the growth that demand levers and the expectation lever make expect, and the disclosure of circular revenue."""
-        news = NEWS_TO_REVENUE * self.lever_news + NEWS_TO_GROWTH * self.seen("expectation", "growth_news_by_shock")
-        news = np.clip(self.gearing * news, -NEWS_MAX, NEWS_MAX)
+        sales, growth = self.lever_news, self.seen("expectation", "growth_news_by_shock")
+        news: Array | float = 0.0
+        if sales.any() or growth.any():  # most shocks move neither
+            news = np.clip(self.gearing * (NEWS_TO_REVENUE * sales + NEWS_TO_GROWTH * growth), -NEWS_MAX, NEWS_MAX)
         return (news - RATE_DURATION * self.series("rate_news") * self.market_beta + self.news_of_disclosure) * self.is_issuer
 
     @rule("log points")

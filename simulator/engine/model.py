@@ -103,6 +103,7 @@ class ContagionModel(mesa.Model):
         self.renegotiation_lever = self.books.levers[LEVER]
         self.backlog: Array = np.zeros((1, width))
         self.makers: tuple[str, ...] = ()  # kinds of firms that sell chips, parts or power
+        self.owners: tuple[str, ...] = ()  # kinds of firms that build, or have capacity or construction
         self.bought: list[tuple[NDArray[np.int64], Array, str, str]] = []  # who buys power or parts of the model's own, what part; of what, the bill
         open_memory(self)
         self.sales_by_tick: list[Array] = []

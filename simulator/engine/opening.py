@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from agents.issuer import DEBT_VOLATILITY, LEVERAGE_FLOOR
 from agents.registry import FIRM_KINDS
 from simulator.engine.entry import open_slots
+from simulator.engine.tick import BUILDERS
 from simulator.markets import accounts, credit
 from simulator.markets.regulation import NORMAL_VOLATILITY
 
@@ -142,6 +143,8 @@ def _open_orders(model: ContagionModel) -> None:
         parts_sales = orders.by_holder(orders.of_debtor(spending) * compute.buyer_makes_chips * compute.is_chip_tie * compute.supply_share)
         sales = orders.by_holder(chips * compute.supply_share + first_plan) * 12.0 + parts_sales
     model.makers = tuple(kind for kind in FIRM_KINDS if kind in {books.economy.kinds[row] for row in compute.of_makers.holder})
+    assets = c["capacity_at_start"] + c["construction_at_start"]
+    model.owners = tuple(kind for kind in FIRM_KINDS if kind in BUILDERS or assets[books.rows[kind]].any())
     power = c["capacity_at_start"] * c["power_needed_per_capacity"] * books.macro["power_price_at_start"]
     sales = sales + orders.by_holder(orders.of_debtor(power) * compute.is_power_tie * compute.supply_share)
     c["chip_sales"][...] = sales

@@ -180,7 +180,7 @@ def trade(model: ContagionModel) -> None:
     investment = c["planned_investment"] * c["alive"]
     model.invoices = compute.invoices(books, model.planned_deliveries, investment)
     chips = compute.deliver(books, model.invoices)
-    model.backlog = ledger.sum(books.orders.remaining)
+    model.backlog = compute.backlog(books)
     model.renegotiation.run(books, model.renegotiation_lever)
     model.renegotiation_lever = books.levers[renegotiation.LEVER]
     fees = model.resolution.order_changes.cancel(books, MITIGATION)
@@ -225,8 +225,8 @@ def settle(model: ContagionModel) -> None:
 def build(model: ContagionModel) -> None:
     """7. What is built is switched on as power allows; machines wear and age."""
     decide(model, "newly_connected", "newly_connected", ("utility",))
-    decide(model, "wear", "wear")
-    decide(model, "finished_building", "finished_building")
+    decide(model, "wear", "wear", model.owners)
+    decide(model, "finished_building", "finished_building", model.owners)
     model.compute.build(model.books, model.ledger)
 
 
@@ -303,7 +303,7 @@ def account(model: ContagionModel) -> None:
     for channel in LOSS_CHANNELS:
         if channel in ledger.touched:
             books["recent_loss"][lenders] -= np.minimum(ledger.posted[channel][lenders], 0.0)
-    books.series["backlog_lost"] = books.series["backlog_lost"] + np.maximum(model.backlog - ledger.sum(books.orders.remaining), 0.0)
+    books.series["backlog_lost"] = books.series["backlog_lost"] + np.maximum(model.backlog - model.compute.backlog(books), 0.0)
     ledger.lend_to_outside()
     owed = books.owed()
     identities.check(books, ledger, owed)

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
 from simulator.ledger.postings import Ledger
+from simulator.ledger.sums import total
+from simulator.networks.incidence import Incidence
 
 Array = NDArray[np.float64]
 
@@ -43,7 +45,11 @@ class ComputeMarket:
             orders.some(np.flatnonzero(committed & mask)) for mask in (good == "cloud", buyer_kind == "ai_lab", is_capital)
         )
         self.of_makers = orders.some(np.flatnonzero(of_chips | (is_chips & committed) | ((good == "power") & ~committed)))  # of chips, parts, power
-        self.makers = np.unique(self.of_makers.holder)
+        self.makers = self.of_makers.holders
+        # Sums of some orders out of all of them: nothing is copied out first.
+        self.maker_matrix = Incidence(self.of_makers.holder_places, len(self.makers), self.of_makers.rows, orders.count)
+        self.capital_matrix = Incidence(self.capital.debtor, books.agents, self.capital.rows, orders.count)
+        self.cloud_matrix = Incidence(self.of_clouds.holder, books.agents, self.of_clouds.rows, orders.count)
 
     def planned(self, books: Books) -> Array:
         """Deliveries of the ``committed`` orders planned for this tick between living parties, USD bn, ``(n, R)``."""
@@ -97,7 +103,11 @@ class ComputeMarket:
         """Take what is invoiced, ``invoices (O, R)``, from what remains of committed orders; returns the capital goods in it by buyer, ``(N, R)``."""
         rows, remaining = self.committed.rows, books.orders.remaining
         remaining[rows] = np.maximum(remaining[rows] - invoices[rows], 0.0)
-        return self.capital.by_debtor(invoices[self.capital.rows])
+        return self.capital_matrix @ invoices
+
+    def backlog(self, books: Books) -> Array:
+        """What remains of all committed orders, USD bn, ``(1, R)``."""
+        return total(books.orders.remaining[self.committed.rows])
 
     def remaining_by_buyer(self, books: Books) -> Array:
         """What remains of committed orders by buyer, USD bn, ``(N, R)``."""
@@ -105,7 +115,7 @@ class ComputeMarket:
 
     def of_cloud(self, invoices: Array) -> Array:
         """What of ``invoices (O, R)`` is for cloud services, by seller, ``(N, R)``."""
-        return self.of_clouds.by_holder(invoices[self.of_clouds.rows])
+        return self.cloud_matrix @ invoices
 
     def called(self, books: Books, planned: Array) -> Array:
         """What is planned ``(n, R)`` of committed orders as far as buyers call it: labs may delay."""
@@ -148,7 +158,8 @@ class ComputeMarket:
 
     def note_sales(self, books: Books, ledger: Ledger, invoices: Array) -> None:
         """Smooth chip and parts sales by seller, yearly, and the part of all invoices that came from firms the seller funds."""
-        sales = self.of_makers.by_holder(invoices[self.of_makers.rows])[self.makers] * books.ticks_per_year
+        sales = self.maker_matrix @ invoices
+        sales *= books.ticks_per_year
         known = books["chip_sales"][self.makers]
         ledger.set_column("chip_sales", known + SALES_MEMORY * (sales - known), self.makers)
         every = ledger.sum(invoices)

@@ -29,7 +29,8 @@ def through_stakes(books: Books, own: Array, first: Array | None = None) -> Arra
     if not stakes.count:
         return base
     part = stakes.shares / np.maximum(stakes.of_debtor(books["shares"]), 1e-12)
-    change = base + stakes.by_holder(part * stakes.of_debtor(own))
+    change = stakes.by_holder(part * stakes.of_debtor(own))
+    change += base
     linked = stakes.some(stakes.owed_by_holders)  # who holds nothing passes nothing on
     if not len(linked.rows):
         return change

@@ -116,12 +116,13 @@ def vest_warrants(books: Books, ledger: Ledger, invoices: Array) -> None:
 def _set_mark(books: Books, ledger: Ledger, rows: Rows, price: Array, tag: str, *, reason: str = "decision", cause: str = "debtor") -> None:
     """Move the prices of ``rows`` to ``price (n, R)`` and book the change of their stakes' values under ``tag``, by ``reason`` and ``cause``.
 
-    Shares of the dead stand at zero, and ``price`` must leave them there.
+    A slice of ``rows`` has every issuer of a stake in it. Shares of the dead stand at zero, and ``price`` must leave them there.
     """
     change = price - books["share_price"][rows]
     whole = books.stakes
     if isinstance(rows, slice):
-        ledger.revalue_stakes(whole.shares * whole.of_debtor(change), tag, reason=reason, cause=cause)
+        amounts = whole.shares * np.take(change, whole.debtor - (rows.start or 0), axis=0)
+        ledger.revalue_stakes(amounts, tag, reason=reason, cause=cause)
     else:
         stakes = whole.some(whole.owed_by(rows))
         amounts = whole.shares[stakes.rows] * np.take(change, np.searchsorted(rows, stakes.debtor), axis=0)
@@ -215,7 +216,9 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     ledger.set_column("fair_price_last", fair)
     mispricing += trend
     mispricing -= short
-    index = _reprice(books, ledger, ALL, price, by_shock, by_others)
+    shown = _shown_rows(books)
+    index = _reprice(books, ledger, shown, price[shown], by_shock[shown], by_others[shown])
+    ledger.set_column("share_price", price)
     if short.any():
         listed = np.flatnonzero(books["is_listed"][:, 0])
         _set_mark(books, ledger, listed, price[listed] * np.exp(-short[listed]), "equity", cause="short_seller")
@@ -225,6 +228,12 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     change -= price_trend
     change *= TREND_MEMORY
     price_trend += change
+
+
+def _shown_rows(books: Books) -> slice:
+    """From the first to the last agent whose share price stands in others' books or in the index: the others' moves are booked nowhere."""
+    rows = merged_rows(books.stakes.debtors, books.ai_rows)
+    return slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
 
 
 def _log_change(before: Array, now: Array) -> Array:
