@@ -9,7 +9,7 @@ import pytest
 
 from agents.firm import BUILD_MONTHS
 from simulator.engine.model import ContagionModel
-from simulator.engine.tick import decide
+from simulator.engine.tick import build, decide
 from simulator.ledger.identities import check
 
 Build = Callable[..., ContagionModel]
@@ -69,6 +69,34 @@ def test_capacity_that_is_short_is_not_invoiced(small_model: Build) -> None:
     full = float(invoices(model)[0, 0])
     model.books["delivery"][row(model, "cloud")] = 0.5
     assert float(invoices(model)[0, 0]) == pytest.approx(0.5 * full)
+
+
+@pytest.mark.parametrize("replications", [(0,), (0, 1, 2)])
+def test_orders_are_summed_by_party_and_good(replications: tuple[int, ...]) -> None:
+    model = ContagionModel("us_ai_2025", replications=replications, mesa_agents=False, horizon_months=2)
+    books, compute = model.books, model.compute
+    orders, kinds = books.orders, books.economy.kinds
+    amounts = np.random.default_rng(1).random((orders.count, len(replications)))
+    every = list(zip(orders.static["good"], orders.holder, orders.debtor, amounts, strict=True))
+    cloud, capital = (np.zeros_like(books["cash"]) for _ in range(2))
+    for good, seller, buyer, amount in every:
+        if good == "cloud":
+            cloud[seller] += amount
+        if good == "chips" and kinds[buyer] != "chipmaker":
+            capital[buyer] += amount
+    assert compute.of_cloud(amounts).tobytes() == cloud.tobytes()
+    assert (compute.deliver(books, amounts)).tobytes() == capital.tobytes()
+    assert compute.backlog(books)[0] == pytest.approx(np.cumsum(orders.remaining, axis=0)[-1], rel=1e-12)
+
+
+def test_who_has_capacity_is_asked_for_its_wear_whatever_its_kind(small_model: Build) -> None:
+    bank = {"kind": "lender", "lender_type": "bank", "other_assets": 900.0, "capacity": 12.0, "depreciation_rate": 0.1}
+    firms = {"cloud": {"kind": "cloud", "cash": 20.0, "capacity": 60.0, "depreciation_rate": 0.12}, "main_bank": bank}
+    model = small_model(firms)
+    assert set(model.owners) >= {"cloud", "lender"}
+    assert "investor" not in model.owners
+    build(model)
+    assert model.books["capacity"][row(model, "main_bank"), 0] == pytest.approx(12.0 * (1.0 - 0.1 / 12.0))
 
 
 def test_a_supplier_gets_its_share_of_what_the_buyer_spends_on_chips(small_model: Build) -> None:
