@@ -208,7 +208,7 @@ def _run_early(request: Request) -> None:
         warm_up(("simulator.preload",))
     try:
         _run(_compose(request.overrides, request.config_dir), request.shard, request.overrides)
-    except InputError:
+    except BaseException:  # the server may still be loading, and would make a process of what is told to it in half
         cool_down()
         raise
     finally:

@@ -55,7 +55,7 @@ def aside(work: Callable[..., Result], *given: Any) -> Callable[[], Result | Non
     process = context.Process(target=_tell, args=(sender, work, given), daemon=True)
 
     def start() -> None:
-        with sender:  # the process has an end of its own; when that is closed too, nothing comes any more
+        with sender, contextlib.suppress(OSError, EOFError):  # the process has an end of its own; without it, or when it is closed, nothing comes
             process.start()
 
     threading.Thread(target=start, daemon=True).start()
