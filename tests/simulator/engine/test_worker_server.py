@@ -31,13 +31,14 @@ def test_the_first_process_does_not_wait_for_what_draws_figures_and_all_others_h
 
 def test_a_server_that_is_ended_while_it_loads_says_nothing_and_gives_nothing() -> None:
     code = (
-        "import time\n"
+        "import threading, time\n"
         "from simulator.engine.worker_server import aside, cool_down, warm_up\n"
         "warm_up(('simulator.preload',))\n"
         "result = aside(len, bytes(10**7))  # more than a pipe takes before somebody reads\n"
         "time.sleep(0.3)\n"
         "cool_down()\n"
-        "print(result())"
+        "print(result())\n"
+        "[thread.join() for thread in threading.enumerate() if thread.daemon]"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (said.stdout, said.stderr) == ("None\n", "")
