@@ -28,7 +28,10 @@ TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
 
 class Window:
     """An array of a batch ``(n, R)`` seen in some of its ``columns``, by rows (a number, a slice, an array of numbers): they are cut when asked for,
-    and what is written stands in the batch at once. Single numbers are read by two arrays, of rows and columns. To take it whole is a TypeError."""
+    and what is written stands in the batch at once. Single numbers are read by two arrays, of rows and columns. To take it whole is a TypeError.
+
+    What is given is a copy, by a number or a slice too: a change stands when it is assigned to the rows (``window[rows] += ...``).
+    """
 
     __array_ufunc__ = None
 
