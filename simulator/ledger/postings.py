@@ -18,7 +18,7 @@ from simulator.ledger.attribution import AGENTS, SALES, SECURITIES, Loss, enter,
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts, Selection, Ties
 from simulator.ledger.names import LOSS_CHANNELS
-from simulator.ledger.sums import common_rows, total
+from simulator.ledger.sums import WIDE, common_rows, total
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -64,8 +64,10 @@ class Ledger:
         self.opening = self.closing
         for tag in sorted(self.touched):
             posted = self.posted[tag]
-            some = np.flatnonzero((posted != 0.0).any(axis=1))
-            moved = some if 2 * len(some) < len(posted) else ALL  # most channels move the net worth of few
+            moved: slice | Rows = ALL
+            if self.width >= WIDE:  # most channels move the net worth of few: to look who they are takes less than to add all
+                some = np.flatnonzero((posted != 0.0).any(axis=1))
+                moved = some if 2 * len(some) < len(posted) else ALL
             self.to_date[tag][moved] += posted[moved]
             posted[moved] = 0.0
         self.touched.clear()
