@@ -50,11 +50,11 @@ class Recorder:
 
     # ------------------------------------------------------------------ every tick
 
-    def record(self, model: ContagionModel, owed: Array) -> None:
-        """Keep the system series of the tick, and what the level of recording asks for beyond. ``owed (C, R)``: on each loan."""
+    def record(self, model: ContagionModel, credit: Array) -> None:
+        """Keep the system series of the tick, and what the level of recording asks for beyond. ``credit (1, R)``: what is owed on all loans."""
         books, ledger = model.books, model.ledger
         tick, series = books.tick, books.series
-        books.series["credit"] = ledger.sum(owed)
+        books.series["credit"] = credit
         books.series["power_online"] = ledger.sum(books["power_online"])
         books.series["concentration"] = concentration(books, ledger)
         books.series["central_bank_assets"] = books["other_assets"][[books.central_bank]] + self._lent_by_central_bank()

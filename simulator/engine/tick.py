@@ -305,8 +305,8 @@ def account(model: ContagionModel) -> None:
             books["recent_loss"][lenders] -= np.minimum(ledger.posted[channel][lenders], 0.0)
     books.series["backlog_lost"] = books.series["backlog_lost"] + np.maximum(model.backlog - model.compute.backlog(books), 0.0)
     ledger.lend_to_outside()
-    owed = books.owed()
-    identities.check(books, ledger, owed)
+    loans_net, owed = books.loans_net()
+    identities.check(books, ledger, loans_net)
     model.recorder.record(model, owed)
 
 

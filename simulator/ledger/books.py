@@ -148,6 +148,7 @@ class Books:
         self.loans.add("arrears")
         rows = np.flatnonzero(np.isin(self.loans.static["collateral"], ("accelerators", "data_centre")))
         self.capacity_debtor_matrix = Incidence(self.loans.debtor[rows], size, rows, self.loans.count)  # sums what loans owe by debtor
+        self.matrix_of_all_loans = incidence(np.zeros(self.loans.count, dtype=np.int64), 1)
         self.repayments = RepaymentSchedule(self.loans, self.ticks)
         self.stakes = Contracts(economy.stakes, "holder", "issuer", size, width)
         self.stakes.add("shares", self._terms("stakes", "value"))
@@ -286,9 +287,22 @@ class Books:
                 change[self.outside if of is None else np.searchsorted(of, self.outside)] += total(orphaned)[0]
         return change
 
-    def owed(self) -> Array:
-        """What is owed on each loan, arrears included, USD bn, ``(C, R)``."""
-        return self.loans.principal + self.loans.arrears  # type: ignore[no-any-return]
+    def loans_net(self) -> tuple[Array, Array]:
+        """Loans owned less loans owed, arrears included, USD bn, ``(N, R)``, and what is owed in all, ``(1, R)``."""
+        loans, (agents, width) = self.loans, self["cash"].shape
+        dead, of_the_dead = loans.holders_among(self.dead_rows)
+        net, credit, orphaned = (np.zeros((size, width)) for size in (agents, 1, len(dead)))
+        for rows in row_blocks(loans.count, width):  # what is owed on each loan is never kept
+            owed = loans.principal[rows] + loans.arrears[rows]
+            loans.net_matrix.add_block(net, owed, rows)
+            self.matrix_of_all_loans.add_block(credit, owed, rows)
+            if len(dead):
+                of_the_dead.add_block(orphaned, owed, rows)
+        if len(dead):
+            orphaned *= 1.0 - self["alive"][dead]
+            net[dead] -= orphaned
+            net[self.outside] += total(orphaned)[0]
+        return net, credit
 
     def debt(self) -> Array:
         """Loans owed, arrears included, USD bn, ``(N, R)``."""
@@ -307,10 +321,10 @@ class Books:
         owed = self.orders.by_debtor(self.orders.arrears) + self.leases.by_debtor(self.leases.arrears) + self["operating_arrears"]
         return owed + self.guarantees.by_debtor(self.guarantees.arrears) if self.guarantees.count else owed
 
-    def net_worth(self, owed: Array | None = None) -> Array:
+    def net_worth(self, loans_net: Array | None = None) -> Array:
         """Book net worth, USD bn, ``(N, R)``: everything owned less everything owed, at book value and marks.
 
-        ``owed (C, R)``: what is owed on each loan, where it is known.
+        ``loans_net (N, R)``: loans owned less loans owed, where they are known.
         """
         worth = self["cash"] - self["deposits"]
         worth += self["capacity"]
@@ -319,12 +333,13 @@ class Books:
         worth -= self["other_liabilities"]
         worth -= self["operating_arrears"]
         worth -= self["insured_deposits"]
-        worth += self.net(self.loans, self.owed() if owed is None else owed)
+        worth += self.loans_net()[0] if loans_net is None else loans_net
         worth += self.stakes.by_holder(self.stake_values())
-        worth += self.net(self.orders, self.orders.arrears)
-        worth += self.net(self.leases, self.leases.arrears)
-        if self.guarantees.count:
-            worth += self.net(self.guarantees, self.guarantees.arrears)
+        for table in (self.orders, self.leases, self.guarantees):
+            overdue = np.flatnonzero((table.arrears != 0.0).any(axis=1))  # few
+            if len(overdue):
+                parties, gained = self.net_of_parties(table.some(overdue), table.arrears[overdue])
+                worth[parties] += gained
         worth[self.outside] += total(self["operating_arrears"])[0]
         worth[self.government] += total(self["insured_deposits"])[0]
         return worth

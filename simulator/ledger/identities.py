@@ -17,15 +17,15 @@ class IdentityError(ArithmeticError):
     """The books do not balance."""
 
 
-def check(books: Books, ledger: Ledger, owed: Array | None = None) -> None:
+def check(books: Books, ledger: Ledger, loans_net: Array | None = None) -> None:
     """Check money, flows of funds, signs and pledges; round off negatives within the tolerance against the rounding account.
 
-    ``owed (C, R)``: what is owed on each loan, where it is known.
+    ``loans_net (N, R)``: loans owned less loans owed, where they are known.
     Raises IdentityError that names agent, tick and amount.
     """
     _round_off(books, ledger)
     _check_money(books, ledger)
-    _check_flow_of_funds(books, ledger, owed)
+    _check_flow_of_funds(books, ledger, loans_net)
     _check_signs(books)
     _check_pledges(books)
 
@@ -35,7 +35,7 @@ def _round_off(books: Books, ledger: Ledger) -> None:
     cash = books["cash"]
     if cash.min() >= 0.0:
         return
-    agent, column = np.nonzero(cash < 0.0)  # few
+    agent, column = np.divmod(np.flatnonzero(cash < 0.0), books.replications)  # few
     lacking, scale = -cash[agent, column], ledger.flows[agent, column]
     if not (lacking < TOLERANCE * np.maximum(scale, 1.0)).all():  # flows alone are the stricter scale; gross positions are summed where needed
         scale = books.gross_positions()[agent, column] + scale
@@ -62,8 +62,8 @@ def _check_money(books: Books, ledger: Ledger) -> None:
         raise IdentityError(f"tick {books.tick}, column {column}: cash less deposits changed by {change:.6g} USD bn")
 
 
-def _check_flow_of_funds(books: Books, ledger: Ledger, owed: Array | None) -> None:
-    closing = books.net_worth(owed)
+def _check_flow_of_funds(books: Books, ledger: Ledger, loans_net: Array | None) -> None:
+    closing = books.net_worth(loans_net)
     ledger.closing = closing
     expected = ledger.opening.copy()
     for posting in ledger.postings():

@@ -111,7 +111,8 @@ class Settlement:
         income = books.net(loans, interest)
         income -= books.net(loans, dearer)
         income += books.net(books.orders, invoices)
-        income += books.net(books.leases, rents)
+        parties, gained = books.net_of_parties(books.leases, rents)
+        income[parties] += gained
         income -= operating
         income[books.outside] += ledger.sum(operating)[0]
         ledger.post("ordinary", income)

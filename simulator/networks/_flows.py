@@ -25,8 +25,11 @@ class EdgeStructure(Protocol):
     def pairs(self) -> Csr:
         """Adds amounts of edges (E, R) up by payee and payer: (n * n, E), row payee * n + payer."""
 
-    def edges_of(self, rows: IntArray) -> tuple[IntArray, IntArray, Incidence]:
-        """Edges of some rows (m,) of payers and classes: their numbers (k,), the place in `rows` of each, and what adds them up by payee: (n, k)."""
+    def edges_of(self, rows: IntArray, to_sink: bool = True) -> tuple[IntArray, IntArray, Incidence]:
+        """Edges of some rows (m,) of payers and classes: their numbers (k,), the place in `rows` of each, and what adds them up by payee: (n, k).
+
+        Those to an agent who can pay whatever it is paid only if asked for.
+        """
 
 
 class EdgeFlow:
@@ -68,12 +71,12 @@ class EdgeFlow:
         return paid
 
     def received(self, pay: FloatArray) -> FloatArray:
-        """What each agent gets (n, R) when `pay` (classes * n, R) is paid."""
+        """What each agent gets (n, R) when `pay` (classes * n, R) is paid; the sink of the network what it would in full."""
         short = pay < self.owed
         rows = np.flatnonzero(short.any(axis=1))
-        if not rows.size:
+        edges, place, incoming = self.network.edges_of(rows, to_sink=False)
+        if not edges.size:
             return np.array(self.full)
-        edges, place, incoming = self.network.edges_of(rows)
         missing = 1.0 - pay[rows] * self.per_due[rows]
         np.maximum(missing, 0.0, out=missing)
         missing *= short[rows]

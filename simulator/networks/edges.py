@@ -71,9 +71,9 @@ class EdgeNetwork:
     All three are int arrays (E,); `agents` is the number n of agents. Its incidence matrices are built once.
     """
 
-    def __init__(self, payer: ArrayLike, payee: ArrayLike, priority: ArrayLike, agents: int, classes: int = 1) -> None:
-        """`classes`: at least so many, also where no edge is in the last ones."""
-        self.agents = int(agents)
+    def __init__(self, payer: ArrayLike, payee: ArrayLike, priority: ArrayLike, agents: int, classes: int = 1, sink: int | None = None) -> None:
+        """`classes`: at least so many, also where no edge is in the last ones. `sink`: an agent who can pay whatever it is paid, if there is one."""
+        self.agents, self.sink = int(agents), sink
         self.payer, self.payee, self.priority = (
             indices(name, values, limit)
             for name, values, limit in (("payer", payer, self.agents), ("payee", payee, self.agents), ("priority", priority, None))
@@ -88,7 +88,7 @@ class EdgeNetwork:
         self.row = self.priority * self.agents + self.payer
         self.outgoing = Incidence(self.row, self.classes * self.agents)
         self.incoming = Incidence(self.payee, self.agents)
-        self._edges_of: dict[bytes, tuple[IntArray, IntArray, Incidence]] = {}
+        self._edges_of: dict[tuple[bytes, bool], tuple[IntArray, IntArray, Incidence]] = {}
         self._lines: tuple[IntArray, Incidence, Incidence] | None = None
         self._few: dict[tuple[bytes, bytes | None], Few] = {}
 
@@ -99,19 +99,19 @@ class EdgeNetwork:
         shape = (self.agents * self.agents, self.edges)
         return sparse.csr_matrix((np.ones(self.edges), (self.payee * self.agents + self.payer, edge)), shape=shape)
 
-    def edges_of(self, rows: IntArray) -> tuple[IntArray, IntArray, Incidence]:
+    def edges_of(self, rows: IntArray, to_sink: bool = True) -> tuple[IntArray, IntArray, Incidence]:
         """The edges that `rows` (class * n + payer, ascending) pay, the place of each one's row in `rows`, and what sums them by payee (n, edges).
 
-        The last answers are kept: the same few payers are short again and again.
+        Those to the sink only if asked for. The last answers are kept: the same few payers are short again and again.
         """
-        key = rows.tobytes()
+        key = rows.tobytes(), to_sink
         if key not in self._edges_of:
             if len(self._edges_of) >= ROWS_KEPT:
                 self._edges_of.pop(next(iter(self._edges_of)))
             place = np.full(self.classes * self.agents, -1, dtype=np.int64)
             place[rows] = np.arange(rows.size)
             of_edge = place[self.row]
-            edges = np.flatnonzero(of_edge >= 0)
+            edges = np.flatnonzero((of_edge >= 0) & (to_sink | (self.payee != (-1 if self.sink is None else self.sink))))
             self._edges_of[key] = edges, of_edge[edges], Incidence(self.payee[edges], self.agents)
         return self._edges_of[key]
 
@@ -311,7 +311,8 @@ class EdgeNetwork:
             place[few] = np.arange(few.size)
             to_few = place[self.payee] < few.size
             edges = np.flatnonzero(to_few | (place[self.payer] < few.size))
-            network = EdgeNetwork(place[self.payer[edges]], place[self.payee[edges]], self.priority[edges], few.size + 1, self.classes)
+            ends = place[self.payer[edges]], place[self.payee[edges]]
+            network = EdgeNetwork(*ends, self.priority[edges], few.size + 1, self.classes, sink=few.size)
             lines = NONE if line_edges is None else np.flatnonzero(to_few[line_edges])
             self._few[key] = Few(few, network, edges, lines, NONE if line_edges is None else np.searchsorted(edges, line_edges[lines]))
         return self._few[key]

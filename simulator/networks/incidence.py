@@ -44,6 +44,15 @@ class SumMatrix(NamedTuple):
         csc_matvecs(*self.shape, amounts.shape[1], self.starts, self.rows, self.numbers, amounts.reshape(-1), summed.reshape(-1))
         return summed
 
+    def add_block(self, summed: Array, amounts: Array, block: slice) -> None:
+        """Add the product with ``amounts (n, R)`` of the contracts of ``block`` to ``summed``, in place."""
+        starts = self.starts[block.start : block.stop + 1]
+        if csc_matvecs is None:
+            at = slice(starts[0], starts[-1])
+            np.add.at(summed, self.rows[at], np.repeat(amounts, np.diff(starts), axis=0) * self.numbers[at, None])
+        else:
+            csc_matvecs(self.shape[0], len(amounts), amounts.shape[1], starts, self.rows, self.numbers, amounts.reshape(-1), summed.reshape(-1))
+
     def as_sparse(self) -> sparse.csc_matrix:
         """The same as a matrix of scipy's."""
         return sparse.csc_matrix((self.numbers, self.rows, self.starts), shape=self.shape)
@@ -82,12 +91,7 @@ class Incidence:
 
         Block after block, in ascending order and from zero, it makes the bits of the sum of all: each adds contract by contract.
         """
-        every, rows, numbers, _ = self.matrix
-        starts = every[block.start : block.stop + 1]
-        if csc_matvecs is None:
-            np.add.at(summed, rows[starts[0] : starts[-1]], np.repeat(amounts, np.diff(starts), axis=0))
-        else:
-            csc_matvecs(self.agents, len(amounts), amounts.shape[1], starts, rows, numbers, amounts.reshape(-1), summed.reshape(-1))
+        self.matrix.add_block(summed, amounts, block)
 
 
 class NetIncidence:
@@ -103,6 +107,10 @@ class NetIncidence:
         if self._is_between_two is not None:
             signs *= np.repeat(self._is_between_two, 2)
         return SumMatrix(starts, self._members, signs, (self.gains.agents, self.gains.contracts))
+
+    def add_block(self, summed: Array, amounts: Array, block: slice) -> None:
+        """As :meth:`Incidence.add_block`."""
+        self.matrix.add_block(summed, amounts, block)
 
     @cached_property
     def _members(self) -> Rows:
