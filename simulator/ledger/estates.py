@@ -6,6 +6,7 @@ Few agents fail, and most contracts are between others. What is left out would o
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,16 +76,17 @@ class Estates:
         and those that fail in some replication are others in another batch.
         """
         payer, payee, priority = (np.concatenate(blocks) for blocks in zip(*self.debts, strict=True))
+        recovery: dict[str, Any] = {"asset_recovery": asset_recovery, "claim_recovery": claim_recovery}
         failed, count, nothing = self.failed[self.agents], len(self.agents), np.zeros((1, dues.shape[1]))
         place = np.full(self.books.agents, count)
         place[self.agents] = np.arange(count)
         few = EdgeNetwork(place[payer], place[payee], priority, count + 1)
         purse, is_failed = np.append(cash[self.agents] * failed, nothing, axis=0), np.append(failed, nothing, axis=0) > 0.0
-        cleared = few.clear(dues, purse, None, None, asset_recovery, claim_recovery, is_failed, rounds=FEW_ROUNDS)
+        cleared = few.clear(dues, purse, is_failed=is_failed, rounds=FEW_ROUNDS, **recovery)
         slow = np.flatnonzero(~cleared.converged)
         if len(slow):
             every, failed = EdgeNetwork(payer, payee, priority, self.books.agents), self.failed[:, slow]
-            again = every.clear(dues[:, slow], cash[:, slow] * failed, None, None, asset_recovery, claim_recovery, failed > 0.0)
+            again = every.clear(dues[:, slow], cash[:, slow] * failed, is_failed=failed > 0.0, **recovery)
             cleared.paid[:, slow], cleared.rounds[slow], cleared.converged[slow] = again.paid, again.rounds, again.converged
             for name in ("shortfall", "owed", "received", "deadweight"):
                 of_few, of_all = getattr(cleared, name), getattr(again, name)
