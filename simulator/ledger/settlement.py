@@ -272,7 +272,10 @@ class Settlement:
             until = np.searchsorted(edges, end)
             rows = edges[first:until] - start
             rows = self.payers[rows] if owed is amounts[-1] else rows
-            np.take(owed[rows], columns, axis=1, out=dues[first:until], mode="clip")  # the other mode goes through a buffer
+            if len(owed) * len(columns) < len(rows) * books.replications:  # few columns of many rows
+                dues[first:until] = np.take(owed, columns, axis=1)[rows]
+            else:
+                np.take(owed[rows], columns, axis=1, out=dues[first:until], mode="clip")  # the other mode goes through a buffer
             first = until
         return dues
 

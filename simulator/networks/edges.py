@@ -32,7 +32,7 @@ ROWS_KEPT = 32  # choices of payers whose edges are kept
 DRAW_ROUNDS = 16  # chains of credit lines (a lender drawing on its own line to fund another) longer than this do not settle
 BLOCK_NUMBERS = 2_000_000  # numbers in one working array; more scenarios are cleared block by block
 FEW_ROUNDS = 8  # rounds within which a clearing among few must settle: before the solver's first linear system, whose bits depend on its size
-WORTH_CUTTING = 1 << 13  # numbers in the array of what is owed from which on it pays to look for the few who may be short
+WORTH_CUTTING = 1 << 11  # numbers in the array of what is owed from which on it pays to look for the few who may be short
 
 
 @dataclass(frozen=True)
