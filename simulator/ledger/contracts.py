@@ -38,22 +38,22 @@ class Ties:
     @cached_property
     def holders(self) -> NDArray[np.int64]:
         """The agents that hold a contract, ascending."""
-        return np.unique(self.holder)
+        return _present(self.holder, self.agents)
 
     @cached_property
     def debtors(self) -> NDArray[np.int64]:
         """The agents that owe one, ascending."""
-        return np.unique(self.debtor)
+        return _present(self.debtor, self.agents)
 
     @cached_property
     def holder_places(self) -> NDArray[np.int64]:
         """Where each contract's holder stands among ``holders``."""
-        return np.searchsorted(self.holders, self.holder)
+        return _places(self.holder, self.holders, self.agents)
 
     @cached_property
     def debtor_places(self) -> NDArray[np.int64]:
         """Where each contract's debtor stands among ``debtors``."""
-        return np.searchsorted(self.debtors, self.debtor)
+        return _places(self.debtor, self.debtors, self.agents)
 
     @cached_property
     def owed_by_holders(self) -> NDArray[np.int64]:
@@ -83,8 +83,8 @@ class Ties:
     def parties_and(self, other: int) -> tuple[NDArray[np.int64], NetIncidence]:
         """The agents that hold or owe a contract and one ``other``, ascending, and the rows of ``net_matrix`` that are theirs."""
         if other not in self._parties:
-            rows = np.unique(np.concatenate([self.holder, self.debtor, [other]]))
-            gains, gives = (Incidence(np.searchsorted(rows, side), len(rows)) for side in (self.holder, self.debtor))
+            rows = _present(np.concatenate([self.holder, self.debtor, [other]]), self.agents)
+            gains, gives = (Incidence(_places(side, rows, self.agents), len(rows)) for side in (self.holder, self.debtor))
             self._parties[other] = rows, NetIncidence(gains, gives)
         return self._parties[other]
 
@@ -95,10 +95,8 @@ class Ties:
             is_asked = np.zeros(self.agents, dtype=bool)
             is_asked[rows] = True
             contracts = np.flatnonzero(is_asked[self.holder])
-            is_holder = np.zeros(self.agents, dtype=bool)
-            is_holder[self.holder[contracts]] = True
-            holders = np.flatnonzero(is_holder)
-            members = np.searchsorted(holders, self.holder[contracts])
+            holders = _present(self.holder[contracts], self.agents)
+            members = _places(self.holder[contracts], holders, self.agents)
             self._among[:] = [(key, holders, Incidence(members, len(holders), contracts, len(self.holder)))]
         return self._among[0][1:]
 
@@ -109,6 +107,20 @@ class Ties:
     def of_debtor(self, values: Array) -> Array:
         """Each contract's debtor's row of ``values (N, R)``: ``(C, R)``."""
         return values.take(self.debtor, axis=0)
+
+
+def _present(members: NDArray[np.int64], agents: int) -> NDArray[np.int64]:
+    """The agents that are among ``members``, ascending, as `np.unique`, which sorts or hashes, tells."""
+    is_present = np.zeros(agents, dtype=bool)
+    is_present[members] = True
+    return np.flatnonzero(is_present)
+
+
+def _places(members: NDArray[np.int64], rows: NDArray[np.int64], agents: int) -> NDArray[np.int64]:
+    """Where each of ``members`` stands in ``rows``, all of them there, as `np.searchsorted`, which searches, tells."""
+    place = np.empty(agents, dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    return place[members]
 
 
 def _among(members: NDArray[np.int64], rows: NDArray[np.int64], agents: int) -> NDArray[np.int64]:
