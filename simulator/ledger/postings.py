@@ -97,7 +97,7 @@ class Ledger:
         """Change cash (of ``rows``, ascending) by ``change (N, R)``, in all zero; banks and the central bank pay by creating deposits."""
         books = self.books
         cash, deposits = books["cash"], books["deposits"]
-        at, of_rows = common_rows(books.money_issuers, np.arange(books.agents)[rows])
+        at, of_rows = (ALL, books.money_issuers) if rows is ALL else common_rows(books.money_issuers, np.arange(books.agents)[rows])
         issuers, created = books.money_issuers[at], change[of_rows]
         cash[rows] += change
         self.flows[rows] += np.abs(change)
