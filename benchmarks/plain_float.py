@@ -222,7 +222,10 @@ class PlainFirm(mesa.Agent):  # type: ignore[misc]  # Mesa ships no types
         covered = self.contracted_next / (self.debt if self.debt > 1e-6 else 1e-6)
         covered = covered if covered < 1.0 else 1.0
         odds = issuer.ACCEPTANCE_AT_ZERO + issuer.COVERED_BY_CONTRACT * covered
-        odds -= self.cds_seen * (1.0 - self.public_backing) / issuer.CDS_HALF
+        risk = self.cds_seen
+        if self.government_guarantee_share_lever > 0.0 or self.government_bail_out_share_lever > 0.0:
+            risk *= 1.0 - self.public_backing
+        odds -= risk / issuer.CDS_HALF
         wall = self.refinancing_gap_now - issuer.WALL_COMFORT
         if wall > 0.0:
             odds -= issuer.WALL_SLOPE * wall
