@@ -83,9 +83,13 @@ class Watched:
 
 
 def watch(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Watched:
-    """Run a command and note the peak of resident memory of each of its processes (``VmHWM``, which the kernel keeps), several times a second."""
+    """Run a command and note the peak of resident memory of each of its processes (``VmHWM``, which the kernel keeps), several times a second.
+
+    Python keeps what it has compiled, as it does unless told otherwise: a command that was run before doesn't compile its sources again.
+    """
     start = time.perf_counter()
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})})
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**usual, "PYTHONPATH": str(ROOT), **(environment or {})})
     peaks: dict[int, float] = {}
     while running.poll() is None:
         for process in descendants(running.pid):
