@@ -49,13 +49,14 @@ class Sizes:
     months: tuple[int, ...] = (15, 30, 60, 120, 240, 480)
     batch: int = 256
     agents: tuple[int, ...] = (40, 400, 4000, 40_000)
+    largest: int = 4
     large: int = 100_000
     large_months: int = 12
     units: int = 24
     block: int = 500
 
 
-SMALL = Sizes(1, (20, 40), 4, (2, 4), 4, (40, 80), 400, 3, 8, 20)
+SMALL = Sizes(1, (20, 40), 4, (2, 4), 4, (40, 80), 1, 400, 3, 8, 20)
 
 
 def scenario_of(economy: Any, months: int) -> Scenario:
@@ -108,7 +109,8 @@ def in_contracts(sizes: Sizes, months: int = 12) -> None:
     """Random economies of more and more agents: one replication of each, and as many as keep replications times contracts the same.
 
     The time of a replication is that of a year, from the opened economy on, without the quiet world. Where there are few contracts the overhead of
-    each call weighs, so one replication alone flatters the exponent; the second line does not.
+    each call weighs, so one replication alone flatters the exponent; the second line does not. It has ``largest`` replications of the largest: with
+    one, every number of who owes whom is read for one amount alone, in the largest economy only.
     """
     economies = [synthetic_economy(agents, 1, mean_degree=MEAN_DEGREE) for agents in sizes.agents]
     contracts = [contracts_of(economy) for economy in economies]
@@ -116,7 +118,7 @@ def in_contracts(sizes: Sizes, months: int = 12) -> None:
         report(f"contracts_of_{agents}_agents", count, "contracts")
     for name, batches in (
         ("contracts", [1] * len(economies)),
-        ("contracts_same_memory", [max(1, sizes.agents[-1] // agents) for agents in sizes.agents]),
+        ("contracts_same_memory", [max(1, sizes.largest * sizes.agents[-1] // agents) for agents in sizes.agents]),
     ):
         times = [model_seconds(economy, width, months, sizes.repeats) / width for economy, width in zip(economies, batches, strict=True)]
         told(name, contracts, times)

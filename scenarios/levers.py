@@ -226,7 +226,7 @@ def reached_rows(
     reached = np.ones(len(economy.ids), dtype=bool)
     for wanted, words in ((lever.kind, economy.kinds), (lever.lender_type, economy.lender_types)):
         if wanted is not None:
-            reached &= np.fromiter((word == wanted for word in words), dtype=bool, count=len(words))
+            reached &= np.array(words) == wanted
     if jurisdictions:
         known = sorted({place for place in economy.jurisdictions if place})
         for place in jurisdictions:

@@ -142,7 +142,8 @@ def _open_orders(model: ContagionModel) -> None:
         spending = c["cost_share"] * (outside + now + sales)
         parts_sales = orders.by_holder(orders.of_debtor(spending) * compute.buyer_makes_chips * compute.is_chip_tie * compute.supply_share)
         sales = orders.by_holder(chips * compute.supply_share + first_plan) * 12.0 + parts_sales
-    model.makers = tuple(kind for kind in FIRM_KINDS if kind in {books.economy.kinds[row] for row in compute.of_makers.holder})
+    of_makers = {books.economy.kinds[row] for row in compute.of_makers.holder}
+    model.makers = tuple(kind for kind in FIRM_KINDS if kind in of_makers)
     assets = c["capacity_at_start"] + c["construction_at_start"]
     model.owners = tuple(kind for kind in FIRM_KINDS if kind in BUILDERS or assets[books.rows[kind]].any())
     power = c["capacity_at_start"] * c["power_needed_per_capacity"] * books.macro["power_price_at_start"]

@@ -57,7 +57,7 @@ def pairs_among(pairs: tuple[Rows, Rows], stakes: Selection) -> tuple[Rows, Rows
     is_among = np.zeros(stakes.contracts, dtype=bool)
     is_among[stakes.rows] = True
     rows = np.flatnonzero(is_among[kept])
-    return rows, np.searchsorted(stakes.rows, kept[rows]), np.searchsorted(stakes.rows, seller[rows])
+    return rows, stakes.places(kept[rows]), stakes.places(seller[rows])
 
 
 def pairs_of_securities(books: Books) -> tuple[Rows, Rows]:

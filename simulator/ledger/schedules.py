@@ -218,13 +218,16 @@ class DeliverySchedule:
         amount = _by_row(orders.static["amount"] if amount is None else amount)
         weight_sum = _ramp_sum(end - start + 1.0, ramp) - _ramp_sum(first - start, ramp)
         month = np.arange(1, ticks + 14, dtype=np.float64)[:, None, None]
-        weight = np.minimum((month - start + 1.0) / ramp, 1.0) * (month >= first) * (month <= end)
+        weight = (month - start + 1.0) / ramp
+        np.minimum(weight, 1.0, out=weight)
+        weight *= month >= first
+        weight *= month <= end
         planned = weight * (amount / weight_sum)
         self.planned: Array = np.ascontiguousarray(planned)
         level = amount / weight_sum * np.minimum((end - start + 1.0) / ramp, 1.0)
         self.last_month: Array = np.ascontiguousarray(level)
         after = amount - np.cumsum(planned, axis=0) + planned  # what the plan leaves for a month and all later ones
-        self.left_by_plan: Array = np.ascontiguousarray(np.maximum(after, 0.0))
+        self.left_by_plan: Array = np.ascontiguousarray(np.maximum(after, 0.0, out=after))
 
     is_stretched = False
     """Whether some order has been renegotiated (:mod:`simulator.ledger.renegotiation`): its pace is then under 1."""

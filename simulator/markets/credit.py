@@ -220,12 +220,14 @@ class CreditMarket:
         """A slot's rate is the average of old and new, weighted by principal; ``fresh`` and ``renewed (n, R)`` are new."""
         loans, spreads = books.loans, self.spreads(books)
         every = merged_rows(slots.rows, due.rows)
+        place_of = np.empty(loans.count, dtype=np.int64)
+        place_of[every] = np.arange(len(every))
         for block in row_blocks(len(every), books.replications):  # one of the longest chains of steps of the tick
             rows = every[block]
             granted, prolonged = (slice(*np.searchsorted(some.rows, (rows[0], rows[-1] + 1))) for some in (slots, due))
             new, weight = np.zeros((len(rows), books.replications)), loans.principal[rows]
-            new[np.searchsorted(rows, slots.rows[granted])] = fresh[granted]
-            place = np.searchsorted(rows, due.rows[prolonged])
+            new[place_of[slots.rows[granted]] - block.start] = fresh[granted]
+            place = place_of[due.rows[prolonged]] - block.start
             new[place] += renewed[prolonged]
             weight[place] = np.maximum(weight[place] - renewed[prolonged], 0.0)
             weight += new

@@ -76,7 +76,7 @@ class Incidence:
         """The matrix, in the order of the contracts."""
         starts = np.arange(self.contracts + 1)
         if self.chosen is not None:
-            starts = np.searchsorted(self.chosen, starts)
+            starts[1:] = np.cumsum(np.bincount(self.chosen, minlength=self.contracts))
         return SumMatrix(starts, self.members, np.ones(len(self.members)), (self.agents, self.contracts))
 
     def __matmul__(self, amounts: Array) -> Array:
