@@ -21,6 +21,7 @@ class _WhenAsked(importlib.abc.MetaPathFinder):
     """Finds the modules of `WAITING`, for which `_Later` stands."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """The module as Python finds it, to be loaded later; None for every other."""
         spec = PathFinder.find_spec(fullname, path, target) if fullname in WAITING else None
         if spec is not None and spec.loader is not None:
             spec.loader = _Later(spec.loader)
@@ -37,6 +38,8 @@ class _Later(importlib.abc.Loader):
         self.loader = loader
 
     def exec_module(self, module: ModuleType) -> None:
+        """Leave the module empty until a name is asked of it."""
+
         def load(name: str) -> Any:
             if vars(module).pop("__getattr__", None) is not None:
                 self.loader.exec_module(module)

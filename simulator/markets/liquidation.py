@@ -50,7 +50,7 @@ def sell_stakes_to_pay(books: Books, ledger: Ledger, late: Bools) -> None:
     overdue = _overdue(books, sellers) * (books["months_in_arrears"][sellers] > 0.0) * books["alive"][sellers] * late
     if not overdue.any():
         return
-    held = stakes.some(_of(sellers, stakes.holder))
+    held = stakes.some(stakes.held_by(sellers))
     limit = np.where(books["is_listed"][held.debtor] > 0.0, 0.5, MONTHLY_SALE_UNLISTED) * books.free_shares()[held.rows]
     value = held.by_holder(limit * books["share_price"][held.debtor])[sellers]
     coming = 2.0 * (books["interest_due"][sellers] + books["operating_bill"][sellers] + books["rent_bills"][sellers])
@@ -68,18 +68,13 @@ def _overdue(books: Books, debtors: NDArray[np.int64]) -> Array:
     """What is overdue of the bills and loans of ``debtors (n,)``, USD bn, ``(n, R)``."""
 
     def owed(table: Contracts) -> Array:
-        some = table.some(_of(debtors, table.debtor))
+        some = table.some(table.owed_by(debtors))
         return some.by_debtor(table.arrears[some.rows])[debtors]
 
     bills = owed(books.orders) + owed(books.leases) + books["operating_arrears"][debtors]
     if books.guarantees.count:
         bills = bills + owed(books.guarantees)
     return bills + owed(books.loans)
-
-
-def _of(agents: NDArray[np.int64], side: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The contracts on whose ``side (C,)`` one of the ``agents`` stands."""
-    return np.flatnonzero(np.isin(side, agents))
 
 
 # ---------------------------------------------------------------------- the market for securities

@@ -355,9 +355,7 @@ class ForcedSales:
 def stakes_beside(books: Books, rows: NDArray[np.int64]) -> Selection:
     """All stakes in the issuers of which the stakes ``rows`` are."""
     stakes = books.stakes
-    is_chosen = np.zeros(books.agents, dtype=bool)
-    is_chosen[stakes.debtor[rows]] = True
-    return stakes.some(np.flatnonzero(is_chosen[stakes.debtor]))
+    return stakes.some(stakes.owed_by(stakes.debtor[rows]))
 
 
 def listed_shares_of(books: Books, failed: Array) -> Array:

@@ -37,9 +37,9 @@ def third_party(file: str, name: str) -> dict[str, Any]:
     return next(case for case in json.loads(path.read_text()) if case["id"] == name)
 
 
-def near(found: Any, expected: Any, absolute: float, relative: float = 0.0) -> None:
-    """Equal within a tolerance, element by element."""
-    np.testing.assert_allclose(np.asarray(found, float), np.asarray(expected, float), rtol=relative, atol=absolute)
+def about(expected: Any, absolute: float, relative: float = 0.0) -> Any:
+    """What equals ``expected`` within a tolerance, element by element: ``assert found == about(printed, 0.01)``."""
+    return pytest.approx(np.asarray(expected, float), abs=absolute, rel=relative)
 
 
 def waves(wave: np.ndarray) -> list[list[int]]:

@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 from scipy.linalg import expm
 
-from published_cases import cases, named, near, waves
+from published_cases import about, cases, named, waves
 from simulator.networks.clearing import clearing_payments
 from simulator.networks.debt_rank import debt_rank
 from simulator.networks.random_networks import random_interbank
@@ -27,15 +27,15 @@ def test_clearing_payments_agree_with_published_vectors(case: dict[str, Any]) ->
         assets = np.array(given["external_assets_before_shock"]) * (1 - given["uniform_relative_shock_to_external_assets"])
     found = clearing_payments(given["L"], assets, outside, senior, None, given.get("alpha", 1.0), given.get("beta", 1.0))
     if "payments" in expected:
-        near(found.payments, expected["payments"], max(tolerance, 1e-11))
+        assert found.payments == about(expected["payments"], max(tolerance, 1e-11))
     if "greatest" in expected:
-        near(found.payments, expected["greatest"], tolerance)
+        assert found.payments == about(expected["greatest"], tolerance)
         assert not found.defaulted.any()
     if "interbank_payments" in expected:
-        near(found.to_members, expected["interbank_payments"], tolerance)
+        assert found.to_members == about(expected["interbank_payments"], tolerance)
     for key in ("equity_signed", "equity_undiscounted"):
         if key in expected:
-            near(found.equity, expected[key], tolerance)
+            assert found.equity == about(expected[key], tolerance)
     if "defaulted" in expected:
         assert np.flatnonzero(found.defaulted).tolist() == expected["defaulted"]
     if "default_waves" in expected:
@@ -52,23 +52,23 @@ def test_clearing_by_seniority_with_shares_held_in_each_other(case: dict[str, An
         for _ in range(300):  # shares are worth what is left of equity, from above
             found = clearing_payments(None, assets, priority=layers)
             assets = own + shares.T @ np.maximum(found.equity, 0)
-        near(found.equity, expected["equity"], case["tolerance"]["equity"])
+        assert found.equity == about(expected["equity"], case["tolerance"]["equity"])
         assert np.flatnonzero(found.defaulted).tolist() == expected["defaulted"]
         senior = np.minimum(found.payments, layers[0].sum(axis=1))
-        near(senior, expected["payments_senior"], 1e-9)
-        near(found.payments - senior, expected["payments_junior"], 1e-9)
+        assert senior == about(expected["payments_senior"], 1e-9)
+        assert found.payments - senior == about(expected["payments_junior"], 1e-9)
         return
     debt, own = np.array(given["debt"]), np.array(given["external_assets"], float)
     once = clearing_payments(np.zeros((4, 4)), own, debt)
-    near(np.maximum(once.equity, 0), expected["equity_after_one_map_from_zero"], case["tolerance"])
-    near(once.payments, expected["debt_after_one_map_from_zero"], case["tolerance"])
+    assert np.maximum(once.equity, 0) == about(expected["equity_after_one_map_from_zero"], case["tolerance"])
+    assert once.payments == about(expected["debt_after_one_map_from_zero"], case["tolerance"])
     owed = np.array(given["M_debt_holdings"]).T * debt[:, None]
     shares, assets = np.array(given["M_equity_holdings"]), own
     for _ in range(300):
         found = clearing_payments(owed, assets, debt - owed.sum(axis=1))
         assets = own + shares @ np.maximum(found.equity, 0)
     assert not found.defaulted.any()
-    near(found.equity, [1.33014, 0.071021, 0.109434, 0.03106], 1e-5)
+    assert found.equity == about([1.33014, 0.071021, 0.109434, 0.03106], 1e-5)
 
 
 @pytest.mark.parametrize("case", cases("debtrank"))
@@ -83,13 +83,13 @@ def test_debt_rank_agrees_with_published_stress(case: dict[str, Any]) -> None:
             "linear_debt_rank",
             reference_equity=given["reference_equity"],
         )
-        near(found.equity, expected["equity_signed"], tolerance)
+        assert found.equity == about(expected["equity_signed"], tolerance)
     elif "equity_final" in expected:
         lent, shock = given["exposures_A_lender_i_borrower_j"], np.array(given["equity_shock"])
         left = np.array(given["external_assets"]) - shock
         valued = network_valuation(lent, left, given["external_liabilities"], "linear_debt_rank", reference_equity=[1, 1, 1])
-        near(valued.equity, expected["equity_final"], tolerance)
-        near(debt_rank(lent, [1, 1, 1], shock).stress, [1, 1, 1], tolerance)
+        assert valued.equity == about(expected["equity_final"], tolerance)
+        assert debt_rank(lent, [1, 1, 1], shock).stress == about([1, 1, 1], tolerance)
     elif "impact_matrix_capped_at_1" in expected:
         # One round of capped impact, each node defaulting in turn, adds its row of the matrix.
         lent, buffer = np.array(given["liabilities_i_owes_j"]).T, np.array(given["capital_buffer"])
@@ -97,27 +97,27 @@ def test_debt_rank_agrees_with_published_stress(case: dict[str, Any]) -> None:
         impact = np.minimum(lent / buffer[:, None], 1.0).T
         expected_impact = np.array(expected["impact_matrix_capped_at_1"])
         np.fill_diagonal(expected_impact, 0.0)
-        near(impact, expected_impact, tolerance)
+        assert impact == about(expected_impact, tolerance)
         for node in range(6):
             hit = np.eye(6)[node]
             found_once = debt_rank(lent, buffer, hit, once=True)
             assert (found_once.stress >= np.maximum(hit, impact[node]) - 1e-12).all()
     elif "communicability_expm" in expected:
-        near(expm(np.array(given["binary_impact"], float)), expected["communicability_expm"], tolerance)
+        assert expm(np.array(given["binary_impact"], float)) == about(expected["communicability_expm"], tolerance)
     else:
         lent, buffer = np.array(given["liabilities_i_owes_j"]).T, np.array(given["capital_buffer"])
         weights = np.array(given["weights"], float)
         if given["method"] == "threshold":
             cascade = threshold_cascade(lent, buffer, failed=np.eye(6, dtype=bool))
             stress = np.where(np.eye(6) > 0, 1.0, 0.0) + cascade.losses / buffer[:, None]
-            near(stress.T, expected["final_stress_by_scenario_uncapped"], tolerance)
+            assert about(expected["final_stress_by_scenario_uncapped"], tolerance) == stress.T
             value = (np.minimum(stress, 1) - np.eye(6)).T @ weights / weights.sum()
         else:
             options = {"once": True, "cap_impact": False} if given["method"] == "single_hit" else {}
             found_rank = debt_rank(lent, buffer, np.eye(6), weights, **options)
-            near((found_rank.losses / buffer[:, None]).T, expected["final_stress_by_scenario_uncapped"], tolerance)
+            assert about(expected["final_stress_by_scenario_uncapped"], tolerance) == (found_rank.losses / buffer[:, None]).T
             value = found_rank.value
-        near(value, expected["additional_stress"], tolerance)
+        assert value == about(expected["additional_stress"], tolerance)
 
 
 @pytest.mark.parametrize("case", cases("neva"))
@@ -128,7 +128,7 @@ def test_network_valuation_agrees_with_neva(case: dict[str, Any]) -> None:
         lent[0, 1:] = given["interbank_assets"]
         lent[1, 0] = given["interbank_liabilities"]
         found = network_valuation(lent, [given["external_assets"], 10, 10], [given["external_liabilities"], 0, 0], "furfine")
-        near(found.equity[0], expected["naive_equity"], case["tolerance"])
+        assert found.equity[0] == about(expected["naive_equity"], case["tolerance"])
         return
     names = {
         "eisenberg_noe": "eisenberg_noe",
@@ -144,7 +144,7 @@ def test_network_valuation_agrees_with_neva(case: dict[str, Any]) -> None:
         recovery=given["recovery_rho"] or 0.0,
         volatility=given["sigma_external_assets"],
     )
-    near(found.equity, expected["equity_fixed_point"], 1e-9)
+    assert found.equity == about(expected["equity_fixed_point"], 1e-9)
 
 
 @pytest.mark.parametrize("case", cases("furfine_threshold"))
@@ -167,10 +167,10 @@ def test_threshold_cascades_agree_with_furfine(case: dict[str, Any]) -> None:
     worth = np.array(assets) + owed.sum(axis=0) - owed.sum(axis=1) - given["external_liabilities"]
     found = threshold_cascade(owed.T, worth, recovery=given.get("recovery_R", given.get("recovery_rate", 0)), tie_defaults=False)
     if "equity_signed" in expected:
-        near(found.equity, expected["equity_signed"], case["tolerance"])
+        assert found.equity == about(expected["equity_signed"], case["tolerance"])
         assert np.flatnonzero(found.defaulted).tolist() == expected["defaulted"]
     else:
-        near(worth, expected["net_worth"], case["tolerance"])
+        assert worth == about(expected["net_worth"], case["tolerance"])
         assert found.defaulted.astype(int).tolist() == expected["default_indicator"]
     own = case["expected_own"]
     assert waves(found.wave) == own.get("default_rounds", own.get("default_waves"))
@@ -184,7 +184,7 @@ def test_windows_of_contagion_solve_the_printed_conditions(case: dict[str, Any])
     else:
         found = contagion_window(given["capital_ratio"], given["interbank_asset_share"], "defaults" in case["id"])
     assert found[0] < found[1]
-    near(found, [expected["window_lower_z"], expected["window_upper_z"]], case["tolerance"])
+    assert found == about([expected["window_lower_z"], expected["window_upper_z"]], case["tolerance"])
 
 
 CURVE = [
@@ -229,9 +229,7 @@ def test_contagion_is_robust_yet_fragile() -> None:
     assert found[8.0][1] > 0.99
 
 
-@pytest.mark.parametrize(
-    "row", named("gai_kapadia_watts", "watts_threshold_ndlib_N2000")["expected"]["rows"], ids=lambda row: f"z={row['z']}"
-)
+@pytest.mark.parametrize("row", named("gai_kapadia_watts", "watts_threshold_ndlib_N2000")["expected"]["rows"], ids=lambda row: f"z={row['z']}")
 def test_adoption_cascades_on_random_graphs_are_as_frequent_as_published(row: dict[str, Any]) -> None:
     runs, nodes, sizes = 30, 2000, []
     rng = np.random.Generator(np.random.Philox(int(10 * row["z"])))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from published_cases import cases, named, near, waves
+from published_cases import about, cases, named, waves
 from simulator.networks.credit import cds_legs, cds_spread, hazard_from_spread, implied_assets, merton
 from simulator.networks.cross_holdings import cross_holding_values
 from simulator.networks.fire_sales import fire_sale_cascade
@@ -21,31 +21,31 @@ def test_fire_sales_agree_with_cont_and_schaanning(case: dict[str, Any]) -> None
     depth = example["c"] * example["ADV"] / example["sigma"] * np.sqrt(example["tau"])
     delta = (1 - example["price_floor_B"] / example["S0"]) * depth
     if case["id"] == "cs_two_bank_rounds":
-        near([depth, delta], [expected["market_depth_D"], expected["delta"]], 0.005)
+        assert [depth, delta] == about([expected["market_depth_D"], expected["delta"]], 0.005)
         lost = np.array(given["illiquid"]) @ given["illiquid_loss_rates"]
         illiquid, equity = np.array(given["illiquid"]).sum(axis=1) - lost, np.array(given["equity"]) - lost
-        near(illiquid, expected["illiquid_after_shock"], tolerance)
-        near(equity, expected["equity_after_shock"], tolerance)
+        assert illiquid == about(expected["illiquid_after_shock"], tolerance)
+        assert equity == about(expected["equity_after_shock"], tolerance)
         for count in (1, 2):
             found = _cont_schaanning(given, illiquid, equity, delta, count + 1)
             printed = expected[f"round{count}"]
-            near(found.equity, printed["equity"], tolerance)
-            near(found.holdings[:, 0] * found.prices[0], printed["tradable"], tolerance)
-            near(found.prices[0], printed["price"], tolerance)
+            assert found.equity == about(printed["equity"], tolerance)
+            assert found.holdings[:, 0] * found.prices[0] == about(printed["tradable"], tolerance)
+            assert found.prices[0] == about(printed["price"], tolerance)
             before = _cont_schaanning(given, illiquid, equity, delta, count)
-            near((illiquid + before.holdings[:, 0] * before.prices[0]) / before.equity, printed["leverage"], 0.006)
+            assert (illiquid + before.holdings[:, 0] * before.prices[0]) / before.equity == about(printed["leverage"], 0.006)
     elif case["id"] == "cs_market_impact":
         sold = given["volume_sold"]
         found = fire_sale_cascade(
             [[sold]], [-1.0], [0.0], 1 / delta, "floored", "threshold", market=1.0, floor=given["B"], steps=2
         )  # insolvent, so it sells all
-        near([1 - found.prices[0], found.prices[0]], [expected["psi"], expected["new_price"]], tolerance)
+        assert [1 - found.prices[0], found.prices[0]] == about([expected["psi"], expected["new_price"]], tolerance)
     else:
         held, part, fall = np.array(given["tradable"], float), np.array(given["delever_fraction"]), given["psi"]
         # Sold at the mid of both prices, kept at the new one: the loss of the printed formula.
         loss = held * part * fall * (1 - given["alpha"]) + held * (1 - part) * fall
-        near(loss, expected["loss"], tolerance["loss"])
-        near(held * (1 - part) * (1 - fall), expected["tradable_after"], tolerance["tradable_after"])
+        assert loss == about(expected["loss"], tolerance["loss"])
+        assert held * (1 - part) * (1 - fall) == about(expected["tradable_after"], tolerance["tradable_after"])
 
 
 def _cont_schaanning(given: dict[str, Any], illiquid: np.ndarray, equity: np.ndarray, delta: float, steps: int) -> Any:
@@ -71,14 +71,14 @@ def _cont_schaanning(given: dict[str, Any], illiquid: np.ndarray, equity: np.nda
 def test_cross_holdings_agree_with_elliott_golub_jackson(case: dict[str, Any]) -> None:
     given, expected, tolerance = case["inputs"], case["expected"], case["tolerance"]
     if "C" in given:
-        near(cross_holding_values(given["C"], [1, 1]).dependency, expected["A"], tolerance)
+        assert cross_holding_values(given["C"], [1, 1]).dependency == about(expected["A"], tolerance)
     elif "cross_held_fraction" in given:
         owes = np.array(given["cross_debt_i_owes_j_usd_mn"], float)
         held = given["cross_held_fraction"] * (owes / owes.sum(axis=1, keepdims=True)).T
-        near(held, expected["C_offdiagonal"], tolerance["C_offdiagonal"])
+        assert held == about(expected["C_offdiagonal"], tolerance["C_offdiagonal"])
         found = cross_holding_values(held, np.ones(6)).dependency
-        near(found, expected["A_unrounded"], tolerance["A_unrounded"])
-        near(found, expected["A_rounded_2dp"], tolerance["A_rounded_2dp"])
+        assert found == about(expected["A_unrounded"], tolerance["A_unrounded"])
+        assert found == about(expected["A_rounded_2dp"], tolerance["A_rounded_2dp"])
     else:
         matrix = np.array(given["A"])
         for theta in given["thetas"]:
@@ -94,18 +94,18 @@ def test_credit_prices_agree_with_textbooks_and_quantlib(case: dict[str, Any]) -
     if case["id"] == "merton_hull_example":
         found = implied_assets(given["E0"], given["D"], given["sigma_E"], given["r"], given["T"])
         priced = merton(found.assets, given["D"], found.volatility, given["r"], given["T"])
-        near(found.assets, expected["V0"], tolerance["V0"])
-        near(found.volatility, expected["sigma_V"], tolerance["sigma_V"])
-        near(priced.default_probability, expected["risk_neutral_PD"], tolerance["risk_neutral_PD"])
+        assert found.assets == about(expected["V0"], tolerance["V0"])
+        assert found.volatility == about(expected["sigma_V"], tolerance["sigma_V"])
+        assert priced.default_probability == about(expected["risk_neutral_PD"], tolerance["risk_neutral_PD"])
         own = case["expected_own"]
-        near(priced.distance_to_default, own["distance_to_default_d2"], 1e-9)
-        near([found.assets, found.volatility], [own["V0_precise"], own["sigma_V_precise"]], 1e-9)
-        near(priced.debt, own["debt_value"], 1e-9)
+        assert priced.distance_to_default == about(own["distance_to_default_d2"], 1e-9)
+        assert [found.assets, found.volatility] == about([own["V0_precise"], own["sigma_V_precise"]], 1e-9)
+        assert priced.debt == about(own["debt_value"], 1e-9)
     elif case["id"] == "merton_kwok_hkust":
         priced = merton(given["V"], given["F"], given["sigma"], given["r"], given["T"])
         discounted = given["F"] * np.exp(-given["r"] * given["T"])
-        near(priced.debt, expected["risky_bond"], tolerance)
-        near(discounted - priced.debt, expected["put"], tolerance)
+        assert priced.debt == about(expected["risky_bond"], tolerance)
+        assert discounted - priced.debt == about(expected["put"], tolerance)
     elif "fair_rate" in expected:
         dates = np.array(given["schedule"], dtype="datetime64[D]")
         days = (dates - np.datetime64(given["evaluation_date"])).astype(int)
@@ -117,25 +117,25 @@ def test_credit_prices_agree_with_textbooks_and_quantlib(case: dict[str, Any]) -
             default_timing="midpoint",
             schedule=days[days >= 0] / 360,
         )
-        near(legs.protection / legs.annuity, expected["fair_rate"], tolerance["fair_rate"])
+        assert legs.protection / legs.annuity == about(expected["fair_rate"], tolerance["fair_rate"])
         value = given["notional"] * (given["running_spread"] * legs.annuity - legs.protection)
-        near(value, expected["npv"], 0.03)  # QuantLib rounds the middle of a period down to a whole day: 0.022 of 10,000 notional
+        assert value == about(expected["npv"], 0.03)  # QuantLib rounds the middle of a period down to a whole day: 0.022 of 10,000 notional
     elif "credit_triangle" in expected:
         dates = np.array(given["schedule"], dtype="datetime64[D]")
         times = (dates - dates[0]).astype(int) / 365
         terms = (given["hazard_flat"], given["recovery"], 5.0, given["rate_continuous"])
         exact = cds_legs(*terms, default_timing="midpoint", schedule=times)
         # QuantLib rounds the middle of a period down to a whole day: 3.4e-7 of the par spread, 2e-5 of a leg.
-        near(exact.protection / exact.annuity, expected["midpoint"]["par_spread"], 4e-7)
-        near(exact.protection * given["notional"] / expected["midpoint"]["protection_leg"], 1, 3e-5)
-        near(exact.annuity * given["notional"] * given["running_spread"] / -expected["midpoint"]["premium_leg"], 1, 3e-5)
+        assert exact.protection / exact.annuity == about(expected["midpoint"]["par_spread"], 4e-7)
+        assert exact.protection * given["notional"] / expected["midpoint"]["protection_leg"] == about(1, 3e-5)
+        assert exact.annuity * given["notional"] * given["running_spread"] / -expected["midpoint"]["premium_leg"] == about(1, 3e-5)
         for engine in ("midpoint", "integral", "isda"):
-            near(cds_spread(*terms), expected[engine]["par_spread"], tolerance["par_spread"])
+            assert cds_spread(*terms) == about(expected[engine]["par_spread"], tolerance["par_spread"])
         assert 1.002 < cds_spread(*terms) / expected["credit_triangle"] < 1.0065
     else:
         terms = (given["recovery"], given["maturity"], given["r_continuous"], 1, "midpoint")
-        near(hazard_from_spread(given["par_spread"], *terms), expected["implied_hazard"], tolerance)
-        near(cds_spread(0.02, *terms), 0.0123, 5e-7)
+        assert hazard_from_spread(given["par_spread"], *terms) == about(expected["implied_hazard"], tolerance)
+        assert cds_spread(0.02, *terms) == about(0.0123, 5e-7)
 
 
 @pytest.mark.parametrize("case", cases("margin_collateral"))
@@ -144,10 +144,10 @@ def test_margin_calls_agree_with_worked_examples(case: dict[str, Any]) -> None:
     if "shares" in given:
         level = 1 - given["maintenance_margin"]
         found = margin_call(given["shares"] * given["new_price"], given["loan"], level)
-        near(found.cash_to_cure, expected["margin_call_cash"], 1e-9)
-        near(found.collateral_to_add, expected["cure_by_depositing_marginable_securities"], 0.005)
-        near(found.collateral_to_sell, expected["cure_by_liquidation_value"], 0.005)
-        near(found.collateral_to_sell / given["new_price"], expected["shares_to_sell_exact"], tolerance["shares_to_sell_exact"])
+        assert found.cash_to_cure == about(expected["margin_call_cash"], 1e-9)
+        assert found.collateral_to_add == about(expected["cure_by_depositing_marginable_securities"], 0.005)
+        assert found.collateral_to_sell == about(expected["cure_by_liquidation_value"], 0.005)
+        assert found.collateral_to_sell / given["new_price"] == about(expected["shares_to_sell_exact"], tolerance["shares_to_sell_exact"])
         trigger = expected["trigger_account_value"]
         assert margin_call([trigger - 0.01, trigger + 0.01], given["loan"], level).called.tolist() == [True, False]
     elif case["id"] == "margin_long_cfa_60_20":
@@ -158,19 +158,19 @@ def test_margin_calls_agree_with_worked_examples(case: dict[str, Any]) -> None:
         own = case["expected_own"]
         found = margin_call(given["collateral_at_call"], given["loan"] * (1 + 1e-9), given["margin_call_ltv"], given["cure_target_ltv"])
         assert bool(found.called) is own["call_triggered"]
-        near(found.collateral_to_add, own["extra_collateral_to_cure"], 1e-6)
-        near(found.cash_to_cure, own["repayment_to_cure"], 1e-6)
-        near(given["loan"] / given["liquidation_ltv"], own["liquidation_collateral_value"], 1e-9)
+        assert found.collateral_to_add == about(own["extra_collateral_to_cure"], 1e-6)
+        assert found.cash_to_cure == about(own["repayment_to_cure"], 1e-6)
+        assert given["loan"] / given["liquidation_ltv"] == about(own["liquidation_collateral_value"], 1e-9)
     elif "target_debt_to_equity" in given:
         left, owed = given["assets"] * (1 - given["asset_fall"]), given["debt"]
         ratio = given["target_debt_to_equity"] / (1 + given["target_debt_to_equity"])  # debt / equity as debt / assets
         found = margin_call(left, owed, ratio)
-        near(found.collateral_to_sell, expected["assets_to_sell"], 1e-9)
-        near(owed / (left - owed), expected["leverage_after_fall"], 1e-9)
-        near(left * (1 - ratio), expected["equity_needed_without_selling_after_fall"], 1e-9)
+        assert found.collateral_to_sell == about(expected["assets_to_sell"], 1e-9)
+        assert owed / (left - owed) == about(expected["leverage_after_fall"], 1e-9)
+        assert left * (1 - ratio) == about(expected["equity_needed_without_selling_after_fall"], 1e-9)
     else:
         own_capital = given["assets"] * given["margin"]
-        near([own_capital, given["assets"] - own_capital], [expected["own_capital"], expected["debt"]], 1e-9)
+        assert [own_capital, given["assets"] - own_capital] == about([expected["own_capital"], expected["debt"]], 1e-9)
         after = case["expected_own"]["after_5pct_fall"]
         found = margin_call(0.95 * given["assets"], expected["debt"], 1 - given["margin"])
-        near(found.collateral_to_sell, after["sales"], 1e-9)
+        assert found.collateral_to_sell == about(after["sales"], 1e-9)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from published_cases import near
+from published_cases import about
 from published_cases import third_party as read
 from simulator.networks.debt_rank import debt_rank
 from simulator.networks.fire_sales import fire_sale_cascade, fire_sale_equilibrium
@@ -44,14 +44,14 @@ def test_debt_rank_and_thresholds_agree_with_network_risk_measures(name: str) ->
     share = weights / weights.sum()
     if "rows" in expected or name.endswith("loss_b55"):
         if name.endswith("loss_b55"):
-            near((each[54] * equity).sum(), expected["original_losses"], 1e-9)
+            assert (each[54] * equity).sum() == about(expected["original_losses"], 1e-9)
             return
         # The package's default tolerance stops the linear rule early, and its table prints that.
         early = name.endswith("debtrank")
         for bank, row in expected["rows"].items():
             at = int(bank[1:]) - 1
-            near(share[at], row["original_stress"], 5e-5)
-            near(equity[at], row["original_losses"], 0.005)
+            assert share[at] == about(row["original_stress"], 5e-5)
+            assert equity[at] == about(row["original_losses"], 0.005)
             if early:
                 found = debt_rank(lent, equity, each[at], weights)
                 assert found.value >= row["additional_stress"] - 0.005
@@ -59,32 +59,32 @@ def test_debt_rank_and_thresholds_agree_with_network_risk_measures(name: str) ->
             else:
                 cascade = threshold_cascade(lent, equity, failed=each[at] > 0)
                 stress = np.minimum(cascade.losses / equity, 1) * share
-                near(np.delete(stress, at).sum(), row["additional_stress"], 5e-4)
-                near(cascade.losses.sum(), row["additional_losses"], 0.05)
+                assert np.delete(stress, at).sum() == about(row["additional_stress"], 5e-4)
+                assert cascade.losses.sum() == about(row["additional_losses"], 0.05)
                 assert int(cascade.defaulted.sum()) - 1 == row["additional_defaults"]
     elif "b55" in expected:
         for bank, stress in expected.items():
             found = debt_rank(lent, equity, each[int(bank[1:]) - 1], weights)
-            near(found.losses / equity, stress, 1e-9, 1e-9)
+            assert found.losses / equity == about(stress, 1e-9, 1e-9)
     elif "s" in expected:
         found = debt_rank(lent, equity, np.tile(expected["s"], (n, 1)), weights)
-        near(found.value, expected["additional_stress"], 1e-9)
-        near((np.array(expected["s"]) * equity[:, None]).sum(axis=0), expected["original_losses"], 1e-9)
+        assert found.value == about(expected["additional_stress"], 1e-9)
+        assert (np.array(expected["s"]) * equity[:, None]).sum(axis=0) == about(expected["original_losses"], 1e-9)
         first = np.array(expected["s"])[None, :] * equity[:, None]
-        near((found.losses - first).sum(axis=0), expected["additional_losses_uncapped"], 1e-8, 1e-9)
+        assert (found.losses - first).sum(axis=0) == about(expected["additional_losses_uncapped"], 1e-8, 1e-9)
         assert found.defaulted.sum(axis=0).tolist() == expected["additional_defaults"]
     elif name.endswith("threshold"):
         cascade = threshold_cascade(lent, equity, failed=each > 0)
         stress = np.minimum(cascade.losses / equity[:, None], 1) * (1 - each)
-        near(share @ stress, expected["additional_stress"], 1e-9)
-        near(cascade.losses.sum(axis=0), expected["additional_losses_uncapped"], 1e-9)
+        assert share @ stress == about(expected["additional_stress"], 1e-9)
+        assert cascade.losses.sum(axis=0) == about(expected["additional_losses_uncapped"], 1e-9)
         assert (cascade.defaulted.sum(axis=0) - 1).tolist() == expected["additional_defaults"]
     else:
         options = {"once": True, "cap_impact": False} if name.endswith("single_hit") else {}
         found = debt_rank(lent, equity, each, weights, **options)
-        near(found.value, expected["additional_stress"], 1e-9)
+        assert found.value == about(expected["additional_stress"], 1e-9)
         # The package passes on differences of stress, which stall at the last bit and add up over 8,000 rounds: 9e-9 in one scenario.
-        near(found.losses.sum(axis=0) - equity, expected["additional_losses_uncapped"], 1e-8)
+        assert found.losses.sum(axis=0) - equity == about(expected["additional_losses_uncapped"], 1e-8)
         assert (found.defaulted.sum(axis=0) - 1).tolist() == expected["additional_defaults"]
 
 
@@ -121,8 +121,8 @@ def test_fire_sales_of_european_banks_agree_with_the_oxford_code(name: str) -> N
         share = found.defaults_by_step.sum() / 48
         extent.append(share if share >= 0.05 else 0.0)
         sold.append(found.sold_by_step[-1])
-    near(extent, case["expected"]["extent_of_systemic_event"], 1e-9)
-    near(sold, case["expected"]["fraction_of_tradables_sold"], 1e-9)
+    assert extent == about(case["expected"]["extent_of_systemic_event"], 1e-9)
+    assert sold == about(case["expected"]["fraction_of_tradables_sold"], 1e-9)
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -133,8 +133,8 @@ def test_fire_sales_take_the_same_path_step_by_step(name: str) -> None:
     impact = given["price_impact_at_5pct_sold"] if linear else given["price_impact"]
     found = eba_2018(impact, given["initial_shock"], form="linear" if linear else "exponential")
     assert found.defaults_by_step.tolist() == expected["defaults_by_step"]
-    near(found.sold_by_step, expected["cumulative_fraction_sold"], 1e-9)
-    near(found.prices, [expected["final_prices"]["corp"], expected["final_prices"]["gov"]], 1e-9)
+    assert found.sold_by_step == about(expected["cumulative_fraction_sold"], 1e-9)
+    assert found.prices == about([expected["final_prices"]["corp"], expected["final_prices"]["gov"]], 1e-9)
 
 
 @pytest.mark.parametrize("name", ["syslosseval_eba2016", "syslosseval_eba2020"])
@@ -147,10 +147,8 @@ def test_equilibria_of_fire_sales_agree_with_systemic_loss_evaluation(name: str)
         expected = case["expected"][f"lambda_{limit}"]
         for which in ("least", "greatest"):
             # The published code lets banks that are wiped out on the way keep their bonds; it matters in 2020 only.
-            found = fire_sale_equilibrium(
-                held, given["loans_total_L1"], given["equity_e1"], limit, impact, which=which, insolvent_sell=False
-            )
-            near(found.price_falls, expected[f"delta_{which}"], case["tolerance"])
+            found = fire_sale_equilibrium(held, given["loans_total_L1"], given["equity_e1"], limit, impact, which=which, insolvent_sell=False)
+            assert found.price_falls == about(expected[f"delta_{which}"], case["tolerance"])
         # Banks above the limit that hold no bonds are counted among the sellers there.
         empty = (held.sum(axis=1) == 0) & (np.array(given["loans_total_L1"]) > limit * found.equity)
         assert int((found.share_sold > 0).sum() + empty.sum()) == expected["banks_selling"]
