@@ -16,7 +16,7 @@ from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts, Selection
 from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import incidence
-from simulator.networks.edges import FEW_ROUNDS, EdgeNetwork
+from simulator.networks.edges import FEW_ROUNDS, EdgeNetwork, Left, joined
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -218,7 +218,7 @@ class Settlement:
         may_owe = np.take(owed, columns, axis=1) + self._line_lender_matrix @ undrawn
         few = np.flatnonzero((cash < may_owe * (1.0 + 1e-12)).any(axis=1))  # all others have the cash for all they may owe
         is_cut = self.network.is_worth_cutting(few, len(columns))
-        edges, left, drawn, converged = self._clear_among(few if is_cut else None, columns, cash, undrawn)
+        (edges, at, left), drawn, converged = self._clear_among(few if is_cut else None, columns, cash, undrawn)
         books.converged[columns] &= converged
         used = np.flatnonzero(drawn.any(axis=1))
         if len(used):
@@ -227,40 +227,36 @@ class Settlement:
             loans.undrawn[rows] -= funded
             ledger.lend(loans.some(rows), funded)
             books.repayments.draw(funded, books.tick, rows)
-        is_left = left != 0.0
-        at, kept = np.flatnonzero(is_left.any(axis=0)), np.flatnonzero(is_left.any(axis=1))
-        edges, left = edges[kept], left[np.ix_(kept, at)]
+        kept = np.flatnonzero(edges < self.line_edges[0] if len(self.line_edges) else edges >= 0)  # what is drawn on the lines is paid
+        edges, left = edges[kept], left[kept]
         ends = np.searchsorted(edges, self._ends[:-1]).tolist()
         starts = [0, *self._ends.tolist()]
         parts = [(edges[first:end] - start, left[first:end]) for first, end, start in zip([0, *ends], ends, starts, strict=False)]
         parts[-1] = self.payers[parts[-1][0]], parts[-1][1]
         return Unpaid(columns[at], parts)
 
-    def _clear_among(self, few: Rows | None, columns: Rows, cash: Array, undrawn: Array) -> tuple[Rows, Array, Array, NDArray[np.bool_]]:
+    def _clear_among(self, few: Rows | None, columns: Rows, cash: Array, undrawn: Array) -> tuple[Left, Array, NDArray[np.bool_]]:
         """The clearing of the replications ``columns`` among the agents ``few`` (all of them if None), with ``cash (N, n)`` and lines of which
         ``undrawn (L, n)`` is open.
 
-        Returns edges ``(k,)``, what each leaves unpaid ``(k, n)``, what is drawn on the lines ``(L, n)``, and where payments settled ``(n,)``.
+        Returns what is left unpaid along the edges, what is drawn on the lines ``(L, n)``, and where payments settled ``(n,)``.
         """
         if few is None:
-            edges, line_edges, room = np.arange(self.network.edges), self.line_edges, undrawn
-            dues = self._dues(edges, columns)
-            cleared = self.network.clear(dues, cash, lines=room if len(room) else None, line_edges=line_edges)
-            drawn = np.minimum(cleared.paid[line_edges], room)
-        else:
-            small = self.network.seen_by(few, self.line_edges)
-            edges, line_edges, room = small.edges, small.edges_of_lines, undrawn[small.lines]
-            dues = self._dues(edges, columns)
-            cleared = small.network.clear(dues, small.cash(cash), lines=room if len(room) else None, line_edges=line_edges, rounds=FEW_ROUNDS)
-            drawn = np.zeros_like(undrawn)
-            drawn[small.lines] = np.minimum(cleared.paid[line_edges], room)
-        left = np.subtract(dues, cleared.paid, out=dues)
-        left[line_edges] = 0.0  # what is drawn is paid
-        slow = np.flatnonzero(~cleared.converged)
-        if few is not None and len(slow):
-            _, of_all, drawn[:, slow], cleared.converged[slow] = self._clear_among(None, columns[slow], cash[:, slow], undrawn[:, slow])
-            left[:, slow] = of_all[edges]
-        return edges, left, drawn, cleared.converged
+            dues = self._dues(np.arange(self.network.edges), columns)
+            left, paid, converged = self.network.left(dues, cash, undrawn, self.line_edges)
+            return left, np.minimum(paid, undrawn), converged
+        small, drawn = self.network.seen_by(few, self.line_edges), np.zeros_like(undrawn)
+        room = undrawn[small.lines]
+        found, paid, converged = small.network.left(self._dues(small.edges, columns), small.cash(cash), room, small.edges_of_lines, FEW_ROUNDS)
+        drawn[small.lines] = np.minimum(paid, room)
+        left = found._replace(edges=small.edges[found.edges])
+        slow = np.flatnonzero(~converged)
+        if len(slow):
+            of_slow, drawn[:, slow], converged[slow] = self._clear_among(None, columns[slow], cash[:, slow], undrawn[:, slow])
+            settled = np.flatnonzero(~np.isin(left.scenarios, slow))
+            others = Left(left.edges, left.scenarios[settled], left.amounts[:, settled])
+            left = joined([others, of_slow._replace(scenarios=slow[of_slow.scenarios])])
+        return left, drawn, converged
 
     def _dues(self, edges: Rows, columns: Rows) -> Array:
         """What is due along ``edges (k,)``, ascending, in the replications ``columns (n,)``: ``(k, n)``; nothing on the lines."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy import sparse
 
-from simulator.networks._checks import LARGEST, BoolArray, Csr, FloatArray, IntArray, times
+from simulator.networks._checks import LARGEST, Csr, FloatArray, IntArray, times
 from simulator.networks.incidence import Incidence
 
 
@@ -32,6 +32,28 @@ class EdgeStructure(Protocol):
         """
 
 
+class Left(NamedTuple):
+    """What a clearing leaves unpaid: along `edges` (k,), ascending, in `scenarios` (m,), `amounts` (k, m); nothing elsewhere."""
+
+    edges: IntArray
+    scenarios: IntArray
+    amounts: FloatArray
+
+
+def joined(parts: list[Left]) -> Left:
+    """What clearings of different scenarios leave unpaid, together."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return Left(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros((0, 0)))
+    edges = np.unique(np.concatenate([part.edges for part in parts]))
+    ends = np.cumsum([part.scenarios.size for part in parts])
+    amounts = np.zeros((edges.size, ends[-1]))
+    for part, end in zip(parts, ends, strict=True):
+        amounts[np.searchsorted(edges, part.edges), end - part.scenarios.size : end] = part.amounts
+    return Left(edges, np.concatenate([part.scenarios for part in parts]), amounts)
+
+
 class EdgeFlow:
     """Payments along edges whose amounts `dues` (E, R) differ by scenario.
 
@@ -41,34 +63,61 @@ class EdgeFlow:
     """
 
     def __init__(
-        self, network: EdgeStructure, dues: FloatArray, owed: FloatArray, full: FloatArray, per_due: FloatArray | None = None,
-        columns: IntArray | None = None,
+        self, network: EdgeStructure, dues: FloatArray, owed: FloatArray, full: FloatArray, columns: IntArray | None = None,
+        draws: tuple[IntArray, FloatArray] | None = None,
     ) -> None:  # fmt: skip
-        self.network, self.dues, self.owed, self.full, self.columns = network, dues, owed, full, columns
+        """`columns` (R,): the scenarios of `dues` (E, W) that this flow is of; all if not given. `draws`: edges (L,), each once, and what is drawn
+        (L, W) along them, which is due besides `dues`."""
+        self.network, self.dues, self.owed, self.full, self.columns, self.draws = network, dues, owed, full, columns, draws
         self.classes, self.agents = network.classes, network.agents
-        if per_due is not None:
-            self.per_due = per_due
 
     @cached_property
     def per_due(self) -> FloatArray:
         """One over what is owed by payer and class (classes * n, R), 1 where that is nothing."""
         return _one_over(self.owed)
 
-    def _dues_of(self, edges: IntArray | slice) -> FloatArray:
-        """Dues along some edges in the scenarios of this flow."""
-        if self.columns is None:
-            return self.dues[edges]
-        return np.take(self.dues[edges], self.columns, axis=1)
+    def _dues_of(self, edges: IntArray | None = None, at: IntArray | None = None) -> FloatArray:
+        """Dues along some `edges`, ascending, or along all; in all scenarios of this flow or in those `at`."""
+        columns = at if self.columns is None else self.columns if at is None else self.columns[at]
+        dues = self.dues if edges is None else self.dues[edges]
+        if columns is not None:
+            dues = dues.take(columns, axis=1)
+        if self.draws is None:
+            return dues
+        lines, drawn = self.draws
+        if edges is None:
+            place, dues = lines, np.array(dues)
+        else:
+            place = edges.searchsorted(lines)
+            among = np.flatnonzero(np.append(edges, -1)[place] == lines)
+            place, drawn = place[among], drawn[among]
+        if place.size:
+            dues[place] += drawn if columns is None else drawn.take(columns, axis=1)
+        return dues
 
     def paid(self, pay: FloatArray) -> FloatArray:
         """What each edge pays (E, R): pro rata within a class, and to the last bit in full where the class is paid in full."""
-        paid = np.array(self._dues_of(slice(None)))
+        paid = np.array(self._dues_of())
         short = pay < self.owed
         rows = np.flatnonzero(short.any(axis=1))
         if rows.size:
             edges, place, _ = self.network.edges_of(rows)
             paid[edges] *= np.take(np.where(short[rows], pay[rows] * _one_over(self.owed[rows]), 1.0), place, axis=0)
         return paid
+
+    def paid_along(self, edges: IntArray, pay: FloatArray, at: IntArray | None = None) -> tuple[FloatArray, FloatArray]:
+        """What is due and what is paid along some `edges`, ascending, both (k, R); in all scenarios or in those `at`."""
+        rows, dues = self.network.row[edges], self._dues_of(edges, at)
+        pay, owed = (array[rows] if at is None else array[rows].take(at, axis=1) for array in (pay, self.owed))
+        return dues, dues * np.where(pay < owed, pay * _one_over(owed), 1.0)
+
+    def left(self, pay: FloatArray) -> Left:
+        """What `pay` (classes * n, R) leaves unpaid."""
+        short = pay < self.owed
+        edges, _, _ = self.network.edges_of(np.flatnonzero(short.any(axis=1)))
+        at = np.flatnonzero(short.any(axis=0))
+        dues, paid = self.paid_along(edges, pay, at)
+        return Left(edges, at, np.subtract(dues, paid, out=paid))
 
     def received(self, pay: FloatArray) -> FloatArray:
         """What each agent gets (n, R) when `pay` (classes * n, R) is paid; the sink of the network what it would in full."""
@@ -85,16 +134,15 @@ class EdgeFlow:
         received = self.full - incoming @ lost
         return np.maximum(received, 0.0, out=received)
 
-    def compress(self, keep: BoolArray) -> EdgeFlow:
-        """The same for the scenarios marked in `keep` (R,)."""
-        columns = np.flatnonzero(keep) if self.columns is None else self.columns[keep]
-        owed, full, per_due = (np.compress(keep, array, axis=1) for array in (self.owed, self.full, self.per_due))
-        return EdgeFlow(self.network, self.dues, owed, full, per_due, columns)
+    def take(self, at: IntArray) -> EdgeFlow:
+        """The same for the scenarios `at`."""
+        columns = at if self.columns is None else self.columns[at]
+        return EdgeFlow(self.network, self.dues, self.owed.take(at, axis=1), self.full.take(at, axis=1), columns, self.draws)
 
     def dense_links(self, marginal: FloatArray) -> FloatArray:
         """(R, n, n), [r, j, i] = part of what agent i pays on the class marked in `marginal` (classes * n, R) that goes to j."""
         n = self.agents
-        weights = self._dues_of(slice(None)) * np.take(self.per_due * marginal, self.network.row, axis=0)
+        weights = self._dues_of() * np.take(self.per_due * marginal, self.network.row, axis=0)
         pairs = times(self.network.pairs, weights)
         return np.ascontiguousarray(pairs.T).reshape(-1, n, n)
 
@@ -104,8 +152,7 @@ class EdgeFlow:
         place[rows] = np.arange(rows.size)
         at = place[self.network.row]
         used = np.flatnonzero(at >= 0)
-        at_column = column if self.columns is None else int(self.columns[column])
-        weights = self.dues[used, at_column] * self.per_due[self.network.row[used], column]
+        weights = self._dues_of(used, np.array([column]))[:, 0] * self.per_due[self.network.row[used], column]
         return sparse.csr_matrix((weights, (self.network.payee[used], at[used])), shape=(self.agents, rows.size))
 
 
@@ -123,7 +170,7 @@ class MatrixFlow:
         """What each agent gets (n, R) when `pay` (classes * n, R) is paid."""
         return times(self.links, pay)
 
-    def compress(self, keep: BoolArray) -> MatrixFlow:
+    def take(self, at: IntArray) -> MatrixFlow:
         """Itself: the proportions hold in every scenario."""
         return self
 

@@ -37,8 +37,8 @@ class Flow(Protocol):
     def received(self, pay: FloatArray) -> FloatArray:
         """What each agent gets (n, R) when `pay` (classes * n, R) is paid."""
 
-    def compress(self, keep: BoolArray) -> Flow:
-        """The same for the scenarios marked in `keep` (R,)."""
+    def take(self, at: IntArray) -> Flow:
+        """The same for the scenarios `at`."""
 
     def dense_links(self, marginal: FloatArray) -> FloatArray:
         """(R, n, n), [r, j, i] = part of what agent i pays on the class marked in `marginal` (classes * n, R) that goes to j."""
@@ -60,19 +60,14 @@ class Resources:
     claim_recovery: FloatArray | None = None
     failed: BoolArray | None = None
 
-    def compress(self, keep: BoolArray) -> Resources:
-        """Those of the scenarios marked in `keep` (R,)."""
-        return self.take(np.flatnonzero(keep))
-
     def take(self, at: IntArray) -> Resources:
         """The scenarios `at`; arrays of one column stand for all scenarios alike."""
 
         def some(array: FloatArray | None) -> FloatArray | None:
-            return array if array is None or array.shape[1] == 1 else np.take(array, at, axis=1)
+            return array if array is None or array.shape[1] == 1 else array.take(at, axis=1)
 
-        failed = self.failed if self.failed is None or self.failed.shape[1] == 1 else np.take(self.failed, at, axis=1)
-        cash = np.take(self.cash, at, axis=1)
-        return Resources(cash, some(self.backup), some(self.asset_recovery), some(self.claim_recovery), failed)
+        failed = self.failed if self.failed is None or self.failed.shape[1] == 1 else self.failed.take(at, axis=1)
+        return Resources(self.cash.take(at, axis=1), some(self.backup), some(self.asset_recovery), some(self.claim_recovery), failed)
 
     def money(self, received: FloatArray) -> FloatArray:
         """Cash, receipts and backup before any costs: (n, R)."""
@@ -111,12 +106,14 @@ def waterfall(owed: FloatArray, money: FloatArray, short: BoolArray, agents: int
     """Payments by class when `money` (n, R) goes down the classes of `owed` (classes * n, R); who is not short pays in full."""
     if owed.shape[0] == agents:
         return np.where(short, np.minimum(owed, money), owed)
-    pay = np.empty(np.broadcast_shapes(owed.shape, (owed.shape[0], money.shape[1])))
+    pay: FloatArray = np.empty(np.broadcast_shapes(owed.shape, (owed.shape[0], money.shape[1])))
     left = money
     for start in range(0, owed.shape[0], agents):
         due = owed[start : start + agents]
-        pay[start : start + agents] = np.where(short, np.minimum(due, left), due)
-        left = np.maximum(left - due, 0.0)
+        np.minimum(due, left, out=pay[start : start + agents])
+        left = left - due
+        np.maximum(left, 0.0, out=left)
+    np.copyto(pay.reshape(-1, agents, pay.shape[-1]), owed.reshape(-1, agents, owed.shape[1]), where=~short)
     return pay
 
 
@@ -138,30 +135,28 @@ def greatest(
     agents, scenarios = flow.agents, resources.cash.shape[1]
     fixed_dues = owed.shape[1] == 1 != scenarios
     simple = owed.shape[0] == agents and resources.asset_recovery is None and only is None
-    result = Solution(
-        np.empty((owed.shape[0], scenarios)),
-        np.empty((agents, scenarios)),
-        np.zeros((agents, scenarios), dtype=bool),
-        np.full(scenarios, rounds, dtype=np.int64),
-        np.zeros(scenarios, dtype=bool),
-    )
-    where: IntArray = np.arange(scenarios)
-    pay = np.array(np.broadcast_to(owed, result.pay.shape)) if start is None else np.array(start)
+    pay = np.array(np.broadcast_to(owed, (owed.shape[0], scenarios))) if start is None else np.array(start)
     insolvent = np.zeros((agents, scenarios), dtype=bool)
     received = flow.received(pay)
+    where: IntArray = np.arange(scenarios)
+    result: Solution | None = None
     if owed.shape[0] > agents and start is None and only is None and not fixed_dues:
         money, bankrupt = resources.available(received, total, insolvent)
-        is_slow: BoolArray = np.any(money < total * (1 - TIE), axis=0)
-        if not is_slow.all():  # where nobody is short all pay in full, and the first round is the last
-            at = np.flatnonzero(~is_slow)
-            for into, values in ((result.pay, pay), (result.received, received), (result.insolvent, bankrupt)):
-                into[:, at] = np.take(values, at, axis=1)
-            result.rounds[at], result.converged[at] = 1, True
-            where = np.flatnonzero(is_slow)
-            if not where.size:
+        at = np.flatnonzero(np.any(money < total * (1 - TIE), axis=0))
+        if at.size < scenarios:  # where nobody is short all pay in full, and the first round is the last
+            result = Solution(pay, received, np.array(bankrupt), np.ones(scenarios, dtype=np.int64), np.ones(scenarios, dtype=bool))
+            if not at.size:
                 return result
-            flow, resources = flow.compress(is_slow), resources.compress(is_slow)
-            owed, total, pay, received, insolvent = (np.take(array, where, axis=1) for array in (owed, total, pay, received, insolvent))
+            where, flow, resources = at, flow.take(at), resources.take(at)
+            owed, total, pay, received, insolvent = (array.take(at, axis=1) for array in (owed, total, pay, received, insolvent))
+    if result is None:
+        result = Solution(
+            np.empty((owed.shape[0], scenarios)),
+            np.empty((agents, scenarios)),
+            np.empty((agents, scenarios), dtype=bool),
+            np.empty(scenarios, dtype=np.int64),
+            np.empty(scenarios, dtype=bool),
+        )
     before, last_check = np.full(where.size, np.inf), 0
     looked_slow = np.zeros(where.size, dtype=bool)
     per_due = 1.0 / np.where(owed > 0, owed, 1.0)
@@ -202,27 +197,27 @@ def greatest(
             if finished.all():
                 _store(result, flow, owed, total, resources, pay, received, insolvent, where, done, count)
                 break
+            at, kept = np.flatnonzero(finished), np.flatnonzero(~finished)
             _store(
                 result,
-                flow.compress(finished),
-                owed if fixed_dues else np.compress(finished, owed, axis=1),
-                total if fixed_dues else np.compress(finished, total, axis=1),
-                resources.compress(finished),
-                np.compress(finished, pay, axis=1),
-                np.compress(finished, received, axis=1),
-                np.compress(finished, insolvent, axis=1),
-                where[finished],
-                done[finished],
+                flow.take(at),
+                owed if fixed_dues else owed.take(at, axis=1),
+                total if fixed_dues else total.take(at, axis=1),
+                resources.take(at),
+                pay.take(at, axis=1),
+                received.take(at, axis=1),
+                insolvent.take(at, axis=1),
+                where[at],
+                done[at],
                 count,
             )
-            keep = ~finished
-            ahead = np.compress(keep, ahead, axis=1) if at_leap else ahead
-            where, flow, resources = where[keep], flow.compress(keep), resources.compress(keep)
-            pay, received, insolvent = (np.compress(keep, array, axis=1) for array in (pay, received, insolvent))
-            before, change, ratio, shrinking, looked_slow = (array[keep] for array in (before, change, ratio, shrinking, looked_slow))
-            only = None if only is None else np.compress(keep, only, axis=1)
+            ahead = ahead.take(kept, axis=1) if at_leap else ahead
+            where, flow, resources = where[kept], flow.take(kept), resources.take(kept)
+            pay, received, insolvent = (array.take(kept, axis=1) for array in (pay, received, insolvent))
+            before, change, ratio, shrinking, looked_slow = (array[kept] for array in (before, change, ratio, shrinking, looked_slow))
+            only = None if only is None else only.take(kept, axis=1)
             if not fixed_dues:
-                owed, total, per_due = (np.compress(keep, array, axis=1) for array in (owed, total, per_due))
+                owed, total, per_due = (array.take(kept, axis=1) for array in (owed, total, per_due))
         if at_leap:
             leaping = ahead.any(axis=0)
             if leaping.any():
@@ -236,15 +231,16 @@ def greatest(
             looks_slow = shrinking & (to_come > max(20.0, agents * agents / 60))
             slow, looked_slow = looks_slow & looked_slow, looks_slow
             if slow.any():
-                pay[:, slow] = _linear_step(
-                    flow.compress(slow),
-                    owed if fixed_dues else np.compress(slow, owed, axis=1),
-                    total if fixed_dues else np.compress(slow, total, axis=1),
-                    resources.compress(slow),
-                    np.compress(slow, pay, axis=1),
-                    np.compress(slow, received, axis=1),
-                    np.compress(slow, insolvent, axis=1),
-                    None if only is None else np.compress(slow, only, axis=1),
+                at = np.flatnonzero(slow)
+                pay[:, at] = _linear_step(
+                    flow.take(at),
+                    owed if fixed_dues else owed.take(at, axis=1),
+                    total if fixed_dues else total.take(at, axis=1),
+                    resources.take(at),
+                    pay.take(at, axis=1),
+                    received.take(at, axis=1),
+                    insolvent.take(at, axis=1),
+                    None if only is None else only.take(at, axis=1),
                 )
                 received = flow.received(pay)
                 before = np.where(slow, np.inf, before)

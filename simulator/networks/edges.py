@@ -5,6 +5,7 @@ See `clearing.py` for what a clearing vector is and for the sources; the solver 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -23,9 +24,11 @@ from simulator.networks._checks import (
     indices,
     recovery,
 )
-from simulator.networks._flows import EdgeFlow, Few, over_classes
+from simulator.networks._flows import EdgeFlow, Few, Left, joined, over_classes
 from simulator.networks._waterfall import Resources, Solution, greatest
 from simulator.networks.incidence import Incidence
+
+__all__ = ["FEW_ROUNDS", "EdgeClearing", "EdgeNetwork", "Left", "joined"]
 
 NONE: IntArray = np.zeros(0, dtype=np.int64)
 ROWS_KEPT = 32  # choices of payers whose edges are kept
@@ -181,26 +184,11 @@ class EdgeNetwork:
         drawn = None if lines is None else np.zeros(lines.shape)
         converged, used = np.ones(scenarios, dtype=bool), np.zeros(scenarios, dtype=np.int64)
         bankrupt = np.zeros((agents, scenarios), dtype=bool)
-        at_slow = np.flatnonzero(slow)
-        step = max(1, BLOCK_NUMBERS // max(self.edges, 1))
-        for begin in range(0, at_slow.size, step):
-            at = at_slow[begin : begin + step]
-
-            def take(array: FloatArray, at: IntArray = at) -> FloatArray:
-                return array if at.size == scenarios or array.shape[1] == 1 else np.take(array, at, axis=1)
-
-            resources = Resources(
-                take(cash),
-                None,
-                None if recoveries[0] is None else np.broadcast_to(take(recoveries[0]), (agents, at.size)),
-                None if recoveries[1] is None else np.broadcast_to(take(recoveries[1]), (agents, at.size)),
-                None if is_failed is None else np.take(is_failed, at, axis=1),
-            )
-            flow = EdgeFlow(self, take(dues), take(owed), take(received))
-            flow, found = self._solve(flow, resources, line_edges, None if lines is None else take(lines), tolerance, rounds)
+        flow, resources = EdgeFlow(self, dues, owed, received), Resources(cash, None, *recoveries, is_failed)
+        for at, part, found in self._blocks(np.flatnonzero(slow), flow, resources, line_edges, lines, tolerance, rounds):
             if drawn is not None:
                 drawn[:, at] = found.drawn
-            part_total, part_paid = over_classes(flow.owed, agents), flow.paid(found.pay)
+            part_total, part_paid = over_classes(part.owed, agents), part.paid(found.pay)
             missing = np.maximum(part_total - over_classes(found.pay, agents), 0.0)
             part_received = self.incoming @ part_paid  # what edges pay is what payees receive, to the bit
             if at.size == scenarios:
@@ -221,6 +209,38 @@ class EdgeNetwork:
             lost = (1.0 - recoveries[0]) * cash + (1.0 - recoveries[1]) * received
             deadweight = np.where(bankrupt if is_failed is None else is_failed, lost, 0.0)
         return EdgeClearing(paid, shortfall, total, received, drawn, deadweight, converged, used)
+
+    def left(
+        self, dues: FloatArray, cash: FloatArray, lines: FloatArray, line_edges: IntArray, rounds: int = 2000
+    ) -> tuple[Left, FloatArray, BoolArray]:
+        """What :meth:`clear`, without costs, leaves unpaid of the dues; what is paid of the draws on the lines, (L, R); where payments settled, (R,).
+
+        Nothing is due on `line_edges` before the draws. It looks only at what those owe who are short: quicker than :meth:`clear` where few are.
+        """
+        dues, cash, lines = amounts("dues", dues, self.edges), amounts("cash", cash, self.agents), amounts("lines", lines, line_edges.size)
+        flow = EdgeFlow(self, dues, self.outgoing @ dues, self.incoming @ dues)
+        slow = np.flatnonzero(np.any(cash + flow.full < over_classes(flow.owed, self.agents) * (1 - TIE), axis=0))
+        parts, funded, converged = [], np.zeros(lines.shape), np.ones(dues.shape[1], dtype=bool)
+        for at, part, found in self._blocks(slow, flow, Resources(cash), line_edges, lines if lines.size else None, 1e-12, rounds):
+            left = part.left(found.pay)
+            parts.append(left._replace(scenarios=at[left.scenarios]))
+            if found.drawn is not None:
+                funded[:, at] = part.paid_along(line_edges, found.pay)[1]
+            converged[at] = found.converged
+        return joined(parts), funded, converged
+
+    def _blocks(
+        self, scenarios: IntArray, flow: EdgeFlow, resources: Resources, line_edges: IntArray | None, lines: FloatArray | None,
+        tolerance: float, rounds: int,
+    ) -> Iterator[tuple[IntArray, EdgeFlow, _Found]]:  # fmt: skip
+        """Some `scenarios` solved, block by block: their numbers, the flow with the draws among the dues, and what is found."""
+        step = max(1, BLOCK_NUMBERS // max(self.edges, 1))
+        for begin in range(0, scenarios.size, step):
+            at, part, left, room = scenarios[begin : begin + step], flow, resources, lines
+            if at.size < flow.full.shape[1]:
+                part = EdgeFlow(self, flow.dues.take(at, axis=1), flow.owed.take(at, axis=1), flow.full.take(at, axis=1))
+                left, room = resources.take(at), None if lines is None else lines.take(at, axis=1)
+            yield at, *self._solve(part, left, line_edges, room, tolerance, rounds)
 
     def _solve(
         self, flow: EdgeFlow, resources: Resources, line_edges: IntArray | None, lines: FloatArray | None, tolerance: float, rounds: int
@@ -317,12 +337,13 @@ class EdgeNetwork:
             self._few[key] = Few(few, network, edges, lines, NONE if line_edges is None else np.searchsorted(edges, line_edges[lines]))
         return self._few[key]
 
-    def _with_draws(self, flow: EdgeFlow, line_edges: IntArray, drawn: FloatArray, at: IntArray | slice = slice(None)) -> EdgeFlow:
-        """The flow in the scenarios `at` with the draws (L, R) there on the edges `line_edges` among the dues."""
+    def _with_draws(self, flow: EdgeFlow, line_edges: IntArray, drawn: FloatArray, at: IntArray | None = None) -> EdgeFlow:
+        """The flow, in all of its scenarios or in those `at`, with the draws (L, R) on the edges `line_edges` among the dues."""
         to_payee, to_row = self._sums_of_lines(line_edges)
-        dues = np.array(flow.dues[:, at])
-        dues[line_edges] += drawn
-        return EdgeFlow(self, dues, flow.owed[:, at] + to_row @ drawn, flow.full[:, at] + to_payee @ drawn)
+        owed, full, of_some = flow.owed, flow.full, drawn
+        if at is not None:
+            owed, full, of_some = (array.take(at, axis=1) for array in (owed, full, drawn))
+        return EdgeFlow(self, flow.dues, owed + to_row @ of_some, full + to_payee @ of_some, at, (line_edges, drawn))
 
     def _after(self, flow: EdgeFlow, line_edges: IntArray | None, drawn: FloatArray | None) -> EdgeFlow:
         """The flow after all draws (L, R), where there are any."""
@@ -356,8 +377,10 @@ class EdgeNetwork:
                 solution.converged[at] &= found.converged
             if is_last:
                 break
-            needed = np.clip(total - left.cash - found.received, 0.0, backup)
-            needed = np.where(needed > 10 * TIE * total, needed, 0.0)
+            needed = total - left.cash - found.received
+            np.maximum(needed, 0.0, out=needed)
+            np.minimum(needed, backup, out=needed)
+            needed *= needed > 10 * TIE * total
             open_ = np.flatnonzero(needed.any(axis=0))
             if not open_.size:
                 break
@@ -366,6 +389,6 @@ class EdgeNetwork:
             part_drawn = np.take(part_drawn + called, open_, axis=1)
             room = np.maximum(np.take(lines, at, axis=1) - part_drawn, 0.0)
             drawn[:, at] = part_drawn
-            part = self._with_draws(flow, line_edges, part_drawn, at)
+            part = self._with_draws(flow, line_edges, drawn, at)
         assert solution is not None
         return solution, drawn

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scenarios.changes import Change
 from simulator.engine.model import ContagionModel
 from simulator.networks.clearing import EdgeClearing, EdgeNetwork
+from simulator.networks.edges import Left
 from simulator.networks.greatest import check_greatest
 
 COSTS = st.sampled_from([(1.0, 1.0), (0.7, 1.0), (1.0, 0.6), (0.9, 0.95), (0.0, 0.0)])
@@ -104,11 +105,39 @@ def test_a_default_that_only_its_own_costs_bring_about_is_not_the_greatest() -> 
     assert not verdict.is_greatest.any()
 
 
+def assert_left_is_what_is_not_paid(
+    answer: tuple[Left, np.ndarray, np.ndarray], found: EdgeClearing, dues: np.ndarray, line_edges: np.ndarray
+) -> None:
+    """To the bit: what is left unpaid, what is paid of the draws, and where payments settled."""
+    left, funded, converged = answer
+    unpaid, missing = dues - found.paid, np.zeros_like(dues)
+    missing[np.ix_(left.edges, left.scenarios)] = left.amounts
+    unpaid[line_edges] = missing[line_edges] = 0.0
+    assert (missing == unpaid).all()
+    assert (funded == found.paid[line_edges]).all()
+    assert (converged == found.converged).all()
+
+
+@pytest.mark.parametrize("block", [10, 2_000_000])
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 40), st.integers(1, 90))
+def test_what_is_left_unpaid_is_what_is_due_less_what_is_paid_to_the_bit(block: int, seed: int, agents: int, edges: int) -> None:
+    network, dues, cash = random_network(seed, agents, edges)
+    rng = np.random.Generator(np.random.Philox(seed + 3))
+    line_edges = np.flatnonzero(rng.random(edges) < 0.3)
+    dues[line_edges], lines = 0.0, rng.random((line_edges.size, SCENARIOS)) * 4
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("simulator.networks.edges.BLOCK_NUMBERS", block)  # the smaller one: a scenario or few at a time
+        answer = network.left(dues, cash, lines, line_edges)
+        found = network.clear(dues, cash, lines=lines, line_edges=line_edges)
+    assert_left_is_what_is_not_paid(answer, found, dues, line_edges)
+
+
 @pytest.fixture
 def every_clearing_is_checked(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """The engine's own clearings, each one put to the check."""
+    """The engine's own clearings, each one put to the check; those of the settlement, which asks for what is left, by what is paid."""
     count = {"settlements": 0, "estates": 0, "drawn": 0}
-    clear = EdgeNetwork.clear
+    clear, left = EdgeNetwork.clear, EdgeNetwork.left
 
     def checked(self: EdgeNetwork, dues: np.ndarray, cash: np.ndarray, **given: Any) -> EdgeClearing:
         found = clear(self, dues, cash, **given)
@@ -122,7 +151,19 @@ def every_clearing_is_checked(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]
         count["drawn"] += int((drawn > 0.0).any(axis=0).sum())
         return found
 
+    def checked_left(
+        self: EdgeNetwork, dues: np.ndarray, cash: np.ndarray, lines: np.ndarray, line_edges: np.ndarray, rounds: int = 2000
+    ) -> tuple[Left, np.ndarray, np.ndarray]:
+        given = dues.copy(), cash.copy(), lines.copy()
+        answer = left(self, dues, cash, lines, line_edges, rounds)
+        assert not dues[line_edges].any()
+        assert all((before == after).all() for before, after in zip(given, (dues, cash, lines), strict=True))
+        found = checked(self, dues, cash, lines=lines, line_edges=line_edges, rounds=rounds)
+        assert_left_is_what_is_not_paid(answer, found, dues, line_edges)
+        return answer
+
     monkeypatch.setattr(EdgeNetwork, "clear", checked)
+    monkeypatch.setattr(EdgeNetwork, "left", checked_left)
     return count
 
 
