@@ -29,7 +29,7 @@ LIQUID_MONTHS = 12.0  # cash beyond the buffer that a firm is willing to spend w
 class Firm(Issuer):
     """A firm: earns from customers outside the model and from contracts, invests, borrows, and may fail."""
 
-    automates: ClassVar[bool] = False  # whether the robot tax falls on the firm's revenue
+    automates: ClassVar[bool] = False  # whether the robot tax falls on the revenue of the kind
     discloses: ClassVar[bool] = True  # whether disclosure of circular revenue and private marks falls on it
 
     operating_arrears = Stock("USD bn", "overdue wages, taxes and bills")
@@ -49,7 +49,7 @@ class Firm(Issuer):
     power_bill = Flow("USD bn", "power bought this tick")
     supplier_bill = Flow("USD bn", "parts bought from modelled suppliers this tick")
     stake_value = Flow("USD bn", "stakes held, at price or mark")
-    secured_room = Flow("USD bn", "haircut collateral value less secured debt")
+    secured_room = Flow("USD bn", "haircut collateral value less secured debt, of who may borrow against capacity")
 
     outside_revenue_at_start = Parameter("USD bn per year", "outside revenue at the start")
     contracted_at_start = Parameter("USD bn per year", "contracted sales at the start")
@@ -63,6 +63,7 @@ class Firm(Issuer):
     depreciation_rate = Parameter("per year", "wear of capacity")
     cash_floor_months = Parameter("months", "own buffer in months of cost")
     payout_share = Parameter("share", "part of free cash flow paid out")
+    sells_automation = Parameter("0 or 1", "whether the robot tax falls on the firm's revenue")
     capex_at_start = Parameter("USD bn per year", "planned investment at the start")
     capacity_at_start = Parameter("USD bn", "capacity at the start")
     construction_at_start = Parameter("USD bn", "construction at the start")
@@ -187,8 +188,9 @@ class Firm(Issuer):
         wear = self.capacity * self.depreciation_rate * self.years_per_tick
         profit = profit - wear
         tax = self.tax_rate * np.maximum(profit, 0.0)
-        if self.automates:
-            tax = tax + self.lever("government.robot_tax_rate") * self.revenue_now * self.years_per_tick
+        robot_tax = self.lever("government.robot_tax_rate")
+        if robot_tax.any():
+            tax = tax + robot_tax * self.sells_automation * self.revenue_now * self.years_per_tick
         withdrawn, tariff = self.lever("government.expensing_withdrawn"), self.lever("government.chip_tariff")
         if withdrawn.any():
             deducted = np.clip(self.planned_investment - wear, 0.0, np.maximum(profit, 0.0))

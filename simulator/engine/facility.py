@@ -11,10 +11,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scenarios.changes import Change
 from scenarios.economy import NO_DATE, ContractTable, Economy
 from simulator.ledger.books import Books
+from simulator.markets.pledges import secured_room
+
+Array = NDArray[np.float64]
 
 LEVER = "central_bank.facility_share"
 PENALTY_SPREAD = 0.01  # over the policy rate
@@ -44,8 +48,9 @@ def with_facility(economy: Economy, changes: Iterable[Change]) -> Economy:
     return dataclasses.replace(economy, loans=ContractTable(ids, columns))
 
 
-def open_lines(books: Books) -> None:
-    """Set what each line offers in this tick: the facility's share of haircut capacity and of the loan book, less what is drawn."""
+def open_lines(books: Books, on_capacity: Array) -> None:
+    """Set what each line offers in this tick: the facility's share of haircut capacity (less the debt ``on_capacity (N, R)`` that it secures) and
+    of the loan book, less what is drawn."""
     rows = np.flatnonzero(books.loans.static["kind"] == "facility")
     if not len(rows):
         return
@@ -53,7 +58,7 @@ def open_lines(books: Books) -> None:
     if not share.any():
         books.loans.undrawn[rows] = 0.0
         return
-    collateral = np.maximum(books["secured_room"], 0.0) + LOAN_BOOK_SHARE * books.loans_given()
+    collateral = np.maximum(secured_room(books, on_capacity), 0.0) + LOAN_BOOK_SHARE * books.loans_given()
     solvent = (books["book_net_worth"] > 0.0) & (books["alive"] > 0.0)
     room = share * collateral * solvent
     books.loans.undrawn[rows] = np.maximum(room[books.loans.debtor[rows]] - books.loans.principal[rows] - books.loans.arrears[rows], 0.0)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.issuer import DEBT_VOLATILITY, LEVERAGE_FLOOR
-from agents.registry import FIRM_KINDS
+from agents.registry import AGENT_CLASSES, FIRM_KINDS
 from simulator.engine.entry import open_slots
 from simulator.engine.tick import BUILDERS
 from simulator.markets import accounts, credit
@@ -46,6 +46,7 @@ def open_memory(model: ContagionModel) -> None:
         c[name][...] = 1.0
     for kind in FIRM_KINDS:
         c["covenant_pass"][books.rows[kind]] = 1.0  # the covenants of kinds that are not tested always pass
+    c.add("sells_automation", [getattr(AGENT_CLASSES[kind], "automates", False) for kind in books.economy.kinds], "parameter")
     for name in ("earnings", "cover_at_start", "neighbour_loss"):
         c.add(name, 0.0)
     c.add("return_variance", c["equity_volatility"] ** 2 / 12.0)

@@ -33,6 +33,7 @@ Array = NDArray[np.float64]
 
 BUILDERS = ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "utility")
 EARNERS = FIRM_KINDS
+RAISERS = ("ai_lab", "cloud")  # who sells new shares in rounds
 OWN_CDS = tuple(kind for kind in FIRM_KINDS if kind != "project_company")  # the CDS of projects follow those of their tenants
 
 
@@ -104,9 +105,10 @@ def refresh(model: ContagionModel) -> None:
     receipts = books.to_owners(loans, dues.interest_earned) + books.by_owner(compute.committed, delivered) + books.by_owner(leases, model.rents)
     c["receipts_due"][...] = receipts
     c["committed_funds"][...] = committed.by_debtor(loans.undrawn[committed.rows])
-    c["secured_room"][...] = pledges.secured_room(books, dues.on_capacity)
-    facility.open_lines(books)
-    c["months_to_lease"][...] = np.maximum(model.first_lease - month, 1.0)
+    borrowers, projects = model.credit.backed_borrowers, books.rows["project_company"]
+    c["secured_room"][borrowers] = pledges.secured_room(books, dues.on_capacity, borrowers)
+    facility.open_lines(books, dues.on_capacity)
+    c["months_to_lease"][projects] = np.maximum(model.first_lease[projects] - month, 1.0)
 
 
 def expect(model: ContagionModel) -> None:
@@ -135,8 +137,8 @@ def plan(model: ContagionModel) -> None:
     entry.compete(model)
     np.multiply(c["outside_sales"], c["alive"], out=c["outside_sales"])
     decide(model, "revenue", "revenue_now")
-    decide(model, "power_wanted", "power_spending")
-    decide(model, "purchases_of_parts", "parts_spending")
+    decide(model, "power_wanted", "power_spending", model.owners)
+    decide(model, "purchases_of_parts", "parts_spending", ("chipmaker",))
     for buyers, share, spent, bill in model.bought:
         c[bill][buyers] = c[spent][buyers] * share
     decide(model, "operating_cost", "operating_bill")
@@ -147,7 +149,7 @@ def plan(model: ContagionModel) -> None:
     np.multiply(c["tax_bill"], c["alive"], out=c["tax_bill"])
     decide(model, "cash_flow", "cash_flow_now")
     decide(model, "wanted_investment", "planned_investment", BUILDERS)
-    decide(model, "funded_share_of_round", "equity_supply")
+    decide(model, "funded_share_of_round", "equity_supply", RAISERS)
     model.tranches = model.tranches_due()
     c["tranches_due"][...] = books.stakes.by_holder(model.tranches)
     model.credit.funding.look_ahead(books)
@@ -216,7 +218,7 @@ def settle(model: ContagionModel) -> None:
     model.settlement.clear(ledger)
     c["free_cash_flow"][...] = c["cash"] - c["opening_cash"]
     shares.vest_warrants(books, ledger, model.invoices)
-    decide(model, "wanted_round", "wanted_round", ("ai_lab", "cloud"))
+    decide(model, "wanted_round", "wanted_round", RAISERS)
     shares.raise_equity(books, ledger, c["wanted_round"], model.tranches)
     decide(model, "smoothed_burn", "last_burn", ("ai_lab",))
     accounts.circulate(books, ledger, ledger.sum(c["operating_bill"] * c["wage_share"]), ledger.sum(c["tax_bill"]))

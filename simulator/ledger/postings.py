@@ -18,7 +18,7 @@ from simulator.ledger.attribution import AGENTS, SALES, SECURITIES, Loss, enter,
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts, Selection, Ties
 from simulator.ledger.names import LOSS_CHANNELS
-from simulator.ledger.sums import WIDE, common_rows, total
+from simulator.ledger.sums import WIDE, add_to_rows, common_rows, total
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -193,7 +193,7 @@ class Ledger:
 
     def lend(self, slots: Selection, amounts: Array) -> None:
         """New loans ``amounts (n, R)`` in ``slots``: cash to the borrower, principal to the lender's assets. No one's net worth moves."""
-        self.books.loans.principal[slots.rows] += amounts
+        add_to_rows(self.books.loans.principal, slots.rows, amounts)
         parties, given = self.books.net_of_parties(slots, amounts)
         self.move_cash(-given, parties)
 

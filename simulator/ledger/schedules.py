@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.contracts import Contracts, Selection
+from simulator.ledger.sums import add_to_rows
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -23,6 +24,13 @@ EARLIEST_REPAYMENT = 6
 SLIP_MONTHS = 24.0  # deliveries that slipped are caught up with over about two years (assumption, 12-36)
 MONTHS_AHEAD = 12  # dues are kept so far beyond the horizon, for who looks a year ahead
 DEFAULT_TERM = 60  # months of a renewed loan whose row gives no term
+
+
+class Bullets(NamedTuple):
+    """What falls due in one month of the bullet loans of a group, USD bn, ``(n, R)``, and of which of them something has been entered, ``(n,)``."""
+
+    amounts: Array
+    is_entered: NDArray[np.bool_]
 
 
 class RepaymentSchedule:
@@ -54,9 +62,8 @@ class RepaymentSchedule:
         self._places: dict[str, Rows] = {sort: np.zeros(loans.count, dtype=np.int64) for sort in self._sorts}
         for (sort, _), members in (*self._groups.items(), (("maturity", 0), self._slow_rows)):
             self._places[sort][members] = np.arange(len(members))
-        self._is_entered = {group: np.zeros(len(members), dtype=bool) for group, members in self._groups.items()}  # in some month so far
         self._common: dict[tuple[str, bytes], list[tuple[int, Rows, Rows, Rows, Rows]]] = {}
-        self._bullets: dict[int, dict[tuple[str, int], Array]] = {}
+        self._bullets: dict[int, dict[tuple[str, int], Bullets]] = {}
         self.instalment = np.zeros((len(self._slow_rows), self.width))
         self._instalment_ends: dict[int, Array] = {}
         self._enter(loans.principal, np.arange(loans.count), "maturity", lambda maturity: (maturity, maturity + 1))
@@ -74,22 +81,19 @@ class RepaymentSchedule:
         for number, bullet, of_group, slow, of_slow in self._by_month(rows, sort):
             due_tick, instalments = ends(number)
             if len(bullet) and due_tick < self.ticks + MONTHS_AHEAD:
-                group = (sort, number)
-                month = self._bullets.setdefault(due_tick, {})
-                self._is_entered[group][of_group] = True
-                if group in month:
-                    month[group][self._at(of_group)] += amounts[bullet]
-                else:
-                    month[group] = np.zeros((len(self._groups[group]), self.width))
-                    month[group][self._at(of_group)] = amounts[bullet]
+                month, group = self._bullets.setdefault(due_tick, {}), (sort, number)
+                if group not in month:
+                    size = len(self._groups[group])
+                    month[group] = Bullets(np.zeros((size, self.width)), np.zeros(size, dtype=bool))
+                month[group].is_entered[of_group] = True
+                self._add(month[group].amounts, of_group, amounts[bullet])
             if len(slow):
                 instalment = amounts[slow] / instalments
-                place = self._at(of_slow)
-                self.instalment[place] += instalment
+                self._add(self.instalment, of_slow, instalment)
                 if due_tick + 1 < self.ticks:
                     if due_tick + 1 not in self._instalment_ends:
                         self._instalment_ends[due_tick + 1] = np.zeros_like(self.instalment)
-                    self._instalment_ends[due_tick + 1][place] += instalment
+                    self._add(self._instalment_ends[due_tick + 1], of_slow, instalment)
 
     def _by_month(self, rows: NDArray[np.int64], sort: str) -> list[tuple[int, Rows, Rows, Rows, Rows]]:
         """Loans of ``rows`` by their maturity or term (``sort``): the number, which of them are bullet loans, their places in the group, which are
@@ -110,6 +114,13 @@ class RepaymentSchedule:
         """An index of the rows ``place`` in what is kept: all columns, or those of the part."""
         return place if self.columns is None else np.ix_(place, self.columns)
 
+    def _add(self, kept: Array, place: Rows, amounts: Array) -> None:
+        """Add ``amounts (n, R)`` to the rows ``place`` of what is kept: in all columns, or those of the part."""
+        if self.columns is None:
+            add_to_rows(kept, place, amounts)
+        else:
+            kept[self._at(place)] += amounts
+
     def due(self, tick: int) -> tuple[Selection, Array]:
         """The loans of which principal may fall due in ``tick`` and how much, at most what is owed, ``(n, R)``. To be asked once a tick, in order."""
         ended = self._instalment_ends.pop(tick, None)
@@ -118,28 +129,31 @@ class RepaymentSchedule:
             np.maximum(self.instalment, 0.0, out=self.instalment)
         bullets = []
         is_due = self.is_amortising.copy()
-        for group, amounts in self._bullets.pop(tick, {}).items():
-            some = np.flatnonzero((amounts > 0.0).any(axis=1))
+        for group, (amounts, is_entered) in self._bullets.pop(tick, {}).items():
+            some = np.flatnonzero(is_entered)
+            some = some[(amounts[some] > 0.0).any(axis=1)]
             bullets.append((self._groups[group][some], amounts[some]))
             is_due[self._groups[group][some]] = True
         loans = self.loans.some(np.flatnonzero(is_due))
         due = np.zeros((len(loans.rows), self.width))
         due[loans.places(self._slow_rows)] = self.instalment
         for rows, amounts in bullets:
-            due[loans.places(rows)] += amounts
+            add_to_rows(due, loans.places(rows), amounts)
         return loans, np.minimum(due, self.loans.principal[loans.rows], out=due)
 
     def due_within(self, tick: int, months: int) -> tuple[Selection, Array]:
         """The loans of which principal may fall due in the ``months`` (12 at most) from ``tick`` on, and how much of what is owed, ``(n, R)``."""
-        coming = [(group, amounts) for month in range(tick, tick + months) for group, amounts in self._bullets.get(month, {}).items()]
-        is_due, entered = self.is_amortising.copy(), {group: np.flatnonzero(self._is_entered[group]) for group, _ in coming}
-        for group, some in entered.items():
-            is_due[self._groups[group][some]] = True
+        is_due, coming = self.is_amortising.copy(), []
+        for month in range(tick, tick + months):
+            for group, (amounts, is_entered) in self._bullets.get(month, {}).items():
+                some = np.flatnonzero(is_entered)
+                coming.append((self._groups[group][some], amounts[some]))
+                is_due[self._groups[group][some]] = True
         loans = self.loans.some(np.flatnonzero(is_due))
         due = np.zeros((len(loans.rows), self.width))
         due[loans.places(self._slow_rows)] = self.instalment * months
-        for group, amounts in coming:
-            due[loans.places(self._groups[group][entered[group]])] += amounts[entered[group]]
+        for rows, amounts in coming:
+            add_to_rows(due, loans.places(rows), amounts)
         return loans, np.minimum(due, self.loans.principal[loans.rows], out=due)
 
     def part(self, loans: Contracts, columns: NDArray[np.int64]) -> RepaymentSchedule:
@@ -155,16 +169,13 @@ class RepaymentSchedule:
             at, left = self._at(self._places["maturity"][rows[chosen]]), factor[chosen]
             for amounts in (self.instalment, *self._instalment_ends.values()):
                 amounts[at] *= left
-        for group, chosen in self._groups_of(rows):
-            to_come = [month[group] for month in self._bullets.values() if group in month]
-            if not to_come:
-                continue
+        for group, chosen, to_come in self._groups_of(rows):
             left = factor[chosen]
             row, column = np.nonzero(left != 1.0)  # few loans in few replications
             if len(row):
                 left = left[row, column]
                 at = self._places[group[0]][rows[chosen]][row] * self.width + (column if self.columns is None else self.columns[column])
-                for amounts in to_come:
+                for amounts, _ in to_come:
                     amounts.reshape(-1)[at] *= left
 
     def assign(self, source: NDArray[np.int64], target: NDArray[np.int64], part: Array) -> None:
@@ -172,23 +183,26 @@ class RepaymentSchedule:
         same maturity, term and repayment, in the same order."""
         chosen = np.flatnonzero(self.is_amortising[source])
         kept = [("maturity", chosen, amounts) for amounts in (self.instalment, *self._instalment_ends.values())] if len(chosen) else []
-        for group, chosen in self._groups_of(source):
-            self._is_entered[group][self._places[group[0]][target[chosen]]] = True
-            kept += [(group[0], chosen, month[group]) for month in self._bullets.values() if group in month]
+        for (sort, _), chosen, to_come in self._groups_of(source):
+            here, there = (self._places[sort][rows[chosen]] for rows in (source, target))
+            for amounts, is_entered in to_come:
+                is_entered[there] |= is_entered[here]
+                kept.append((sort, chosen, amounts))
         for sort, chosen, amounts in kept:
             here, there = (self._at(self._places[sort][rows[chosen]]) for rows in (source, target))
             moved = amounts[here] * part[chosen]
             amounts[here] -= moved
             amounts[there] += moved
 
-    def _groups_of(self, rows: Rows) -> Iterator[tuple[tuple[str, int], Rows]]:
-        """The groups of bullet loans in which something has been entered for some of ``rows``, and which of ``rows`` these are."""
+    def _groups_of(self, rows: Rows) -> Iterator[tuple[tuple[str, int], Rows, list[Bullets]]]:
+        """The groups of bullet loans in which something is to fall due of some of ``rows``, which of ``rows`` these are, and the group's months."""
         for sort in self._sorts:
             for number, bullet, place, _, _ in self._by_month(rows, sort):
-                if len(bullet):
-                    chosen = bullet[self._is_entered[sort, number][place]]
+                to_come = [month[sort, number] for month in self._bullets.values() if (sort, number) in month]
+                if len(bullet) and to_come:
+                    chosen = bullet[np.logical_or.reduce([is_entered[place] for _, is_entered in to_come])]
                     if len(chosen):
-                        yield (sort, number), chosen
+                        yield (sort, number), chosen, to_come
 
 
 def _by_class(numbers: list[int], of_class: Rows) -> list[tuple[int, Rows, Rows]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,15 @@ def buffered_by_row(width: int) -> Iterator[None]:
         if width >= BUFFERED_FROM:
             np.setbufsize(min(-(-width // 16) * 16, np.getbufsize()))  # a multiple of 16, as NumPy asks for
         yield
+
+
+def add_to_rows(target: Any, rows: Rows, amounts: Array) -> None:
+    """Add ``amounts (n, R)`` to the ``rows (n,)`` of ``target (N, R)``, in place: as ``target[rows] += amounts``, which copies those rows twice."""
+    if isinstance(target, np.ndarray) and target.shape[1] == amounts.shape[1] >= WIDE:
+        count = len(rows)
+        SumMatrix(np.arange(count + 1), rows, np.ones(count), (len(target), count)).add_block(target, amounts, slice(0, count))
+    else:
+        target[rows] += amounts
 
 
 def total(amounts: Array) -> Array:

@@ -61,6 +61,8 @@ class CreditMarket:
         self.is_bond = np.isin(kind, BONDS)[:, None]
         collateral = loans.static["collateral"]
         self.is_asset_backed = np.isin(collateral, ("accelerators", "data_centre"))[:, None].astype(np.float64)
+        backed = loans.some(self.open_rows[self.is_asset_backed[self.open_rows, 0] > 0.0]).debtors
+        self.backed_borrowers = slice(backed[0], backed[-1] + 1) if len(backed) else slice(0, 0)  # from the first to the last
         seniority = loans.static["seniority"]
         loss = np.where((seniority == "secured")[:, None], 1.0 - books.macro["recovery_secured"], 1.0 - books.macro["recovery_unsecured"])
         self.loss_weight = loss / np.maximum(1.0 - books.macro["recovery_unsecured"], 1e-6)

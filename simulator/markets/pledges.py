@@ -39,13 +39,13 @@ def recognised(books: Books, unaudited: Array) -> Array:
     return 1.0 - np.clip(books.series["added_haircut"] + unaudited * books.levers["collateral.unaudited_haircut"], 0.0, 0.9)
 
 
-def secured_room(books: Books, secured: Array) -> Array:
-    """Haircut value of capacity less the debt ``secured (N, R)`` that it already secures, USD bn, ``(N, R)``."""
-    chips = books["chips_share"]
-    value = (chips * (1.0 - haircut(books, "accelerators"))) * (books["resale_value"] * books.levers["accelerators.resale_value"])
+def secured_room(books: Books, secured: Array, rows: slice = slice(None)) -> Array:
+    """Haircut value of capacity (of ``rows``) less the debt ``secured (N, R)`` that it already secures, USD bn, ``(n, R)``."""
+    chips = books["chips_share"][rows]
+    value = (chips * (1.0 - haircut(books, "accelerators"))) * (books["resale_value"][rows] * books.levers["accelerators.resale_value"])
     value += (1.0 - chips) * (1.0 - haircut(books, "data_centre")) * books.levers["data_centres.resale_value"]
-    room: Array = (books["capacity"] + books["construction"]) * value
-    room -= secured
+    room: Array = (books["capacity"][rows] + books["construction"][rows]) * value
+    room -= secured[rows]
     return room
 
 

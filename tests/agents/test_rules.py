@@ -177,6 +177,12 @@ def test_the_finance_premium_rises_with_leverage(ask: Ask) -> None:
     assert all((low < high).all() for low, high in pairwise(answers))
 
 
+def test_the_robot_tax_falls_on_the_revenue_of_firms_that_sell_automation_alone(ask: Ask) -> None:
+    for kind, falls in (("ai_lab", True), ("cloud", True), ("hyperscaler", False), ("chipmaker", False)):
+        plain, taxed = ask(kind, "tax"), ask(kind, "tax", levers={"government.robot_tax_rate": 0.1})
+        assert ((taxed > plain).all() if falls else taxed.tobytes() == plain.tobytes()), kind
+
+
 def test_rounds_are_funded_in_good_times(ask: Ask) -> None:
     plain = ask("ai_lab", "funded_share_of_round")
     assert (ask("ai_lab", "funded_share_of_round", series={"ai_return_year": -0.5}) < plain).all()

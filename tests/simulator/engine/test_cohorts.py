@@ -17,7 +17,7 @@ def test_a_rule_that_every_firm_shares_is_asked_of_adjacent_kinds_together() -> 
 
 def test_kinds_are_asked_apart_where_the_rule_or_anything_that_it_reads_differs() -> None:
     assert is_same_rule("tax", "chipmaker", "hyperscaler")
-    assert not is_same_rule("tax", "hyperscaler", "cloud")  # a class variable: clouds pay the robot tax
+    assert not is_same_rule("regulatory_cost", "cloud", "lender")  # a class variable: lenders need not disclose
     assert not is_same_rule("delivered_share", "hyperscaler", "cloud")  # the lever of demand is named after the kind
     assert not is_same_rule("payout", "cloud", "lender")  # another method, which asks its parent
     assert not is_same_rule("sales_to_outside", "hyperscaler", "cloud")  # another property deeper down

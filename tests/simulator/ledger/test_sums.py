@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from simulator.ledger import contracts
 from simulator.ledger.contracts import Contracts
-from simulator.ledger.sums import buffered_by_row, incidence, merged_rows, row_blocks, total
+from simulator.ledger.sums import add_to_rows, buffered_by_row, incidence, merged_rows, row_blocks, total
 from simulator.networks import incidence as networks_incidence
 
 
@@ -161,6 +161,21 @@ ROWS = st.lists(st.integers(0, 60), unique=True).map(lambda rows: np.array(sorte
 @given(one=ROWS, other=ROWS)
 def test_merged_rows_are_those_of_both_in_order_and_once(one: np.ndarray, other: np.ndarray) -> None:
     assert merged_rows(one, other).tolist() == sorted({*one.tolist(), *other.tolist()})
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+@pytest.mark.parametrize(("width", "width_added"), [(1, 1), (70, 70), (70, 1)])
+def test_amounts_added_to_some_rows_move_no_other_row_and_have_the_bits_of_a_sum(
+    width: int, width_added: int, is_compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_compiled:
+        monkeypatch.setattr(networks_incidence, "csc_matvecs", None)
+    whole, more, rows = amounts(9, width, 1), amounts(4, width_added, 2), np.array([0, 3, 4, 8])
+    expected = whole.copy()
+    for place, row in enumerate(rows):
+        expected[row] = expected[row] + more[place]
+    add_to_rows(whole, rows, more)
+    assert whole.tobytes() == expected.tobytes()
 
 
 def test_selections_that_are_kept_hold_a_bounded_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
