@@ -38,7 +38,6 @@ def uniforms(seed: int, replications: Sequence[int], purpose: str, mirrored: boo
     return np.array([drawn[number] for number in replications])
 
 
-DRAWN_TOGETHER = 128  # replications whose draws are turned at once into columns: few enough for the processor's cache
 BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
@@ -59,29 +58,25 @@ class Draws:
         if len(set(self.numbers)) < len(self.numbers):
             different, places = np.unique(np.array(self.numbers, dtype=np.int64), return_inverse=True)
             self.numbers, self.places = tuple(different.tolist()), places.astype(np.int64)
-        self._blocks: dict[str, Array] = {}
+        self._blocks: dict[str, Array] = {}  # (tick, slot, number), as views: they lie in memory as they are drawn, number after number
         for purpose in (*COMMON, *OWN):
             slots = 1 if purpose in COMMON else agents
             generator = stream(seed, 0, purpose)
             fresh = generator.bit_generator.state  # with another key it is another stream at its start: cheaper than a new generator
-            block = np.empty((ticks * slots, len(self.numbers)))
-            drawn = np.empty((min(DRAWN_TOGETHER, len(self.numbers)), ticks * slots))
-            for first in range(0, len(self.numbers), len(drawn)):
-                some = self.numbers[first : first + len(drawn)]
-                for row, replication in zip(drawn, some, strict=False):
-                    is_mirror = mirrored and replication % 2 == 1
-                    fresh["state"]["key"][1] = replication - 1 if is_mirror else replication
-                    generator.bit_generator.state = fresh
-                    generator.standard_normal(out=row)
-                    if is_mirror:
-                        np.negative(row, out=row)
-                block[:, first : first + len(some)] = drawn[: len(some)].T
-            self._blocks[purpose] = block.reshape(ticks, slots, len(self.numbers))
+            drawn = np.empty((len(self.numbers), ticks * slots))
+            for row, replication in zip(drawn, self.numbers, strict=True):
+                is_mirror = mirrored and replication % 2 == 1
+                fresh["state"]["key"][1] = replication - 1 if is_mirror else replication
+                generator.bit_generator.state = fresh
+                generator.standard_normal(out=row)
+                if is_mirror:
+                    np.negative(row, out=row)
+            self._blocks[purpose] = drawn.reshape(len(drawn), ticks, slots).transpose(1, 2, 0)
 
     def at(self, tick: int) -> Mapping[str, Array]:
         """The draws of one tick by purpose."""
-        if self.places is None:
-            return {purpose: block[tick] for purpose, block in self._blocks.items()}
+        if self.places is None:  # turned into columns when its turn comes: a month of draws fits into the processor's cache
+            return {purpose: np.ascontiguousarray(block[tick]) for purpose, block in self._blocks.items()}
         return {purpose: np.take(block[tick], self.places, axis=1) for purpose, block in self._blocks.items()}
 
     def with_more(self, seed: int, ids: Sequence[str], ticks: int) -> Draws:
