@@ -99,7 +99,7 @@ class Issuer(Borrower):
         noise = market * self.draw("market") + ai * self.draw("ai") + own * self.draw("own_return")
         drift = (self.macro("policy_rate") + RISK_PREMIUM - 0.5 * (common + own * own)) * years
         growth = self.seen("expectation", "growth_news") - self.seen("expectation", "growth_news_by_shock")
-        growth = growth - self.seen("expectation", "growth_news_by_others")
+        growth -= self.seen("expectation", "growth_news_by_others")
         news = self.gearing * (NEWS_TO_REVENUE * self.demand_luck + NEWS_TO_GROWTH * growth)
         return np.sqrt(years) * noise + drift + np.clip(news, -NEWS_MAX, NEWS_MAX)
 
@@ -119,8 +119,9 @@ class Issuer(Borrower):
 
         Rule: the rest of the surprise and of the growth news, geared, and the change of what is disclosed as circular."""
         rest = NEWS_TO_REVENUE * (self.revenue_surprise - self.demand_luck - self.lever_news)
-        rest = rest + NEWS_TO_GROWTH * self.seen("expectation", "growth_news_by_others")
-        return np.clip(self.gearing * rest, -NEWS_MAX, NEWS_MAX) + self.news_of_circularity
+        rest += NEWS_TO_GROWTH * self.seen("expectation", "growth_news_by_others")
+        rest *= self.gearing
+        return np.clip(rest, -NEWS_MAX, NEWS_MAX) + self.news_of_circularity
 
     @rule("share")
     def credit_standing(self) -> Array:
@@ -192,8 +193,9 @@ class Issuer(Borrower):
         stress = STRESS_SHARE * self.cds_at_start * np.clip(ratio - STRESS_FROM, 0.0, 4.0)
         least = 0.5 * np.minimum(self.cds_at_start, 0.01)
         fear = NEIGHBOUR_PREMIUM * np.minimum(self.neighbour_loss, 1.0)
-        premium = np.maximum(self.structural_spread() + self.cds_constant, least) + stress + fear + self.lever("cds.premium")
-        return np.where(self.alive > 0.0, np.minimum(premium, 1.0), self.cds)
+        premium = np.minimum(np.maximum(self.structural_spread() + self.cds_constant, least) + stress + fear + self.lever("cds.premium"), 1.0)
+        np.copyto(premium, self.cds, where=self.alive <= 0.0)
+        return premium
 
     @rule("share")
     def funded_share_of_round(self) -> Array:

@@ -163,7 +163,7 @@ class ShortSeller(EconomicAgent):
     kind = "short_seller"
 
     @rule("share")
-    def score(self, rows: slice | NDArray[np.int64] = slice(None)) -> Array:
+    def score(self, rows: NDArray[np.int64] | None = None) -> Array:
         """How vulnerable each firm (of ``rows``) looks, in [0, 1], (n, R).
 
         Rule: the mean of four: debt over debt and market value; the cash that operations, dues and investment take in a quarter over cash and open
@@ -171,10 +171,12 @@ class ShortSeller(EconomicAgent):
         Source: model.md, agent ShortSeller; [hirshleifer2011], short sellers choose by accounts.
         """
 
+        asked = np.arange(self.books.agents) if rows is None else rows
+
         def of(*names: str) -> Array:  # each is cut out when its turn comes: all of them at once don't fit into the processor's cache
-            added: Array = np.array(self.books[names[0]][rows])
+            added: Array = self.books[names[0]][asked]
             for name in names[1:]:
-                added += self.books[name][rows]
+                added += self.books[name][asked]
             return added
 
         investment = of("planned_investment")
@@ -201,7 +203,7 @@ class ShortSeller(EconomicAgent):
         excess = np.clip(self.score(rows) - columns["short_score_at_start"][rows], 0.0, 1.0) * columns["alive"][rows]
         capacity = self.lever("short_seller.capacity") * (1.0 - self.lever("short_seller.limit"))
         rationed = np.minimum(1.0, SHORT_NAMES * capacity / np.maximum(total(excess), 1e-9))
-        pressure = np.zeros_like(columns["alive"])
+        pressure = np.zeros(columns["alive"].shape)
         pressure[rows] = SHORT_PRESSURE * capacity * excess * rationed
         return pressure
 

@@ -102,6 +102,7 @@ class ContagionModel(mesa.Model):
         self.renegotiation = Renegotiation(self.books)
         self.renegotiation_lever = self.books.levers[LEVER]
         self.backlog: Array = np.zeros((1, width))
+        self.accelerator_rows = slice(0, 0)  # of hyperscalers and clouds, which adjoin
         self.makers: tuple[str, ...] = ()  # kinds of firms that sell chips, parts or power
         self.owners: tuple[str, ...] = ()  # kinds of firms that build, or have capacity or construction
         self.bought: list[tuple[NDArray[np.int64], Array, str, str]] = []  # who buys power or parts of the model's own, what part; of what, the bill
@@ -239,7 +240,9 @@ class ContagionModel(mesa.Model):
         contracts = self.compute.of_cloud(self.invoices)
         contracts += books.leases.by_holder(self.rents)
         contracts *= 12.0
-        return books["outside_sales"] * 12.0 + contracts + books["chip_sales"]
+        contracts += books["outside_sales"] * 12.0
+        contracts += books["chip_sales"]
+        return contracts
 
     def revenue_deviation(self) -> Array:
         """Log of sales over what was foreseen, ``(N, R)``: the surprise that prices and expectations take in."""
@@ -248,8 +251,11 @@ class ContagionModel(mesa.Model):
             self.sales_by_tick.append(now)
             return np.zeros_like(now)
         plan = self.foreseen[self.books.tick]
-        significant = (plan > 1e-6) & (self.books["alive"] > 0.0)
-        return np.where(significant, np.log(np.maximum(now, 1e-3 * plan + 1e-12) / np.maximum(plan, 1e-12)), 0.0)
+        np.maximum(now, 1e-3 * plan + 1e-12, out=now)
+        now /= np.maximum(plan, 1e-12)
+        deviation: Array = np.log(now, out=now)
+        np.copyto(deviation, 0.0, where=(plan <= 1e-6) | (self.books["alive"] <= 0.0))  # neither trifles nor the dead surprise anybody
+        return deviation
 
     def demand_lever_change(self) -> Array:
         """Log change of the demand levers since the tick before, ``(N, 1)``, or ``(N, R)`` with a random shock: the part of sales that the shock
@@ -269,8 +275,8 @@ class ContagionModel(mesa.Model):
     def gpu_resale_value(self) -> Array:
         """Average resale value of accelerators per unit of book value, weighted by the capacity of clouds and hyperscalers, ``(1, R)``."""
         books = self.books
-        weight = books["capacity"] * self.owns_accelerators
-        value = self.ledger.sum(books["resale_value"] * weight) / np.maximum(self.ledger.sum(weight), 1e-9)
+        weight = books["capacity"][self.accelerator_rows]
+        value = self.ledger.sum(books["resale_value"][self.accelerator_rows] * weight) / np.maximum(self.ledger.sum(weight), 1e-9)
         return value * books.levers["accelerators.resale_value"]
 
 

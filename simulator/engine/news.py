@@ -29,7 +29,7 @@ def take_in_sales(books: Books, deviation: Array, change: Array) -> None:
     sales = c["outside_sales"] + c["receipts_due"] + c["chip_sales"] / 12.0
     np.maximum(sales, 1e-9, out=sales)
     share = np.divide(c["outside_sales"], sales, out=sales)
-    share *= surprise != 0.0
+    np.copyto(share, 0.0, where=surprise == 0.0)
     luck *= share
     others = surprise - luck
     is_lever_moved = change.any()

@@ -65,7 +65,7 @@ def open_memory(model: ContagionModel) -> None:
     has_cds = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "project_company", "ai_lab", "investor"))
     debt = books.narrow(c["debt"])
     c.add("cds_weight", has_cds[:, None] * (debt > 0) * np.sqrt(debt), "parameter")
-    model.owns_accelerators = np.isin(kinds, ("hyperscaler", "cloud"))[:, None].astype(np.float64)
+    model.accelerator_rows = slice(books.rows["hyperscaler"].start, books.rows["cloud"].stop)
     is_bank = c["is_bank"][:, 0] > 0
     books.sells_securities = (np.isin(kinds, ("lender", "investor")) & ~is_bank)[:, None].astype(np.float64)
     rent = books.leases.rent
@@ -76,7 +76,7 @@ def open_memory(model: ContagionModel) -> None:
     open_slots(books)
     _open_spreads(model)
     model.credit.calibrate(books)
-    books.series["capacity_at_start"] = _sum(c["capacity"] * model.owns_accelerators)
+    books.series["capacity_at_start"] = _sum(c["capacity"] * np.isin(kinds, ("hyperscaler", "cloud"))[:, None])
     # What the firms of the model do not draw, other data centres do.
     books.series["power_spare"][...] = SPARE_POWER * _sum(c["power_online_at_start"])
     ai = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "ai_lab"))[:, None]
@@ -147,6 +147,8 @@ def _open_orders(model: ContagionModel) -> None:
     model.makers = tuple(kind for kind in FIRM_KINDS if kind in of_makers)
     assets = c["capacity_at_start"] + c["construction_at_start"]
     model.owners = tuple(kind for kind in FIRM_KINDS if kind in BUILDERS or assets[books.rows[kind]].any())
+    may_own = np.isin(books.economy.kinds, model.owners) | assets.any(axis=1)
+    model.compute.powered = np.flatnonzero((c["power_needed_per_capacity"] > 0.0).any(axis=1) & may_own)
     power = c["capacity_at_start"] * c["power_needed_per_capacity"] * books.macro["power_price_at_start"]
     sales = sales + orders.by_holder(orders.of_debtor(power) * compute.is_power_tie * compute.supply_share)
     c["chip_sales"][...] = sales

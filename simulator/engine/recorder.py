@@ -67,7 +67,7 @@ class Recorder:
             if name in series:
                 self.series[name][tick] = series[name][0]
         self.series["lab_cash_runway"][tick] = runway[0]
-        self.series["defaults_to_date"][tick] = ledger.sum(1.0 - books["alive"][: self._incumbents])[0]
+        self.series["defaults_to_date"][tick] = self._incumbents - ledger.sum(books["alive"][: self._incumbents])[0]
         loss = np.zeros((1, books.replications))
         for amount in ledger.loss_by_tag.values():
             loss += amount

@@ -38,6 +38,7 @@ class ComputeMarket:
         ]
         bought_by = self.ties[0].debtors
         self.buyers_of_chips = slice(bought_by[0], bought_by[-1] + 1) if len(bought_by) else slice(0, 0)  # from the first to the last
+        self.powered = np.zeros(0, dtype=np.int64)  # who may own capacity that draws power, set at the opening
         self.capital_goods = self.is_chips * (1.0 - self.buyer_makes_chips)  # chips that become the buyer's capacity
         is_capital = is_chips & ~makes_chips
         self.capital, self.committed = (orders.some(np.flatnonzero(mask)) for mask in (is_capital, committed))
@@ -137,14 +138,14 @@ class ComputeMarket:
         has_grid = utilities.stop > utilities.start
         connected = ledger.sum(columns["newly_connected"][utilities]) if has_grid else np.full_like(books.series["power_queue"], 1e9)
         spare = books.series["power_spare"] + connected
-        powered = np.flatnonzero(np.any(columns["power_needed_per_capacity"] > 0.0, axis=1))
+        powered = self.powered
         need, waiting = columns["power_needed_per_capacity"][powered], ready[powered]
         wanted = ledger.sum(waiting * need) + 0.0 * spare
         share = np.minimum(1.0, spare / np.maximum(wanted, 1e-9))
         books.series["power_share"] = share
         switched_share = books.series_through("power", "power_share")
         switched = ready.copy()
-        switched[powered] = waiting * np.where(need > 0.0, switched_share, 1.0)
+        switched[powered] = waiting * np.maximum(switched_share, need <= 0.0)  # what needs no power is switched on whole
         retired = ledger.sum(columns["capacity"][powered] * columns["depreciation_rate"][powered] * need) * books.years_per_tick
         books.series["power_spare"] = np.maximum(spare - wanted * share + retired, 0.0)
         books.series["power_queue"] = wanted * (1.0 - share) * QUEUE_MONTHS

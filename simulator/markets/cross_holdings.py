@@ -74,5 +74,6 @@ def held_within(books: Books, rows: NDArray[np.int64]) -> Array:
     Their market values less this are what outside owners hold of the group: each asset counted once.
     """
     stakes = books.stakes
-    within = stakes.some(np.flatnonzero(np.isin(stakes.holder, rows) & np.isin(stakes.debtor, rows)))
+    held = stakes.some(stakes.held_by(rows))
+    within = stakes.some(held.rows[held.owed_by(rows)])
     return total(stakes.shares[within.rows] * within.of_debtor(books["share_price"]))
