@@ -79,7 +79,9 @@ def enter(account: Array, amounts: Array, rows: Rows | slice, columns: Rows | No
     if columns is None:
         account[rows] += amounts
         return
-    lost = np.broadcast_to(amounts, (len(amounts), len(columns))).reshape(-1)
+    if amounts.shape[1] != len(columns):
+        amounts = np.broadcast_to(amounts, (len(amounts), len(columns)))
+    lost = amounts.reshape(-1)
     places = (lost != 0.0).nonzero()[0]  # few contracts lose in few replications
     row, column = np.divmod(places, len(columns))
     account.reshape(-1)[np.arange(len(account))[rows][row] * account.shape[1] + columns[column]] += lost[places]

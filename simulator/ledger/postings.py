@@ -18,7 +18,7 @@ from simulator.ledger.attribution import AGENTS, SALES, SECURITIES, Loss, enter,
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts, Selection, Ties
 from simulator.ledger.names import LOSS_CHANNELS
-from simulator.ledger.sums import WIDE, add_to_rows, common_rows, total
+from simulator.ledger.sums import WIDE, add_to_rows, total
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -97,13 +97,13 @@ class Ledger:
         """Change cash (of ``rows``, ascending) by ``change (N, R)``, in all zero; banks and the central bank pay by creating deposits."""
         books = self.books
         cash, deposits = books["cash"], books["deposits"]
-        at, of_rows = (ALL, books.money_issuers) if rows is ALL else common_rows(books.money_issuers, np.arange(books.agents)[rows])
-        issuers, created = books.money_issuers[at], change[of_rows]
         cash[rows] += change
         self.flows[rows] += np.abs(change)
-        if not len(issuers):
+        at = books.makes_money[rows].nonzero()[0]
+        if not len(at):
             return
-        created *= books["issues_money"][issuers]  # a bank in resolution pays with what cash it has
+        issuers = np.arange(books.agents)[rows][at]
+        created = change[at] * books["issues_money"][issuers]  # a bank in resolution pays with what cash it has
         held = cash[issuers]
         held -= created
         owed = deposits[issuers]

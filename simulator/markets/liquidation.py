@@ -105,11 +105,7 @@ def sell_securities(books: Books, ledger: Ledger, sold: Array, tag: str) -> Arra
     fetched[rows] = sale * (0.5 * (1.0 + factor))
     other_assets -= sale
     if sale.any():
-        change = fetched.copy()
-        amount = ledger.sum(fetched[rows])[0]
-        books["other_assets"][books.outside] += amount
-        change[books.outside] -= amount
-        ledger.move_cash(change)
+        books["other_assets"][books.outside] -= _pay_outside(books, ledger, -fetched[rows], rows)
     ledger.lose_own(tag, sale - fetched[rows], "deadweight", rows, reason="decision", cause="outside" if tag == "funding" else "self")
     fall = np.maximum(held - sale, 0.0) * (1.0 - factor)
     other_assets -= fall
@@ -160,66 +156,64 @@ def meet_redemptions(books: Books, ledger: Ledger, wanted: Array) -> None:
 
     Source: quarterly caps of interval and private credit funds; the queue is paid first come, first served in later quarters.
     """
-    gated = np.flatnonzero(books["redemption_gate"][:, 0] < 1.0)
+    funds = _span(books["is_redeemable"] > 0.0)
+    wanted = wanted[funds]
+    gated = np.flatnonzero(books["redemption_gate"][funds, 0] < 1.0)
     if len(gated):
+        at = gated + funds.start
         if books.tick % QUARTER == 0:
-            net_assets = np.maximum(books["other_liabilities"][gated] + books["book_net_worth"][gated], 0.0)
-            ledger.set_column("gate_room", books["redemption_gate"][gated] * net_assets, gated)
-        room = books["gate_room"][gated]
-        asked = np.minimum(wanted[gated] + books["redemptions_waiting"][gated], books["other_liabilities"][gated]) * books["alive"][gated]
+            net_assets = np.maximum(books["other_liabilities"][at] + books["book_net_worth"][at], 0.0)
+            ledger.set_column("gate_room", books["redemption_gate"][at] * net_assets, at)
+        room = books["gate_room"][at]
+        asked = np.minimum(wanted[gated] + books["redemptions_waiting"][at], books["other_liabilities"][at]) * books["alive"][at]
         paid = np.minimum(asked, room)
-        ledger.set_column("gate_room", room - paid, gated)
-        ledger.set_column("redemptions_waiting", asked - paid, gated)
+        ledger.set_column("gate_room", room - paid, at)
+        ledger.set_column("redemptions_waiting", asked - paid, at)
         wanted = wanted.copy()
         wanted[gated] = paid
-    redeem(books, ledger, wanted)
+    some = _span(wanted != 0.0)  # few funds are asked in a month
+    if some.stop:
+        redeem(books, ledger, wanted[some], slice(funds.start + some.start, funds.start + some.stop))
 
 
-def redeem(books: Books, ledger: Ledger, wanted: Array) -> None:
-    """Pay investors ``wanted (N, R)``: in cash, then by selling securities, then other assets at a discount (funding losses)."""
-    rows = _span(wanted != 0.0)  # few agents are funds
-    wanted = wanted[rows]
-    if not len(wanted):
-        return
+def redeem(books: Books, ledger: Ledger, wanted: Array, rows: slice) -> None:
+    """The funds of ``rows`` pay their investors ``wanted (n, R)``: in cash, then by selling securities, then other assets at a discount (funding
+    losses)."""
     cash = np.minimum(wanted, CASH_TO_LEAVERS * np.maximum(books["cash"][rows], 0.0))
     got = np.zeros_like(cash)
     liquid = securities(books, rows)
     if liquid.any():
         sold = np.minimum(wanted - cash, liquid) * (books["marketable_share"][rows] > 0.0)
-        got = sell_securities(books, ledger, _of_all(books, sold, rows), "funding")[rows]
+        every = np.zeros((books.agents, books.replications))
+        every[rows] = sold
+        got = sell_securities(books, ledger, every, "funding")[rows]
     rest = np.maximum(wanted - cash - got, 0.0)
     sold = np.minimum(rest / (1.0 - HAGGLE), books["other_assets"][rows])
-    sold[np.arange(books.agents)[rows] == books.outside] = 0.0
     discount = HAGGLE * sold
     if sold.any():
-        ledger.exchange_other_assets(_of_all(books, sold, rows))
-        lost = ledger.sum(discount)[0]
-        change = _of_all(books, -discount, rows)
-        change[books.outside] += lost
-        ledger.move_cash(change)
+        ledger.exchange_other_assets(sold, rows)
+        lost = _pay_outside(books, ledger, discount, rows)
         ledger.lose_own("funding", discount, "deadweight", rows, reason="decision", cause="outside")  # the fund's investors are Outside
         ledger.post("ordinary", lost, books.outside)
     _repay_outside(books, ledger, np.minimum(cash + got + sold - discount, books["other_liabilities"][rows]), rows)
 
 
-def _of_all(books: Books, amounts: Array, rows: slice) -> Array:
-    """Amounts ``(n, R)`` of ``rows`` among those of all agents, who have none, ``(N, R)``."""
-    every = np.zeros((books.agents, amounts.shape[1]))
-    every[rows] = amounts
-    return every
-
-
-def _repay_outside(books: Books, ledger: Ledger, paid: Array, rows: slice = ALL) -> None:
-    """Pay back ``paid (n, R)`` of what the agents (of ``rows``) owe to the rest of the world."""
+def _pay_outside(books: Books, ledger: Ledger, paid: Array, rows: slice = ALL) -> Array:
+    """The agents (of ``rows``) pay Outside ``paid (n, R)`` in cash, or are paid where it is negative; what Outside takes in, ``(R,)``."""
     amount = ledger.sum(paid)[0]
-    books["other_liabilities"][rows] -= paid
     payers = np.arange(books.agents)[rows]
     parties = merged_rows(payers, np.array([books.outside]))
     flow = np.zeros((len(parties), books.replications))
     flow[np.searchsorted(parties, payers)] = -paid
     flow[np.searchsorted(parties, books.outside)] += amount
     ledger.move_cash(flow, parties)
-    books["other_assets"][books.outside] -= amount
+    return amount
+
+
+def _repay_outside(books: Books, ledger: Ledger, paid: Array, rows: slice = ALL) -> None:
+    """Pay back ``paid (n, R)`` of what the agents (of ``rows``) owe to the rest of the world."""
+    books["other_liabilities"][rows] -= paid
+    books["other_assets"][books.outside] -= _pay_outside(books, ledger, paid, rows)
 
 
 # ---------------------------------------------------------------------- limits on leverage
@@ -228,12 +222,10 @@ def _repay_outside(books: Books, ledger: Ledger, paid: Array, rows: slice = ALL)
 def is_over_leveraged(books: Books, ledger: Ledger) -> Bools:
     """Replications in which some holder's assets are above its leverage limit, ``(R,)``."""
     limit = books["leverage_max"]
-    rows = np.flatnonzero((limit > 0.0).any(axis=1))
-    if not len(rows):
-        return np.zeros(books.replications, dtype=bool)
+    rows = _span(limit > 0.0)
     equity = ledger.worth_so_far(rows)
-    owed = sum((books[name][rows] for name in ("debt", "other_liabilities", "deposits", "operating_arrears")), np.zeros_like(equity))
-    above = (equity + owed > limit[rows] * np.maximum(equity, 0.0)) & (books["alive"][rows] > 0.0)
+    owed = books["debt"][rows] + books["other_liabilities"][rows] + books["deposits"][rows] + books["operating_arrears"][rows]
+    above = (equity + owed > limit[rows] * np.maximum(equity, 0.0)) & (limit[rows] > 0.0) & (books["alive"][rows] > 0.0)
     return np.asarray(above.any(axis=0))
 
 
