@@ -52,12 +52,17 @@ def pairs_of_stakes(stakes: Contracts) -> tuple[Rows, Rows]:
 
 
 def pairs_among(pairs: tuple[Rows, Rows], stakes: Selection) -> tuple[Rows, Rows, Rows]:
-    """The ``pairs`` of ``stakes``, which are all those in some issuers: their rows among all pairs, and which of the stakes is kept and sold."""
-    kept, seller = pairs
-    is_among = np.zeros(stakes.contracts, dtype=bool)
-    is_among[stakes.rows] = True
-    rows = np.flatnonzero(is_among[kept])
-    return rows, stakes.places(kept[rows]), stakes.places(seller[rows])
+    """The ``pairs`` of ``stakes``, which are all those in some issuers: their rows among all pairs, and which of the stakes is kept and sold.
+
+    Found once for a selection of stakes.
+    """
+    if stakes.pairs is None:
+        kept, seller = pairs
+        is_among = np.zeros(stakes.contracts, dtype=bool)
+        is_among[stakes.rows] = True
+        rows = np.flatnonzero(is_among[kept])
+        stakes.pairs = rows, stakes.places(kept[rows]), stakes.places(seller[rows])
+    return stakes.pairs
 
 
 def pairs_of_securities(books: Books) -> tuple[Rows, Rows]:

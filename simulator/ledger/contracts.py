@@ -33,6 +33,7 @@ class Ties:
         self.holder_matrix, self.debtor_matrix = Incidence(holder, agents), Incidence(debtor, agents)
         self.net_matrix = NetIncidence(self.holder_matrix, self.debtor_matrix)
         self._parties: dict[int, tuple[NDArray[np.int64], NetIncidence]] = {}
+        self._holders: dict[int, tuple[NDArray[np.int64], Incidence]] = {}
         self._among: list[tuple[bytes, NDArray[np.int64], Incidence]] = []  # the last answer of holders_among
 
     @cached_property
@@ -54,6 +55,11 @@ class Ties:
     def debtor_places(self) -> NDArray[np.int64]:
         """Where each contract's debtor stands among ``debtors``."""
         return _places(self.debtor, self.debtors, self.agents)
+
+    @cached_property
+    def debtor_sums(self) -> Incidence:
+        """What sums amounts ``(C, R)`` by debtor, of ``debtors`` alone, ``(D, R)``."""
+        return Incidence(self.debtor_places, len(self.debtors))
 
     @cached_property
     def owed_by_holders(self) -> NDArray[np.int64]:
@@ -87,6 +93,13 @@ class Ties:
             gains, gives = (Incidence(_places(side, rows, self.agents), len(rows)) for side in (self.holder, self.debtor))
             self._parties[other] = rows, NetIncidence(gains, gives)
         return self._parties[other]
+
+    def holders_and(self, other: int) -> tuple[NDArray[np.int64], Incidence]:
+        """The agents that hold a contract and one ``other``, ascending, and what sums amounts ``(C, R)`` by holder, of these rows alone."""
+        if other not in self._holders:
+            rows = _present(np.append(self.holder, other), self.agents)
+            self._holders[other] = rows, Incidence(_places(self.holder, rows, self.agents), len(rows))
+        return self._holders[other]
 
     def holders_among(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Incidence]:
         """Those of the agents ``rows`` that are holders, and what sums amounts ``(C, R)`` by them; kept until other rows are asked for."""
@@ -136,6 +149,7 @@ class Selection(Ties):
     def __init__(self, table: Ties, rows: NDArray[np.int64]) -> None:
         super().__init__(table.holder[rows], table.debtor[rows], table.agents)
         self.rows, self.contracts = rows, len(table.holder)
+        self.pairs: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None = None  # see attribution.pairs_among
 
     def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where ``rows`` of the table, all of them selected, stand in the selection."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.ledger.attribution import AGENTS, SALES, SECURITIES, Loss, enter, pairs_of_securities, pairs_of_stakes
+from simulator.ledger.attribution import AGENTS, SALES, SECURITIES, Loss, enter, pairs_among, pairs_of_securities, pairs_of_stakes
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts, Selection, Ties
 from simulator.ledger.names import LOSS_CHANNELS
@@ -197,12 +197,14 @@ class Ledger:
         parties, given = self.books.net_of_parties(slots, amounts)
         self.move_cash(-given, parties)
 
-    def repay(self, slots: Selection, amounts: Array) -> None:
-        """Principal ``amounts (n, R)`` of ``slots`` paid back in cash."""
+    def repay(self, slots: Selection, amounts: Array) -> Array:
+        """Principal ``amounts (n, R)`` of ``slots`` paid back in cash; returns what is left of it, ``(n, R)``."""
         principal = self.books.loans.principal
-        principal[slots.rows] = np.maximum(principal[slots.rows] - amounts, 0.0)
+        left: Array = np.maximum(principal[slots.rows] - amounts, 0.0)
+        principal[slots.rows] = left
         parties, received = self.books.net_of_parties(slots, amounts)
         self.move_cash(received, parties)
+        return left
 
     def assign(self, sold: Selection, bought: Selection, amounts: Array) -> None:
         """Principal ``amounts (n, R)`` of loans ``sold`` passes, at book value for cash, to the same borrowers' loans ``bought``, whose rates become
@@ -233,17 +235,25 @@ class Ledger:
         booked = amounts if switch is None else amounts * switch
         loss = Loss(channel, reason, table, "holder", cause)
         is_claim = table != "stakes"  # the dead hold no shares
-        by_owner = self.books.by_owner if is_claim else Ties.by_holder
         orphaned = self._of_the_dead(contracts, booked) if is_claim else None
         self._enter(loss, booked if orphaned is None else booked - orphaned, whole.count, some or ALL)
         if orphaned is not None:
             self._enter(loss._replace(bearer="outside"), orphaned, whole.count, some or ALL)
         self._count(channel, nature, total(booked))
-        self.post(channel, -by_owner(contracts, booked))
+        if is_claim:
+            self.post(channel, -self.books.by_owner(contracts, booked))
+        else:
+            self._post_to_holders(channel, contracts, booked)
         if relief:
             self.post(channel if switch is None else "ordinary", contracts.by_debtor(amounts))
         if switch is not None:
-            self._indemnify(by_owner(contracts, amounts * (1.0 - switch)))
+            made_good = amounts * (1.0 - switch)
+            self._indemnify(self.books.by_owner(contracts, made_good) if is_claim else contracts.by_holder(made_good))
+
+    def _post_to_holders(self, channel: str, contracts: Ties, lost: Array) -> None:
+        """Enter what the holders of contracts have ``lost (C, R)``."""
+        holders, by_holder = contracts.holders_and(self.books.outside)
+        self.post(channel, -(by_holder @ lost), holders)
 
     def cost_debtors(
         self, table: str, channel: str, amounts: Array, some: Selection | None = None, *, reason: str = "decision", cause: str = "holder"
@@ -314,16 +324,15 @@ class Ledger:
         self.lose("stakes", tag, np.maximum(-change, 0.0), "mark_to_market", some=some, reason=reason, cause=cause)
         self.post(tag, stakes.by_holder(np.maximum(change, 0.0)))
 
-    def mark_down(self, amounts: Array, sold: Array, stakes: Selection, pairs: tuple[Rows, Rows, Rows], reason: str = "decision") -> None:
-        """Of ``stakes``, all those in some issuers, holders sold ``sold (n, R)`` shares, and so lose ``amounts (n, R)``: a fire-sale loss, by each
-        seller's part. ``pairs``: those of the stakes, from :func:`~simulator.ledger.attribution.pairs_among`."""
+    def mark_down(self, amounts: Array, part: Array, stakes: Selection, reason: str = "decision") -> None:
+        """Of ``stakes``, all those in some issuers, holders lose ``amounts (n, R)``, a fire-sale loss, because some of them have sold: each the
+        ``part (n, R)`` of what is sold of its issuer, by which it is the cause."""
         switch = self._muted("fire_sale")
         booked = amounts if switch is None else amounts * switch
-        rows, kept, seller = pairs
-        part = sold / np.maximum(stakes.of_debtor(stakes.by_debtor(sold)), 1e-300)
-        self._enter(Loss("fire_sale", reason, SALES), np.take(booked, kept, axis=0) * np.take(part, seller, axis=0), len(self.pairs[0]), rows)
+        rows, kept, seller = pairs_among(self.pairs, stakes)
+        self._enter(Loss("fire_sale", reason, SALES), booked.take(kept, axis=0) * part.take(seller, axis=0), len(self.pairs[0]), rows)
         self._count("fire_sale", "mark_to_market", total(booked))
-        self.post("fire_sale", -stakes.by_holder(booked))
+        self._post_to_holders("fire_sale", stakes, booked)
         if switch is not None:
             self._indemnify(stakes.by_holder(amounts * (1.0 - switch)))
 

@@ -200,7 +200,7 @@ def redeem(books: Books, ledger: Ledger, wanted: Array, rows: slice) -> None:
 
 def _pay_outside(books: Books, ledger: Ledger, paid: Array, rows: slice = ALL) -> Array:
     """The agents (of ``rows``) pay Outside ``paid (n, R)`` in cash, or are paid where it is negative; what Outside takes in, ``(R,)``."""
-    amount = ledger.sum(paid)[0]
+    amount: Array = ledger.sum(paid)[0]
     payers = np.arange(books.agents)[rows]
     parties = merged_rows(payers, np.array([books.outside]))
     flow = np.zeros((len(parties), books.replications))

@@ -27,7 +27,7 @@ CLOSE_OUT_GAP = 0.2  # close-out level above the call level where a loan gives n
 ROUNDS_MAX = 50
 BY_ROW = frozenset({
     "loans", "orders", "leases", "guarantees", "shares", "mispricing", "other_assets", "margin_breached", "months_in_arrears", "operating_arrears",
-    "interest_due", "operating_bill", "rent_bills",
+    "interest_due", "operating_bill", "rent_bills", "alive", "issues_money",
 })  # fmt: skip
 """What calls on pledged shares, and sales to pay what is overdue, read and write of few agents and contracts."""
 USED_UP = 1e-9  # part of a pledge under which nothing is left to sell
@@ -112,52 +112,53 @@ class MarginDesk:
 
     def _run_shares(self, books: Books, ledger: Ledger, of_called: Bools) -> None:
         loans, rows = books.loans, self.rows
-        borrower = loans.debtor[rows]
+        slots = loans.some(rows)
         issuer = books.stakes.debtor[self.stake]
-        limit = np.where(books["is_listed"][issuer] > 0.0, 1.0, MONTHLY_SALE_UNLISTED) * loans.pledged[rows]
+        principal, arrears, pledged = loans.principal[rows], loans.arrears[rows], loans.pledged[rows]
+        limit = np.where(books["is_listed"][issuer] > 0.0, 1.0, MONTHLY_SALE_UNLISTED) * pledged
+        least = 1e-9 * (limit + 1e-12)
         purse = CASH_FOR_CALLS * np.maximum(books["cash"][self.borrowers], 0.0)
         recognised = pledges.recognised(books, self.unaudited)
         sold_so_far = np.zeros_like(limit)
         closing = np.zeros(limit.shape, dtype=bool)
         overran = loans.months_called[rows] >= self.cure
+        lives = books["alive"][slots.debtor] > 0.0
         is_open = of_called.copy()  # each replication stops by its own mask
         sales: ForcedSales | None = None
         for _ in range(ROUNDS_MAX):
-            owed = loans.principal[rows] + loans.arrears[rows]
-            value = pledges.pledged_values(books, rows) * recognised
-            lives = (books["alive"][borrower] > 0.0) & (owed > CENT) & is_open
-            closing |= (owed > self.close_out * value * (1.0 + 1e-12)) & lives
-            called = ((owed > self.call * value * (1.0 + 1e-12)) | closing) & lives
+            owed = principal + arrears
+            value = pledges.value_of(books, pledged, issuer) * recognised
+            counts = lives & (owed > CENT) & is_open
+            closing |= (owed > self.close_out * value * (1.0 + 1e-12)) & counts
+            called = ((owed > self.call * value * (1.0 + 1e-12)) | closing) & counts
             if not called.any():
                 break
             target = np.where(closing, 0.0, CURE * self.call)
+            gap = owed - target * value
             # Without recourse a borrower puts in cash only while the pledge is worth more than the loan.
-            cash_needed = np.where(called & ((self.recourse > 0.0) | (owed < value)), np.maximum(owed - target * value, 0.0), 0.0)
+            cash_needed = np.where(called & ((self.recourse > 0.0) | (owed < value)), np.maximum(gap, 0.0), 0.0)
             share = np.minimum(1.0, purse / np.maximum(self.borrower_matrix @ cash_needed, 1e-12))[self.place]
-            cash_paid = np.minimum(cash_needed * share, loans.principal[rows])
-            purse = np.maximum(purse - self.borrower_matrix @ cash_paid, 0.0)
-            self._prepay(books, ledger, cash_paid, rows)
+            cash_paid = np.minimum(cash_needed * share, principal)
+            if cash_paid.any():
+                purse = np.maximum(purse - self.borrower_matrix @ cash_paid, 0.0)
+                principal = ledger.repay(slots, cash_paid)
             # Each share sold pays down by its price; the sale that restores the target ratio is (owed - t V) / (p (1 - t)).
             price = np.maximum(books["share_price"][issuer], 1e-9)
-            short = np.where(called & (overran | closing), np.maximum(owed - target * value - cash_paid, 0.0), 0.0)
+            short = np.where(called & (overran | closing), np.maximum(gap - cash_paid, 0.0), 0.0)
             wanted_sale = short / (price * np.maximum(1.0 - target, 0.1))
-            sale = np.minimum(wanted_sale, np.minimum(np.maximum(limit - sold_so_far, 0.0), loans.pledged[rows]))
-            is_open &= (sale > 1e-9 * (limit + 1e-12)).any(axis=0)
+            sale = np.minimum(wanted_sale, np.minimum(np.maximum(limit - sold_so_far, 0.0), pledged))
+            is_open &= (sale > least).any(axis=0)
             if not is_open.any():
                 break
             sale = sale * is_open
             sales = sales or ForcedSales(books, ledger, self.sold_stakes)
-            self._sell(books, ledger, sale, sales)
+            sold = np.minimum(self.stake_matrix @ sale, sales.held)
+            pledged = np.maximum(pledged - sale, 0.0)
+            loans.pledged[rows] = pledged
+            fetched = sales.sell(sold, "margin")
+            principal = ledger.repay(slots, np.minimum(sale * fetched[self.at_stake], principal))  # each loan by the proceeds of its own pledge
             sold_so_far += sale
         self._close(books, ledger, of_called)
-
-    def _sell(self, books: Books, ledger: Ledger, sale: Array, sales: ForcedSales) -> None:
-        """Sell ``sale (M, R)`` pledged shares; each loan is repaid out of the proceeds of its own pledge."""
-        loans = books.loans
-        loans.pledged[self.rows] = np.maximum(loans.pledged[self.rows] - sale, 0.0)
-        sold = np.minimum(self.stake_matrix @ sale, books.stakes.shares[self.sold_stakes.rows])
-        fetched = sales.sell(sold, "margin")
-        self._prepay(books, ledger, np.minimum(sale * fetched[self.at_stake], loans.principal[self.rows]), self.rows)
 
     def _close(self, books: Books, ledger: Ledger, of_called: Bools) -> None:
         """What a used-up pledge leaves is due at once, or lost where there is no recourse; months of open calls; who is in breach."""

@@ -77,8 +77,12 @@ def _held(table: Contracts, holders: Rows) -> Selection:
 
 def pledged_values(books: Books, rows: NDArray[np.int64]) -> Array:
     """Market value of the shares pledged behind loans ``rows``, USD bn, ``(len(rows), R)``."""
-    issuer = books.stakes.debtor[books.loans.static["pledged_stake"][rows]]
-    value: Array = books.loans.pledged[rows] * regulation.audited_price(books, issuer)
+    return value_of(books, books.loans.pledged[rows], books.stakes.debtor[books.loans.static["pledged_stake"][rows]])
+
+
+def value_of(books: Books, shares: Array, issuer: Rows) -> Array:
+    """Market value of pledged ``shares (n, R)`` of ``issuer (n,)``, USD bn, ``(n, R)``."""
+    value: Array = shares * regulation.audited_price(books, issuer)
     return value
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.ledger.attribution import pairs_among
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Selection
 from simulator.ledger.postings import Ledger
@@ -298,16 +297,17 @@ class ForcedSales:
     holder marks down.
 
     ``stakes`` are all those in some issuers, as :func:`stakes_beside` gives them; amounts are ``(n, R)``, of them. Until the last round nothing else
-    moves share prices. The form of the impact is a setting by listing (``impact_linear_listed``, ``impact_linear_unlisted`` of ``macro.csv``).
+    moves the prices of their shares, or who holds them. The form of the impact is a setting by listing (``impact_linear_listed``,
+    ``impact_linear_unlisted`` of ``macro.csv``).
     Source: [cont_schaanning2017].
     """
 
     def __init__(self, books: Books, ledger: Ledger, stakes: Selection) -> None:
         self.books, self.ledger, self.stakes = books, ledger, stakes
-        self.issuers = issuers = stakes.debtors
-        self.at_issuer = np.searchsorted(issuers, stakes.debtor)
-        self.pairs = pairs_among(ledger.pairs, stakes)
-        self.parties = merged_rows(stakes.holders, np.array([books.outside]))
+        self.issuers, self.at_issuer = stakes.debtors, stakes.debtor_places
+        issuers = self.issuers
+        self.price, self.mispricing, self.alive = (books[name][issuers] for name in ("share_price", "mispricing", "alive"))
+        self.held: Array = books.stakes.shares[stakes.rows]
         self.outstanding = np.maximum(books["shares"][issuers], 1e-9)
         self.impact = impact_of_issuers(books, issuers)
         self.is_listed = books["is_listed"][issuers]
@@ -318,38 +318,42 @@ class ForcedSales:
         """Holders sell ``sold (n, R)`` shares: the seller receives the mid of old and new price (margin or funding loss), and the mark-down of what
         others keep is a fire-sale loss. Returns what a share of each stake fetched, USD bn, ``(n, R)``."""
         books, ledger, stakes = self.books, self.ledger, self.stakes
-        factor = self._factor(sold)
-        old = books["share_price"][self.issuers]
-        fetched: Array = (old * 0.5 * (1.0 + factor))[self.at_issuer]
+        of_issuer = stakes.debtor_sums @ sold
+        factor = self._factor(of_issuer)
+        fetched: Array = (self.price * 0.5 * (1.0 + factor))[self.at_issuer]
         proceeds = sold * fetched
-        loss = sold * old[self.at_issuer] - proceeds
-        books.stakes.shares[stakes.rows] -= sold
+        loss = sold * self.price[self.at_issuer] - proceeds
+        self.held = self.held - sold
+        books.stakes.shares[stakes.rows] = self.held
         ledger.lose("stakes", seller_tag, loss, "deadweight", some=stakes, reason="decision", cause="holder")
-        flow = stakes.by_holder(proceeds)[self.parties]
+        parties, by_holder = stakes.holders_and(books.outside)
+        flow = by_holder @ proceeds
         outside = ledger.sum(flow)[0]
-        flow[np.searchsorted(self.parties, books.outside)] -= outside
-        ledger.move_cash(flow, self.parties)
+        flow[np.searchsorted(parties, books.outside)] -= outside
+        ledger.move_cash(flow, parties)
         books["other_assets"][books.outside] += outside
-        self._press(sold, factor, "decision")
+        self._press(sold, of_issuer, factor, "decision")
         return fetched
 
     def press(self, sold: Array, reason: str) -> None:
         """Prices fall because ``sold (n, R)`` shares have been sold; who keeps shares marks them down (fire_sale)."""
-        self._press(sold, self._factor(sold), reason)
+        of_issuer = self.stakes.debtor_sums @ sold
+        self._press(sold, of_issuer, self._factor(of_issuer), reason)
 
-    def _factor(self, sold: Array) -> Array:
-        """New price over old of each issuer after ``sold (n, R)`` shares of each stake are sold."""
-        return price_factor(self.stakes.by_debtor(sold)[self.issuers] / self.outstanding, self.impact, self.is_linear)
+    def _factor(self, of_issuer: Array) -> Array:
+        """New price over old after ``of_issuer (I, R)`` shares of each issuer are sold."""
+        return price_factor(of_issuer / self.outstanding, self.impact, self.is_linear)
 
-    def _press(self, sold: Array, factor: Array, reason: str) -> None:
-        books, ledger, issuers = self.books, self.ledger, self.issuers
-        old = books["share_price"][issuers]
-        fall = old * (1.0 - factor) * books["alive"][issuers]
-        kept = books.stakes.shares[self.stakes.rows]
-        ledger.mark_down(kept * fall[self.at_issuer], sold, self.stakes, self.pairs, reason)
-        ledger.set_column("share_price", old - fall, issuers)
+    def _press(self, sold: Array, of_issuer: Array, factor: Array, reason: str) -> None:
+        books, ledger = self.books, self.ledger
+        fall = self.price * (1.0 - factor) * self.alive
+        part = sold / np.maximum(of_issuer, 1e-300)[self.at_issuer]
+        ledger.mark_down(self.held * fall[self.at_issuer], part, self.stakes, reason)
+        self.price = self.price - fall
+        ledger.set_column("share_price", self.price, self.issuers)
         self.index = note_contagion(books, self.index)
-        ledger.set_column("mispricing", books["mispricing"][issuers] + np.log(factor) * self.is_listed, issuers)
+        self.mispricing = self.mispricing + np.log(factor) * self.is_listed
+        ledger.set_column("mispricing", self.mispricing, self.issuers)
 
 
 def stakes_beside(books: Books, rows: NDArray[np.int64]) -> Selection:
