@@ -264,7 +264,7 @@ def margin(model: ContagionModel) -> None:
     """9. Collateral is revalued; calls are cured by cash, else by sales; funds meet redemptions; who owes too much sells."""
     books, ledger = model.books, model.ledger
     desk = model.margin_desk
-    ledger.set_column("margin_breached", np.zeros((1, 1)))
+    ledger.set_column("margin_breached", np.zeros((1, 1)), desk.all_borrowers)
     called, late = desk.is_called(books), liquidation.is_late(books)
     active = called | late
     if active.any():

@@ -89,7 +89,7 @@ def enter(account: Array, amounts: Array, rows: Rows | slice, columns: Rows | No
     lost = amounts.reshape(-1)
     places = (lost != 0.0).nonzero()[0]  # few contracts lose in few replications
     row, column = np.divmod(places, len(columns))
-    account.reshape(-1)[np.arange(len(account))[rows][row] * account.shape[1] + columns[column]] += lost[places]
+    account[row + (rows.start or 0) if isinstance(rows, slice) else rows[row], columns[column]] += lost[places]
 
 
 def rows_borne_by(books: Books, loss: Loss, agents: Rows) -> tuple[Rows, Rows]:

@@ -48,6 +48,7 @@ class MarginDesk:
         self.call, self.close_out, self.cure, self.recourse, self.unaudited = self._terms(books, self.rows)
         self.asset_terms = self._terms(books, self.asset_rows)
         self.borrowers, self.place = np.unique(loans.debtor[self.rows], return_inverse=True)
+        self.all_borrowers = np.unique(loans.debtor[np.concatenate([self.rows, self.asset_rows])])
         self.borrower_matrix = incidence(self.place, len(self.borrowers))
         self.sold_stakes = stakes_beside(books, self.stake)
         self.at_stake = np.searchsorted(self.sold_stakes.rows, self.stake)
@@ -163,19 +164,20 @@ class MarginDesk:
     def _close(self, books: Books, ledger: Ledger, of_called: Bools) -> None:
         """What a used-up pledge leaves is due at once, or lost where there is no recourse; months of open calls; who is in breach."""
         loans, rows = books.loans, self.rows
-        borrower = loans.debtor[rows]
-        used_up = (loans.pledged[rows] <= USED_UP * np.maximum(loans.pledged_at_start[rows], 1e-12)) & (books["alive"][borrower] > 0.0) & of_called
-        due = np.where(used_up & (self.recourse > 0.0), loans.principal[rows], 0.0)
-        self._accelerate(books, due, rows)
-        lost = np.where(used_up & (self.recourse <= 0.0), loans.principal[rows] + loans.arrears[rows], 0.0)
-        if lost.any():  # the borrower walks away
-            ledger.lose("loans", "counterparty", lost, "credit", relief=True, some=loans.some(rows), reason="decision")
-            kept = (lost <= 0.0).astype(np.float64)
-            loans.principal[rows] *= kept
-            loans.arrears[rows] *= kept
+        lives = (books["alive"][loans.debtor[rows]] > 0.0) & of_called
+        used_up = (loans.pledged[rows] <= USED_UP * np.maximum(loans.pledged_at_start[rows], 1e-12)) & lives
+        if used_up.any():
+            due = np.where(used_up & (self.recourse > 0.0), loans.principal[rows], 0.0)
+            self._accelerate(books, due, rows)
+            lost = np.where(used_up & (self.recourse <= 0.0), loans.principal[rows] + loans.arrears[rows], 0.0)
+            if lost.any():  # the borrower walks away
+                ledger.lose("loans", "counterparty", lost, "credit", relief=True, some=loans.some(rows), reason="decision")
+                kept = (lost <= 0.0).astype(np.float64)
+                loans.principal[rows] *= kept
+                loans.arrears[rows] *= kept
         owed = loans.principal[rows] + loans.arrears[rows]
         value = self.collateral(books)
-        lives = (books["alive"][borrower] > 0.0) & (owed > CENT) & of_called
+        lives &= owed > CENT
         loans.months_called[rows] = np.where((owed > self.call * value * (1.0 + 1e-12)) & lives, loans.months_called[rows] + 1.0, 0.0)
         broken = (owed > self.close_out * value * (1.0 + 1e-9)) & (owed > 1e-6) & lives & (self.recourse > 0.0)
         ledger.set_column("margin_breached", np.minimum(self.borrower_matrix @ broken.astype(np.float64), 1.0), self.borrowers)
