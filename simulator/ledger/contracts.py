@@ -57,8 +57,7 @@ class Ties:
         return _places(self.debtor, self.debtors, self.agents)
 
     @cached_property
-    def debtor_sums(self) -> Incidence:
-        """What sums amounts ``(C, R)`` by debtor, of ``debtors`` alone, ``(D, R)``."""
+    def _debtors_matrix(self) -> Incidence:
         return Incidence(self.debtor_places, len(self.debtors))
 
     @cached_property
@@ -94,13 +93,6 @@ class Ties:
             self._parties[other] = rows, NetIncidence(gains, gives)
         return self._parties[other]
 
-    def holders_and(self, other: int) -> tuple[NDArray[np.int64], Incidence]:
-        """The agents that hold a contract and one ``other``, ascending, and what sums amounts ``(C, R)`` by holder, of these rows alone."""
-        if other not in self._holders:
-            rows = _present(np.append(self.holder, other), self.agents)
-            self._holders[other] = rows, Incidence(_places(self.holder, rows, self.agents), len(rows))
-        return self._holders[other]
-
     def holders_among(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Incidence]:
         """Those of the agents ``rows`` that are holders, and what sums amounts ``(C, R)`` by them; kept until other rows are asked for."""
         key = rows.tobytes()
@@ -112,6 +104,18 @@ class Ties:
             members = _places(self.holder[contracts], holders, self.agents)
             self._among[:] = [(key, holders, Incidence(members, len(holders), contracts, len(self.holder)))]
         return self._among[0][1:]
+
+    def by_holders_and(self, other: int, amounts: Array) -> tuple[NDArray[np.int64], Array]:
+        """The agents that hold a contract and one ``other``, ascending, and the sums of amounts ``(C, R)`` by them, ``(n, R)``."""
+        if other not in self._holders:
+            rows = _present(np.append(self.holder, other), self.agents)
+            self._holders[other] = rows, Incidence(_places(self.holder, rows, self.agents), len(rows))
+        rows, holder_matrix = self._holders[other]
+        return rows, holder_matrix @ amounts
+
+    def by_debtors(self, amounts: Array) -> Array:
+        """Sum amounts ``(C, R)`` by those of ``debtors``: ``(D, R)``."""
+        return self._debtors_matrix @ amounts
 
     def of_holder(self, values: Array) -> Array:
         """Each contract's holder's row of ``values (N, R)``: ``(C, R)``."""

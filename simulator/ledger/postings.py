@@ -200,11 +200,10 @@ class Ledger:
     def repay(self, slots: Selection, amounts: Array) -> Array:
         """Principal ``amounts (n, R)`` of ``slots`` paid back in cash; returns what is left of it, ``(n, R)``."""
         principal = self.books.loans.principal
-        left: Array = np.maximum(principal[slots.rows] - amounts, 0.0)
-        principal[slots.rows] = left
+        principal[slots.rows] = left = np.maximum(principal[slots.rows] - amounts, 0.0)
         parties, received = self.books.net_of_parties(slots, amounts)
         self.move_cash(received, parties)
-        return left
+        return left  # type: ignore[no-any-return]
 
     def assign(self, sold: Selection, bought: Selection, amounts: Array) -> None:
         """Principal ``amounts (n, R)`` of loans ``sold`` passes, at book value for cash, to the same borrowers' loans ``bought``, whose rates become
@@ -235,25 +234,18 @@ class Ledger:
         booked = amounts if switch is None else amounts * switch
         loss = Loss(channel, reason, table, "holder", cause)
         is_claim = table != "stakes"  # the dead hold no shares
+        by_owner = self.books.by_owner if is_claim else Ties.by_holder
         orphaned = self._of_the_dead(contracts, booked) if is_claim else None
         self._enter(loss, booked if orphaned is None else booked - orphaned, whole.count, some or ALL)
         if orphaned is not None:
             self._enter(loss._replace(bearer="outside"), orphaned, whole.count, some or ALL)
         self._count(channel, nature, total(booked))
-        if is_claim:
-            self.post(channel, -self.books.by_owner(contracts, booked))
-        else:
-            self._post_to_holders(channel, contracts, booked)
+        owners, lost = (ALL, by_owner(contracts, booked)) if is_claim else contracts.by_holders_and(self.books.outside, booked)
+        self.post(channel, -lost, owners)
         if relief:
             self.post(channel if switch is None else "ordinary", contracts.by_debtor(amounts))
         if switch is not None:
-            made_good = amounts * (1.0 - switch)
-            self._indemnify(self.books.by_owner(contracts, made_good) if is_claim else contracts.by_holder(made_good))
-
-    def _post_to_holders(self, channel: str, contracts: Ties, lost: Array) -> None:
-        """Enter what the holders of contracts have ``lost (C, R)``."""
-        holders, by_holder = contracts.holders_and(self.books.outside)
-        self.post(channel, -(by_holder @ lost), holders)
+            self._indemnify(by_owner(contracts, amounts * (1.0 - switch)))
 
     def cost_debtors(
         self, table: str, channel: str, amounts: Array, some: Selection | None = None, *, reason: str = "decision", cause: str = "holder"
@@ -332,7 +324,8 @@ class Ledger:
         rows, kept, seller = pairs_among(self.pairs, stakes)
         self._enter(Loss("fire_sale", reason, SALES), booked.take(kept, axis=0) * part.take(seller, axis=0), len(self.pairs[0]), rows)
         self._count("fire_sale", "mark_to_market", total(booked))
-        self._post_to_holders("fire_sale", stakes, booked)
+        holders, lost = stakes.by_holders_and(self.books.outside, booked)
+        self.post("fire_sale", -lost, holders)
         if switch is not None:
             self._indemnify(stakes.by_holder(amounts * (1.0 - switch)))
 

@@ -318,7 +318,7 @@ class ForcedSales:
         """Holders sell ``sold (n, R)`` shares: the seller receives the mid of old and new price (margin or funding loss), and the mark-down of what
         others keep is a fire-sale loss. Returns what a share of each stake fetched, USD bn, ``(n, R)``."""
         books, ledger, stakes = self.books, self.ledger, self.stakes
-        of_issuer = stakes.debtor_sums @ sold
+        of_issuer = stakes.by_debtors(sold)
         factor = self._factor(of_issuer)
         fetched: Array = (self.price * 0.5 * (1.0 + factor))[self.at_issuer]
         proceeds = sold * fetched
@@ -326,8 +326,7 @@ class ForcedSales:
         self.held = self.held - sold
         books.stakes.shares[stakes.rows] = self.held
         ledger.lose("stakes", seller_tag, loss, "deadweight", some=stakes, reason="decision", cause="holder")
-        parties, by_holder = stakes.holders_and(books.outside)
-        flow = by_holder @ proceeds
+        parties, flow = stakes.by_holders_and(books.outside, proceeds)
         outside = ledger.sum(flow)[0]
         flow[np.searchsorted(parties, books.outside)] -= outside
         ledger.move_cash(flow, parties)
@@ -337,7 +336,7 @@ class ForcedSales:
 
     def press(self, sold: Array, reason: str) -> None:
         """Prices fall because ``sold (n, R)`` shares have been sold; who keeps shares marks them down (fire_sale)."""
-        of_issuer = self.stakes.debtor_sums @ sold
+        of_issuer = self.stakes.by_debtors(sold)
         self._press(sold, of_issuer, self._factor(of_issuer), reason)
 
     def _factor(self, of_issuer: Array) -> Array:
