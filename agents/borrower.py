@@ -41,9 +41,11 @@ class Borrower(EconomicAgent):
         Rule: principal of the coming year less cash, open lines and a year's earnings after interest, over debt: the liquidity ratio of the
         rating agencies. Source: [he_xiong2012], rollover risk; [almeida2012], firms with debt maturing in a crisis.
         """
-        free = np.maximum(self.earnings - self.interest_due / self.years_per_tick, 0.0)
-        gap = self.due_next_year - np.maximum(self.cash, 0.0) - self.open_lines - free
-        return np.clip(gap / np.maximum(self.debt, 1e-6), 0.0, 1.0)
+        gap = self.due_next_year - np.maximum(self.cash, 0.0)
+        gap -= self.open_lines
+        gap -= np.maximum(self.earnings - self.interest_due / self.years_per_tick, 0.0)
+        gap /= np.maximum(self.debt, 1e-6)
+        return np.clip(gap, 0.0, 1.0, out=gap)
 
     refinancing_gap_now = Flow("share", "refinancing gap of this tick, before lending")
 

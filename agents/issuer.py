@@ -136,7 +136,7 @@ class Issuer(Borrower):
         odds -= WALL_SLOPE * np.maximum(self.refinancing_gap_now - WALL_COMFORT, 0.0)
         odds -= LEVERAGE_SLOPE * np.maximum(self.seen("spread", "leverage") - LEVERAGE_COMFORT, 0.0)
         in_order = (self.months_in_arrears < 1.0) & (self.margin_breached < 1.0)
-        return expit(odds) * in_order * self.alive
+        return expit(odds, out=odds) * in_order * self.alive
 
     @rule("per year")
     def external_finance_premium(self) -> Array:

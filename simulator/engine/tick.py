@@ -81,9 +81,8 @@ def refresh(model: ContagionModel) -> None:
     c["book_net_worth"][...] = model.ledger.opening
     dues = model.credit.interest(books)
     model.interest, model.dearer = dues.interest, dues.dearer
-    c["debt"][...] = dues.debt
     given = books.to_owners(loans, dues.given)
-    c["stake_value"][...] = books.stakes.by_holder(books.stake_values())
+    books.stakes.by_holder(books.stake_values(), out=c["stake_value"])
     assets = np.add(c["cash"], c["capacity"], out=c["total_assets"])
     for part in (c["construction"], c["other_assets"], given, c["stake_value"]):
         assets += part
@@ -93,18 +92,17 @@ def refresh(model: ContagionModel) -> None:
     month = books.tick + 1
     in_term = ((leases.static["start"] <= month) & (leases.static["end"] > month))[:, None]
     model.rents = leases.rent * in_term * leases.in_force * leases.of_debtor(c["alive"]) * books.years_per_tick
-    c["interest_due"][...] = dues.interest_due
-    c["principal_due"][...] = model.due.by_debtor(model.principal_due)
-    c["rent_bills"][...] = leases.by_debtor(model.rents)
+    model.due.by_debtor(model.principal_due, out=c["principal_due"])
+    leases.by_debtor(model.rents, out=c["rent_bills"])
     called_plan = compute.called(books, model.planned_deliveries)
-    c["order_bills"][...] = compute.order_bills(called_plan)
-    c["committed_chips"][...] = compute.committed_chips(model.planned_deliveries)
+    compute.order_bills(called_plan, out=c["order_bills"])
+    compute.committed_chips(model.planned_deliveries, out=c["committed_chips"])
     now, coming = model.contracted_sales(month)
     c["contracted_now"][...], c["contracted_next"][...] = now, coming
     delivered = compute.served(books, called_plan)
-    receipts = books.to_owners(loans, dues.interest_earned) + books.by_owner(compute.committed, delivered) + books.by_owner(leases, model.rents)
-    c["receipts_due"][...] = receipts
-    c["committed_funds"][...] = committed.by_debtor(loans.undrawn[committed.rows])
+    receipts = np.add(books.to_owners(loans, dues.interest_earned), books.by_owner(compute.committed, delivered), out=c["receipts_due"])
+    receipts += books.by_owner(leases, model.rents)
+    committed.by_debtor(loans.undrawn[committed.rows], out=c["committed_funds"])
     borrowers, projects = model.credit.backed_borrowers, books.rows["project_company"]
     c["secured_room"][borrowers] = pledges.secured_room(books, dues.on_capacity, borrowers)
     facility.open_lines(books, dues.on_capacity)
@@ -151,7 +149,7 @@ def plan(model: ContagionModel) -> None:
     decide(model, "wanted_investment", "planned_investment", BUILDERS)
     decide(model, "funded_share_of_round", "equity_supply", RAISERS)
     model.tranches = model.tranches_due()
-    c["tranches_due"][...] = books.stakes.by_holder(model.tranches)
+    books.stakes.by_holder(model.tranches, out=c["tranches_due"])
     model.credit.funding.look_ahead(books)
     decide(model, "smoothed_earnings", "earnings")
     model.credit.funding.note_first_month(books)
@@ -170,7 +168,7 @@ def lend(model: ContagionModel) -> None:
     model.credit.funding.pay_back(model.books, model.ledger, PAYBACK, model.due, model.principal_due)
     model.credit.funding.draw_lines(model.books, model.ledger, DRAW_SPEED)
     model.principal_due -= model.credit.lend(model.books, model.ledger, model.due, model.principal_due)
-    model.books["principal_due"][...] = model.due.by_debtor(model.principal_due)
+    model.due.by_debtor(model.principal_due, out=model.books["principal_due"])
 
 
 def trade(model: ContagionModel) -> None:

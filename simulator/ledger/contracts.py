@@ -73,13 +73,13 @@ class Ties:
         """The contracts whose holder is among the agents ``rows``, ascending."""
         return _among(self.holder, rows, self.agents)
 
-    def by_holder(self, amounts: Array) -> Array:
-        """Sum amounts ``(C, R)`` by holder: ``(N, R)``."""
-        return self.holder_matrix @ amounts
+    def by_holder(self, amounts: Array, out: Array | None = None) -> Array:
+        """Sum amounts ``(C, R)`` by holder: ``(N, R)``, anew or written over the column ``out``."""
+        return self.holder_matrix.sums(amounts, out)
 
-    def by_debtor(self, amounts: Array) -> Array:
-        """Sum amounts ``(C, R)`` by debtor: ``(N, R)``."""
-        return self.debtor_matrix @ amounts
+    def by_debtor(self, amounts: Array, out: Array | None = None) -> Array:
+        """Sum amounts ``(C, R)`` by debtor: ``(N, R)``, anew or written over the column ``out``."""
+        return self.debtor_matrix.sums(amounts, out)
 
     def net(self, amounts: Array) -> Array:
         """Amounts ``(C, R)`` added for the holder and taken from the debtor: ``(N, R)``; sums to zero over agents."""

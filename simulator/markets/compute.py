@@ -72,13 +72,13 @@ class ComputeMarket:
         now *= books.ticks_per_year
         return now, some.by_holder(np.minimum(plan.next_year(books.tick)[some.rows], remaining) * both)
 
-    def committed_chips(self, planned: Array) -> Array:
-        """Chips in what is ``planned (n, R)`` of committed orders for this tick, by buyer, USD bn, ``(N, R)``."""
-        return self.committed_capital.by_debtor(planned[self.committed.places(self.committed_capital.rows)])
+    def committed_chips(self, planned: Array, out: Array | None = None) -> Array:
+        """Chips in what is ``planned (n, R)`` of committed orders for this tick, by buyer, USD bn, ``(N, R)``, anew or written over ``out``."""
+        return self.committed_capital.by_debtor(planned[self.committed.places(self.committed_capital.rows)], out)
 
-    def order_bills(self, planned: Array) -> Array:
-        """Bills of committed orders as ``planned (n, R)``, by buyer, USD bn, ``(N, R)``."""
-        return self.committed.by_debtor(planned * (1.0 - self.capital_goods[self.committed.rows]))
+    def order_bills(self, planned: Array, out: Array | None = None) -> Array:
+        """Bills of committed orders as ``planned (n, R)``, by buyer, USD bn, ``(N, R)``, anew or written over ``out``."""
+        return self.committed.by_debtor(planned * (1.0 - self.capital_goods[self.committed.rows]), out)
 
     def invoices(self, books: Books, planned: Array, investment: Array) -> Array:
         """What is invoiced this tick, USD bn, ``(O, R)``.

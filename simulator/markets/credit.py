@@ -37,10 +37,8 @@ class LoanDues(NamedTuple):
 
     interest: Array  # of each loan
     dearer: Array  # the part of it above the slot's opening rate
-    debt: Array  # owed by each borrower
     given: Array  # owed to each lender
     on_capacity: Array  # owed by each borrower on loans that its capacity secures
-    interest_due: Array  # of each borrower
     interest_earned: Array  # by each lender
 
 
@@ -73,10 +71,15 @@ class CreditMarket:
         self._by_loan = np.empty_like(loans.principal), np.empty_like(loans.principal)  # where the answers of `interest` stand, tick after tick
 
     def interest(self, books: Books) -> LoanDues:
-        """What loans owe and bear in this tick; its arrays by loan are written anew when it is asked again."""
+        """What loans owe and bear in this tick; its arrays by loan are written anew when it is asked again.
+
+        What each borrower owes, and its interest, are written over the columns ``debt`` and ``interest_due``.
+        """
         loans, policy_rate, years = books.loans, books.series["policy_rate"], books.years_per_tick
         interest, dearer = self._by_loan
-        debt, given, on_capacity, borne, earned = (np.zeros((books.agents, books.replications)) for _ in range(5))
+        debt, borne = books["debt"], books["interest_due"]
+        debt[...], borne[...] = 0.0, 0.0
+        given, on_capacity, earned = (np.zeros_like(debt) for _ in range(3))
         for rows in row_blocks(*interest.shape):  # the widest arrays of the tick: what is owed on each loan is never kept
             rate, owed = loans.rate[rows], loans.principal[rows] + loans.arrears[rows]
             paid = np.multiply(loans.is_floating[rows], policy_rate, out=interest[rows])
@@ -94,7 +97,7 @@ class CreditMarket:
             books.capacity_debtor_matrix.add_block(on_capacity, owed, rows)
             loans.debtor_matrix.add_block(borne, paid, rows)
             loans.holder_matrix.add_block(earned, paid, rows)
-        return LoanDues(interest, dearer, debt, given, on_capacity, borne, earned)
+        return LoanDues(interest, dearer, given, on_capacity, earned)
 
     def spreads(self, books: Books) -> Callable[[Rows], Array]:
         """The spreads over the policy rate that slots offer this tick: asked for ``rows (n,)``, it gives ``(n, R)``.
@@ -155,7 +158,8 @@ class CreditMarket:
         rest -= drawing.by_debtor(drawn)
         room_of_borrower = books.levers["borrower.leverage_cap"] * books["total_assets"]
         room_of_borrower -= books["debt"]
-        np.clip(rest, 0.0, np.maximum(room_of_borrower, 0.0, out=room_of_borrower), out=rest)
+        np.maximum(rest, 0.0, out=rest)
+        np.minimum(rest, np.maximum(room_of_borrower, 0.0, out=room_of_borrower), out=rest)
         rest *= accepted
         if books.levers["supervision.stress_test"].any():
             rest *= 1.0 - books["stress_test_failed"]

@@ -56,7 +56,7 @@ class Funding:
             wall[books.rows["project_company"]] = 0.0  # construction loans are taken out against the lease, to which these lenders look
             books["due_next_year"][...] = wall
         if len(self.lines.rows):
-            books["open_lines"][...] = self.lines.by_debtor(books.loans.undrawn[self.lines.rows])
+            self.lines.by_debtor(books.loans.undrawn[self.lines.rows], out=books["open_lines"])
 
     def note_first_month(self, books: Books) -> None:
         """The coverage from which the covenants of loans that give none are set, in the first month."""

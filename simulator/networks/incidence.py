@@ -81,9 +81,20 @@ class Incidence:
 
     def __matmul__(self, amounts: Array) -> Array:
         """Sums of ``amounts (contracts, R)`` by member, ``(agents, R)``."""
+        return self.sums(amounts)
+
+    def sums(self, amounts: Array, out: Array | None = None) -> Array:
+        """Sums of ``amounts (contracts, R)`` by member, ``(agents, R)``: anew, or written over ``out``, a whole column."""
         if amounts.shape[1] != 1:
-            summed: Array = self.matrix @ amounts
-            return summed
+            if out is None:
+                summed: Array = self.matrix @ amounts
+                return summed
+            out[...] = 0.0
+            self.matrix.add_block(out, np.ascontiguousarray(amounts), slice(0, self.contracts))
+            return out
+        if out is not None:
+            out[...] = self.sums(amounts)
+            return out
         return _sums_of_one(self.members, amounts[:, 0] if self.chosen is None else amounts[self.chosen, 0], self.agents)
 
     def add_block(self, summed: Array, amounts: Array, block: slice) -> None:

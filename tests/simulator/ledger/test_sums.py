@@ -178,6 +178,14 @@ def test_amounts_added_to_some_rows_move_no_other_row_and_have_the_bits_of_a_sum
     assert whole.tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("width", [1, 3, 70])
+@pytest.mark.parametrize("members", [(), (0, 2, 2, 4, 0)])
+def test_sums_written_over_a_column_have_the_bits_of_sums_made_anew(members: tuple[int, ...], width: int) -> None:
+    matrix, values, column = incidence(np.array(members, dtype=np.int64), 5), amounts(len(members), width, 3), np.full((5, width), 7.0)
+    assert matrix.sums(values, out=column) is column
+    assert column.tobytes() == (matrix @ values).tobytes()
+
+
 def test_selections_that_are_kept_hold_a_bounded_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contracts, "SELECTED_ROWS_KEPT", 5)
     loans = table([0, 1, 2, 0], [1, 2, 0, 2], 3)
