@@ -31,7 +31,7 @@ FLOWS = (
     "growth_news_by_shock", "growth_news_by_others", "growth_by_shock", "growth_by_others", "trend_by_shock", "trend_by_others",
     "sales_trend", "lever_news", "value_trend", "fair_price_last", "leverage", "insolvent", "assets_now", "equity_now",
     "public_backing", "stress_test_failed", "regulatory_cost", "deleveraging", "news_of_disclosure", "news_of_circularity", "circular_share",
-    "gearing", "price_before", "price_change", "due_next_year", "open_lines", "covenant_pass", "distress",
+    "gearing", "price_change", "due_next_year", "open_lines", "covenant_pass", "distress",
     "revenue_now", "cash_floor_now", "cash_flow_now", "refinancing_gap_now",
 )  # fmt: skip
 
@@ -87,6 +87,10 @@ def open_memory(model: ContagionModel) -> None:
     books.series["wealth_at_start"] = books.series["total_market_value"].copy()
     books.series["wealth"] = books.series["total_market_value"].copy()
     books.ai_rows = accounts.ai_rows(books)
+    has_shares = (c["is_issuer"] > 0.0).any(axis=1)
+    has_shares[books.stakes.debtors] = True
+    is_listed = c["is_listed"][:, 0] > 0.0
+    books.listed_rows, books.unlisted_rows = np.flatnonzero(has_shares & is_listed), np.flatnonzero(has_shares & ~is_listed)
     model.index_history = [np.log(accounts.share_index(books))]
     model.contagion_history = [np.zeros((1, books.replications))]
 

@@ -42,6 +42,8 @@ class Books:
     pledge_rows: NDArray[np.int64]  # (P,): loans behind which a stake is pledged
     pledge_stakes: NDArray[np.int64]  # (P,): the stake of each
     ai_rows: NDArray[np.int64]  # agents whose shares are the AI market
+    listed_rows: NDArray[np.int64]  # agents with listed shares
+    unlisted_rows: NDArray[np.int64]  # agents with unlisted shares; who has none has no price that moves
 
     def __init__(self, economy: Any, replications: int, ticks: int, switches: Mapping[str, Array] | None = None) -> None:
         self.economy = economy

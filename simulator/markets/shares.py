@@ -190,43 +190,49 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     holders = books.stakes.holders
     others[holders] += return_through_stakes(books)
     ledger.set_column("stake_news", np.zeros((1, 1)), holders)
-    trend = TREND_FOLLOWING * books["price_trend"] - correction(books)
     short = books.through("short", "short_pressure")
-    news = luck + direct + others
+    news = luck + direct
+    news += others
     fair = np.exp(news, out=news)
     fair *= books["fair_price"]
-    ledger.set_column("price_before", books["share_price"])
-    before = books["price_before"]
-    unlisted = np.flatnonzero(books["is_listed"][:, 0] == 0.0)
-    change = luck + trend + direct + others
-    price = np.exp(change, out=change)
-    price *= before
-    marks, closed = _new_marks(books, before[unlisted], fair[unlisted])
-    price[unlisted] = marks * books["alive"][unlisted]
-    by_shock, by_others = direct.copy(), others
-    gaps = books["gap_by_shock"][unlisted] + direct[unlisted], books["gap_by_others"][unlisted] + others[unlisted]
-    by_shock[unlisted], by_others[unlisted] = _close_gap(ledger, unlisted, closed, *gaps)
-    growth = _log_change(books["fair_price_last"], fair)
-    value_trend, mispricing, price_trend = (books[name] for name in ("value_trend", "mispricing", "price_trend"))
-    growth -= value_trend
+    raisers = slice(books.rows["cloud"].start, books.rows["ai_lab"].stop)  # from the first to the last who may raise equity, which follows the trend
+    growth = _log_change(books["fair_price_last"][raisers], fair[raisers])
+    growth -= books["value_trend"][raisers]
     growth /= 12.0
-    value_trend += growth
+    books["value_trend"][raisers] += growth
     ledger.set_column("fair_price", fair)
-    ledger.set_column("fair_price_last", fair)
+    ledger.set_column("fair_price_last", fair[raisers], raisers)
+    price = books["share_price"].copy()  # who has no shares keeps the price that it opened with
+    by_shock, by_others = direct.copy(), others
+
+    rows = books.unlisted_rows
+    before, is_alive = price[rows], books["alive"][rows]
+    marks, moved, closed = _new_marks(books, before, fair[rows])
+    price[rows] = marks * is_alive
+    ledger.set_column("price_change", moved * is_alive, rows)
+    gaps = books["gap_by_shock"][rows] + direct[rows], books["gap_by_others"][rows] + others[rows]
+    by_shock[rows], by_others[rows] = _close_gap(ledger, rows, closed, *gaps)
+
+    rows = books.listed_rows
+    before, price_trend, mispricing, pressed = (values[rows] for values in (price, books["price_trend"], books["mispricing"], short))
+    trend = TREND_FOLLOWING * price_trend - correction(books, rows)
+    listed = np.exp(luck[rows] + trend + direct[rows] + others[rows]) * before
+    price[rows] = listed
     mispricing += trend
-    mispricing -= short
+    mispricing -= pressed
+    ledger.set_column("mispricing", mispricing, rows)
     shown = _shown_rows(books)
     index = _reprice(books, ledger, shown, price[shown], by_shock[shown], by_others[shown])
     ledger.set_column("share_price", price)
-    if short.any():
-        listed = np.flatnonzero(books["is_listed"][:, 0])
-        _set_mark(books, ledger, listed, price[listed] * np.exp(-short[listed]), "equity", cause="short_seller")
+    if pressed.any():
+        listed *= np.exp(-pressed)
+        _set_mark(books, ledger, rows, listed, "equity", cause="short_seller")
         note_contagion(books, index)
-    change = _log_change(before, books["share_price"])
-    ledger.set_column("price_change", change)
+    change = _log_change(before, listed)
+    ledger.set_column("price_change", change, rows)
     change -= price_trend
     change *= TREND_MEMORY
-    price_trend += change
+    ledger.set_column("price_trend", price_trend + change, rows)
 
 
 def _shown_rows(books: Books) -> slice:
@@ -242,22 +248,24 @@ def _log_change(before: Array, now: Array) -> Array:
     return np.log(change, out=change)
 
 
-def _new_marks(books: Books, before: Array, fair: Array) -> tuple[Array, Array]:
-    """Marks of unlisted shares after a month, and the part of the log gap to fair value that they close, two arrays ``(n, R)``."""
+def _new_marks(books: Books, before: Array, fair: Array) -> tuple[Array, Array, Array]:
+    """Marks of unlisted shares after a month, their log change, and the part of the log gap to fair value that it closes, three arrays ``(n, R)``."""
     speed = MARK_SPEED + books.levers["market.disclosure"] * (MARK_SPEED_DISCLOSED - MARK_SPEED)
     marks = before + speed * (fair - before)
-    gap = _log_change(before, fair)
-    is_open = np.abs(gap) > 1e-9
-    closed = _log_change(before, marks) / np.where(is_open, gap, 1.0)
-    return marks, np.where(is_open, np.clip(closed, 0.0, 1.0), speed)
+    gap, moved = _log_change(before, fair), _log_change(before, marks)
+    is_closed = np.abs(gap) <= 1e-9
+    np.copyto(gap, 1.0, where=is_closed)
+    closed = np.clip(moved / gap, 0.0, 1.0)
+    np.copyto(closed, speed, where=is_closed)
+    return marks, moved, closed
 
 
-def correction(books: Books) -> Array:
-    """Part of a mispricing that goes this month, log points, ``(N, R)``: overpricing goes slower where short sales are limited.
+def correction(books: Books, rows: Rows = ALL) -> Array:
+    """Part of a mispricing (of ``rows``) that goes this month, log points, ``(n, R)``: overpricing goes slower where short sales are limited.
 
     Source: [miller1977]; [beber_pagano2013] for the bans of 2008.
     """
-    mispricing = books["mispricing"]
+    mispricing = books["mispricing"][rows]
     limit = books.levers["short_seller.limit"]
     if not limit.any():
         return MEAN_REVERSION * mispricing

@@ -87,6 +87,29 @@ def test_without_a_round_marks_of_unlisted_shares_stay(small_model: Build) -> No
     assert model.ledger.loss_by_tag["equity"][0, 0] == 0.0
 
 
+def test_prices_move_for_who_has_shares_and_stand_still_for_who_has_none(small_model: Build) -> None:
+    firms = {
+        "lab": {"kind": "ai_lab", "cash": 5.0, "market_value": 100.0, "outside_revenue": 10.0, "equity_volatility": 0.5},
+        "cloud": {"kind": "cloud", "cash": 5.0, "market_value": 100.0, "listed": True, "outside_revenue": 10.0, "equity_volatility": 0.5},
+        "fund": {"kind": "investor", "cash": 50.0, "outside_revenue": 1.0, "equity_volatility": 0.5},
+        "traded": {"kind": "investor", "cash": 50.0, "listed": True, "outside_revenue": 1.0, "equity_volatility": 0.5},
+    }
+    model = small_model(firms, stakes=[{"holder": "fund", "issuer": "lab", "value": 30.0}], replications=range(4))
+    books = model.books
+    opening = books["share_price"].copy()
+    for _ in range(3):
+        before = books["share_price"].copy()
+        model.step()
+    for name in ("lab", "cloud"):
+        row = books.ids.index(name)
+        assert (books["share_price"][row] != opening[row]).all(), name
+        np.testing.assert_allclose(books["price_change"][row], np.log(books["share_price"][row] / before[row]), atol=1e-12)
+    for name in ("fund", "traded", "household", "outside"):
+        row = books.ids.index(name)
+        assert (books["share_price"][row] == 1.0).all(), name
+        assert not books["price_change"][row].any(), name
+
+
 def test_a_listed_issuer_sells_at_a_discount_that_its_old_holders_bear(small_model: Build) -> None:
     model = lab_with_holders(small_model, listed=True)
     raise_round(model, 19.0)
