@@ -87,8 +87,7 @@ def open_memory(model: ContagionModel) -> None:
     books.series["wealth_at_start"] = books.series["total_market_value"].copy()
     books.series["wealth"] = books.series["total_market_value"].copy()
     books.ai_rows = accounts.ai_rows(books)
-    has_shares = (c["is_issuer"] > 0.0).any(axis=1)
-    has_shares[books.stakes.debtors] = True
+    has_shares = (c["is_issuer"] > 0.0).any(axis=1) | np.isin(np.arange(books.agents), books.stakes.debtors)
     is_listed = c["is_listed"][:, 0] > 0.0
     books.listed_rows, books.unlisted_rows = np.flatnonzero(has_shares & is_listed), np.flatnonzero(has_shares & ~is_listed)
     model.index_history = [np.log(accounts.share_index(books))]
