@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from simulator.engine import causes, programmes
 from simulator.ledger.batches import Part
 from simulator.ledger.books import Books
-from simulator.ledger.estates import owed_by
+from simulator.ledger.estates import Estates
 from simulator.ledger.resolution import CAUSES, DefaultEvents
 from simulator.markets import liquidation
 from simulator.markets.accounts import share_index
@@ -53,8 +53,8 @@ def _settle_failures(model: ContagionModel, part: Part, fails: Bools) -> tuple[D
     worth = books["book_net_worth"].copy()
     judges = [type(cohort).cohort_of(books, cohort.rows) for cohort in model.asked_together("is_insolvent")]
     while True:
-        failed = (wave >= 0).astype(np.float64)
-        loss = model.resolution.provisional_losses(books, failed)
+        estates = Estates(books, (wave >= 0).astype(np.float64))
+        loss = model.resolution.provisional_losses(estates)
         books["book_net_worth"][...] = worth - loss
         for judge in judges:
             books["insolvent"][judge.rows] = judge.is_insolvent()
@@ -64,9 +64,9 @@ def _settle_failures(model: ContagionModel, part: Part, fails: Bools) -> tuple[D
         number += 1
         wave = np.where(new, number, wave)
         cause = np.where(new, _insolvency_code(books), cause)
+    failed, loans = estates.failed, estates.owed["loans"]
     _frighten_neighbours(books, worth, loss, failed)
-    some = owed_by(np.any(failed, axis=1), books.loans)
-    debt = some.by_debtor(books.loans.principal[some.rows] + books.loans.arrears[some.rows])
+    debt = loans.by_debtor(loans.claims())
     column, agent = np.nonzero(failed.T)
     events = DefaultEvents(
         agent, part.index[column], wave[agent, column], cause[agent, column], debt[agent, column], np.zeros(len(agent)),
@@ -77,7 +77,7 @@ def _settle_failures(model: ContagionModel, part: Part, fails: Bools) -> tuple[D
     shocked = np.broadcast_to(books.levers["agent.failure"] > 0.0, debt.shape)[agent, column]
     index = share_index(books)
     sold, securities = listed_shares_of(books, failed), liquidation.securities(books) * failed
-    events.recovery = model.resolution.settle(ledger, failed, resale_fraction(books))[agent, column]
+    events.recovery = model.resolution.settle(ledger, estates, resale_fraction(books))[agent, column]
     note_contagion(books, index)
     press_by_estates(books, ledger, sold)
     liquidation.press_by_estates(books, ledger, securities)
@@ -106,13 +106,16 @@ def _first_wave(model: ContagionModel) -> Bools:
     books = model.books
     from simulator.engine.tick import decide
 
-    books["book_net_worth"][...] = model.ledger.worth_so_far()
+    model.ledger.worth_so_far(into=books["book_net_worth"])
     decide(model, "is_insolvent", "insolvent")
-    fails: Bools = (books["past_grace"] > 0.0) | (books["insolvent"] > 0.0)
+    fails: Bools = books["past_grace"] > 0.0
+    fails |= books["insolvent"] > 0.0
     fails |= _is_in_breach(books)
-    fails |= books.levers["agent.failure"] > 0.0
-    fails &= books["alive"] > 0.0
-    fails &= books.can_default[:, None]
+    shocked = books.levers["agent.failure"] > 0.0
+    if shocked.any():
+        fails |= shocked
+    row, column = fails.nonzero()  # few of those who live, and those who failed before
+    fails[row, column] = (books["alive"][row, column] > 0.0) & books.can_default[row]
     return fails
 
 
@@ -125,5 +128,6 @@ def _first_cause(books: Books) -> NDArray[np.int64]:
 def _is_in_breach(books: Books) -> Bools:
     """Whose margin call stays unmet while it is overdue, ``(N, R)``."""
     is_breached: Bools = books["margin_breached"] >= 1.0
-    is_breached &= books["months_in_arrears"] >= 1.0
+    if is_breached.any():
+        is_breached &= books["months_in_arrears"] >= 1.0
     return is_breached

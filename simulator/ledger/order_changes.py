@@ -39,16 +39,21 @@ class OrderChanges:
         orders, rows = books.orders, self.rows
         if not len(rows):
             return
-        able = books["alive"] * (1.0 - failed) * (books["months_in_arrears"] < 1.0) * (books["order_share_taken"] >= 1.0)
-        lives = (books["alive"] * (1.0 - failed))[orders.holder[rows]]
-        free = orders.remaining[rows] * failed[orders.debtor[rows]] * lives
+        buyer, seller = orders.debtor[rows], orders.holder[rows]
+        buyer_fails = failed[buyer]
+        if not buyer_fails.any():
+            return
+        survives = books["alive"] * (1.0 - failed)
+        before, lives = orders.remaining[rows], survives[seller]
+        free = before * buyer_fails * lives
         if not free.any():
             return
-        room = TAKE_OVER * orders.remaining[rows] * able[orders.debtor[rows]] * lives
+        able = survives * (books["months_in_arrears"] < 1.0) * (books["order_share_taken"] >= 1.0)
+        room = TAKE_OVER * before * able[buyer] * lives
         offered, wanted = self._matrix @ free, self._matrix @ room
         taken = np.minimum(offered, wanted)
         moved = free * (taken / np.maximum(offered, 1e-12))[self.group]
-        remaining = orders.remaining[rows] + room * (taken / np.maximum(wanted, 1e-12))[self.group]
+        remaining = before + room * (taken / np.maximum(wanted, 1e-12))[self.group]
         orders.remaining[rows] = np.maximum(remaining - moved, 0.0)
 
     def cancel(self, books: Books, settled_share: float) -> Array | None:

@@ -73,9 +73,10 @@ class Ledger:
         self.touched.clear()
         self.flows[...] = 0.0
 
-    def worth_so_far(self, rows: slice | Rows = slice(None)) -> Array:
-        """Net worth now (of ``rows``), USD bn, ``(N, R)``: the opening and what has been posted since."""
-        worth = np.array(self.opening[rows])
+    def worth_so_far(self, rows: slice | Rows = ALL, into: Array | None = None) -> Array:
+        """Net worth now (of ``rows``), USD bn, ``(N, R)``: the opening and what has been posted since; written ``into`` an array, if one is given."""
+        worth = np.empty_like(self.opening[rows]) if into is None else into
+        worth[...] = self.opening[rows]
         for posting in self.postings():
             worth += posting[rows]
         return worth
@@ -233,12 +234,16 @@ class Ledger:
         switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
         loss = Loss(channel, reason, table, "holder", cause)
+        account = self._account(loss, whole.count)
+        if not len(amounts):
+            return
         is_claim = table != "stakes"  # the dead hold no shares
         by_owner = self.books.by_owner if is_claim else Ties.by_holder
         orphaned = self._of_the_dead(contracts, booked) if is_claim else None
-        self._enter(loss, booked if orphaned is None else booked - orphaned, whole.count, some or ALL)
+        rows = ALL if some is None else some.rows
+        enter(account, booked if orphaned is None else booked - orphaned, rows, self.columns)
         if orphaned is not None:
-            self._enter(loss._replace(bearer="outside"), orphaned, whole.count, some or ALL)
+            enter(self._account(loss._replace(bearer="outside"), whole.count), orphaned, rows, self.columns)
         self._count(channel, nature, total(booked))
         owners, lost = (ALL, by_owner(contracts, booked)) if is_claim else contracts.by_holders_and(self.books.outside, booked)
         self.post(channel, -lost, owners)
@@ -289,19 +294,22 @@ class Ledger:
         if switch is not None:
             self._indemnify(amounts * (1.0 - switch), rows)
 
-    def lose_on_estate(self, amounts: Array, creditor: str) -> None:
-        """Unpaid bills ``amounts (N, R)`` of estates are lost by one ``creditor``, ``outside`` or ``government``; the estates are freed of them."""
+    def lose_on_estate(self, amounts: Array, creditor: str, rows: slice | Rows = ALL) -> None:
+        """Unpaid bills ``amounts (n, R)`` of estates (of ``rows``) are lost by one ``creditor``, ``outside`` or ``government``; the estates are freed
+        of them."""
+        account = self._account(Loss("counterparty", "default", AGENTS, creditor, "self"), self.books.agents)
+        if not len(amounts):
+            return
         switch = self._muted("counterparty")
         booked = amounts if switch is None else amounts * switch
         lost, row = total(booked), self.books.rows[creditor].start
-        self._enter(Loss("counterparty", "default", AGENTS, creditor, "self"), booked)
+        enter(account, booked, rows, self.columns)
         self._count("counterparty", "credit", lost)
-        self.touched.update(("counterparty", "ordinary"))
-        self.posted["counterparty"] += booked
+        self.post("counterparty", booked, rows)
         self.posted["counterparty"][row] -= lost[0]
         if switch is not None:  # Outside would indemnify itself, so the loss is simply ordinary
             rest = amounts - booked
-            self.posted["ordinary"] += rest
+            self.post("ordinary", rest, rows)
             self.posted["ordinary"][row] -= total(rest)[0]
 
     def revalue_stakes(self, change: Array, tag: str, some: Selection | None = None, *, reason: str = "decision", cause: str = "debtor") -> None:
@@ -348,18 +356,21 @@ class Ledger:
 
     def _enter(self, loss: Loss, amounts: Array, count: int = 0, some: Selection | slice | Rows = ALL) -> None:
         """Add ``amounts (K, R)`` to an account of losses; those of ``some`` contracts or rows of ``count`` to their rows."""
+        account = self._account(loss, count or len(amounts))
+        enter(account, amounts, some.rows if isinstance(some, Selection) else some, self.columns)
+
+    def _account(self, loss: Loss, count: int) -> Array:
+        """The account of a loss, of ``count`` rows; it is opened when first asked for."""
         if loss not in self.losses:
-            self.losses[loss] = np.zeros((count or len(amounts), self.width))
-        enter(self.losses[loss], amounts, some.rows if isinstance(some, Selection) else some, self.columns)
+            self.losses[loss] = np.zeros((count, self.width))
+        return self.losses[loss]
 
     def _of_the_dead(self, contracts: Ties, amounts: Array) -> Array | None:
         """The part of ``amounts (C, R)`` that is Outside's, which bought the claims of settled estates; None where nothing is."""
         dead = self.books.dead_rows
-        if not len(dead):
+        if not len(dead) or not len(contracts.holders_among(dead)[0]):
             return None
-        is_dead = np.zeros(self.books.agents, dtype=bool)
-        is_dead[dead] = True
-        rows = np.flatnonzero(is_dead[contracts.holder])
+        rows = contracts.held_by(dead)
         lost = amounts[rows] * (1.0 - self.books["alive"][contracts.holder[rows]])
         if not lost.any():
             return None

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Selection
-from simulator.ledger.estates import Estates
+from simulator.ledger.estates import Estates, Side
 from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import incidence
 
 Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
 HONOURED = "guarantor.honoured_share"
@@ -76,13 +75,9 @@ class Protection:
 
     # ------------------------------------------------------------------ calls
 
-    def owed_on_references(self, books: Books, estates: Estates) -> Array:
-        """What ``estates`` owe now on what their guarantees refer to (:meth:`about`), USD bn, ``(n, R)``."""
-        return self._owed(books, self.about(books, estates.fails), estates.owed["loans"])
-
-    def about(self, books: Books, fails: Bools) -> Selection:
-        """The guarantees that refer to a debt of those who ``fails (N,)``, or to all of their debts."""
-        return Selection(books.guarantees, np.flatnonzero(fails[self.reference_agent]))
+    def about(self, estates: Estates) -> Selection:
+        """The guarantees that refer to a debt of the ``estates``, or to all of their debts."""
+        return Selection(estates.books.guarantees, estates.fails[self.reference_agent].nonzero()[0])
 
     def _references(self, some: Selection) -> Iterator[tuple[str, Rows, Rows]]:
         """By table: which of the guarantees ``some`` refer to it, and to which of its rows."""
@@ -91,44 +86,42 @@ class Protection:
             if len(at):
                 yield name, at, self.reference[some.rows][at]
 
-    def _owed(self, books: Books, some: Selection, loans: Selection) -> Array:
-        """What debtors owe now on the references of the guarantees ``some``, USD bn, ``(n, R)``; a swap on an agent refers to all of its loans, which
-        are among ``loans``."""
+    def owed_on_references(self, books: Books, some: Selection, loans: Side) -> Array:
+        """What debtors owe now on the references of the guarantees ``some`` (:meth:`about`), USD bn, ``(n, R)``; a swap on an agent refers to all of
+        its loans, which are among ``loans``."""
         owed = np.zeros((len(some.debtor), books.replications))
         for name, at, references in self._references(some):
             if name == "agents":
-                owed[at] = loans.by_debtor(books.loans.principal[loans.rows] + books.loans.arrears[loans.rows])[references]
+                owed[at] = loans.by_debtor(loans.claims())[references]
             else:
                 table = getattr(books, name)
                 owed[at] = table.arrears[references] + (table.principal[references] if name == "loans" else 0.0)
         return owed
 
-    def expected(self, books: Books, failing: Array, loans: Selection) -> tuple[Selection, Array]:
-        """What buyers must expect to call when ``failing (N, R)`` fail, at the reference recoveries: the guarantees, and USD bn, ``(n, R)``.
-
-        ``loans``: those that the failing owe, at least.
-        """
-        some = self.about(books, np.any(failing, axis=1))
-        notional, expected_loss, is_swap = (values[some.rows] for values in (books.guarantees.notional, books.guarantees.expected_loss, self.is_swap))
-        loss = np.where(is_swap, notional, np.minimum(self._owed(books, some, loans) * expected_loss, notional))
+    def expected(self, estates: Estates, some: Selection) -> Array:
+        """What buyers must expect to call on the guarantees ``some`` when those of the ``estates`` fail, at the reference recoveries, USD bn,
+        ``(n, R)``."""
+        books, guarantees = estates.books, estates.books.guarantees
+        notional, expected_loss, is_swap = (values[some.rows] for values in (guarantees.notional, guarantees.expected_loss, self.is_swap))
+        owed = self.owed_on_references(books, some, estates.owed["loans"])
+        loss = np.where(is_swap, notional, np.minimum(owed * expected_loss, notional))
         loss = np.where(is_swap, loss * expected_loss, loss)
-        return some, loss * failing[self.reference_agent[some.rows]] * self._honoured(books, some)
+        expected: Array = loss * estates.failed[self.reference_agent[some.rows]] * self._honoured(books, some)
+        return expected
 
-    def recognise_estimates(self, books: Books, ledger: Ledger, estates: Estates) -> None:
-        """Where the seller or the buyer fails together with the reference, the claim is estimated: it ranks in the seller's estate, and is
-        sold with the other claims of the buyer's."""
-        some, loss = self.expected(books, estates.failed, estates.owed["loans"])
+    def recognise_estimates(self, books: Books, ledger: Ledger, estates: Estates, some: Selection) -> None:
+        """Where the seller or the buyer of one of the guarantees ``some`` fails together with the reference, the claim is estimated: it ranks in the
+        seller's estate, and is sold with the other claims of the buyer's."""
         if len(some.rows):
-            self._oblige(books, ledger, some, loss * _party_fails(some, estates.failed) * _both(some, books["alive"]))
+            self._oblige(books, ledger, some, self.expected(estates, some) * _party_fails(some, estates.failed) * _both(some, books["alive"]))
 
-    def call(self, books: Books, ledger: Ledger, estates: Estates, lost: Mapping[str, Array], owed: Array) -> None:
-        """Living sellers owe what was lost on the references that fail; ``lost`` by table, on what the ``estates`` owed, and ``owed (n, R)`` on the
-        references (:meth:`owed_on_references`) before the estates paid.
+    def call(self, books: Books, ledger: Ledger, estates: Estates, some: Selection, lost: Mapping[str, Array], owed: Array) -> None:
+        """Living sellers of the guarantees ``some`` owe what was lost on the references that fail; ``lost`` by table, on what the ``estates`` owed,
+        and ``owed (n, R)`` on the references (:meth:`owed_on_references`) before the estates paid.
 
         A guarantee pays the loss up to the notional, a swap the notional times the share that was lost. The cover ends either way.
         """
         guarantees, failed = books.guarantees, estates.failed
-        some = self.about(books, estates.fails)
         if len(some.rows):
             loss = np.zeros_like(owed)
             for name, at, references in self._references(some):
@@ -142,9 +135,9 @@ class Protection:
             claim *= reference_fails * (1.0 - _party_fails(some, failed)) * _both(some, books["alive"]) * self._honoured(books, some)
             self._oblige(books, ledger, some, claim)
             guarantees.notional[some.rows] *= 1.0 - reference_fails
-        sold, bought = estates.owed["guarantees"], estates.held["guarantees"]
-        guarantees.notional[sold.rows] *= 1.0 - sold.of_debtor(failed)
-        guarantees.notional[bought.rows] *= 1.0 - bought.of_holder(failed)
+        for side in (estates.owed["guarantees"], estates.held["guarantees"]):
+            if not side.is_empty:
+                guarantees.notional[side.rows] *= 1.0 - side.fails
 
     def _oblige(self, books: Books, ledger: Ledger, some: Selection, claim: Array) -> None:
         if claim.any():

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Selection
-from simulator.ledger.estates import TRADE, Estates, owed_by
+from simulator.ledger.estates import TRADE, Estates, Side
 from simulator.ledger.order_changes import OrderChanges
 from simulator.ledger.postings import Ledger
 from simulator.ledger.protection import Protection
+from simulator.ledger.settlement import SUBORDINATED, UNSECURED, loan_classes
 from simulator.ledger.sums import merged_rows
 
 Array = NDArray[np.float64]
@@ -61,6 +62,8 @@ class Resolution:
         self.protection = Protection(books)
         self.order_changes = OrderChanges(books)
         self.is_secured = (loans.static["seniority"] == "secured")[:, None]
+        is_subordinated = loan_classes(loans.static["seniority"]) == SUBORDINATED
+        loans.static["class_of_rest"] = np.where(is_subordinated, SUBORDINATED, UNSECURED)  # of what the pledge does not cover
         collateral = loans.static["collateral"]
         is_facility = loans.static["kind"] == "facility"
         self.backed_by = (np.isin(collateral, ("accelerators", "data_centre")), (collateral == "receivables") & ~is_facility, is_facility)
@@ -73,37 +76,37 @@ class Resolution:
     def realisable(self, resale: Array) -> tuple[Array, Array]:
         """What an agent's capacity and other assets would fetch in an estate, USD bn, two arrays ``(N, R)``."""
         books = self.books
-        is_lender = np.zeros((books.agents, 1))
-        is_lender[books.rows["lender"]] = 1.0
+        discount = np.full((books.agents, 1), OTHER_DISCOUNT_FIRM)
+        discount[books.rows["lender"]] = OTHER_DISCOUNT_LENDER
         capacity = (books["capacity"] + books["construction"]) * resale * (1.0 - RESALE_DISCOUNT)
-        other = books["other_assets"] * (1.0 - np.where(is_lender > 0, OTHER_DISCOUNT_LENDER, OTHER_DISCOUNT_FIRM))
+        other = books["other_assets"] * (1.0 - discount)
         return capacity, other
 
-    def provisional_losses(self, books: Books, failing: Array) -> Array:
-        """Loss that creditors and shareholders of ``failing (N, R)`` must expect, at the reference recoveries, USD bn, ``(N, R)``."""
-        fails: Bools = np.any(failing, axis=1)
-        loans, stakes, guarantees = books.loans, books.stakes, books.guarantees
-        some = owed_by(fails, loans)
-        recovery: Array = np.where(self.is_secured[some.rows], books.macro["recovery_secured"], books.macro["recovery_unsecured"])
-        owed = loans.principal[some.rows] + loans.arrears[some.rows]
-        loss = books.by_owner(some, owed * (1.0 - recovery) * some.of_debtor(failing))
-        called, calls = self.protection.expected(books, failing, some)
-        some = owed_by(fails, stakes)
-        loss += some.by_holder(stakes.shares[some.rows] * some.of_debtor(books["share_price"]) * some.of_debtor(failing))
+    def provisional_losses(self, estates: Estates) -> Array:
+        """Loss that creditors and shareholders of the ``estates`` must expect, at the reference recoveries, USD bn, ``(N, R)``."""
+        books, loans, stakes = estates.books, estates.owed["loans"], estates.owed["stakes"]
+        recovery: Array = np.where(self.is_secured[loans.rows], books.macro["recovery_secured"], books.macro["recovery_unsecured"])
+        loss = books.by_owner(loans, loans.claims() * (1.0 - recovery) * loans.fails)
+        loss += stakes.by_holder(books.stakes.shares[stakes.rows] * stakes.of_debtor(books["share_price"]) * stakes.fails)
         weight = 1.0 - books.macro["recovery_unsecured"]
-        for table in (books.orders, books.leases):
-            some = owed_by(fails, table)
-            loss += weight * books.by_owner(some, table.arrears[some.rows] * some.of_debtor(failing))
-        if guarantees.count:
-            loss += called.by_debtor(calls) - books.by_owner(called, calls * (1.0 - weight * called.of_debtor(failing)))
-            some = owed_by(fails, guarantees)
-            loss += weight * books.by_owner(some, guarantees.arrears[some.rows] * some.of_debtor(failing))
+
+        def add_overdue(some: Side) -> None:
+            if not some.is_empty:
+                np.add(loss, weight * books.by_owner(some, some.claims() * some.fails), out=loss)
+
+        add_overdue(estates.owed["orders"])
+        add_overdue(estates.owed["leases"])
+        called = self.protection.about(estates)
+        if len(called.rows):
+            calls = self.protection.expected(estates, called)
+            loss += called.by_debtor(calls) - books.by_owner(called, calls * (1.0 - weight * called.of_debtor(estates.failed)))
+        add_overdue(estates.owed["guarantees"])
         return loss
 
     # ------------------------------------------------------------------ settlement of estates
 
-    def settle(self, ledger: Ledger, failed: Array, resale: Array) -> Array:
-        """Settle the estates of ``failed (N, R)`` (0 or 1); returns each estate's recovery share of all claims, ``(N, R)``.
+    def settle(self, ledger: Ledger, estates: Estates, resale: Array) -> Array:
+        """Settle the ``estates``; returns each one's recovery share of all claims, ``(N, R)``.
 
         Works on the ledger's books, which may be a part of the batch. Posts, in this order: the end of the shares (so that no
         estate sells shares of another at a price), damages for broken contracts, deposit insurance, sale of assets to Outside, the clearing with
@@ -111,12 +114,13 @@ class Resolution:
         ``resale (N, R)``: resale value of a unit of capacity.
         """
         self.books = books = ledger.books
-        estates = Estates(books, failed)
+        failed = estates.failed
         self._wipe_out_shares(ledger, estates)
         fixed, other = (values * failed for values in self.realisable(resale))
         self._recognise_damages(ledger, estates)
-        self.protection.recognise_estimates(books, ledger, estates)
-        insured = self.protection.owed_on_references(books, estates)
+        insured = self.protection.about(estates)
+        self.protection.recognise_estimates(books, ledger, estates, insured)
+        owed_on_insured = self.protection.owed_on_references(books, insured, estates.owed["loans"])
         self._insure_deposits(ledger, estates)
         living_claims = self._claims_on_living(estates)
         self._sell_assets(ledger, estates, fixed, other, living_claims)
@@ -130,7 +134,9 @@ class Resolution:
         if cleared.deadweight is not None:
             costs[agents] = np.minimum(cleared.deadweight[:-1], (books["cash"] * failed)[agents] + cleared.received[:-1])
         self._pay(ledger, estates, cleared.paid, costs)
-        self._write_off(ledger, estates, insured)
+        lost = self._write_off(ledger, estates)
+        self.protection.call(books, ledger, estates, insured, lost, owed_on_insured)
+        self._pay_public_guarantee(ledger, estates, lost["loans"])
         ledger.release_pledges()
         self._close(ledger, estates)
         recovery, barred = np.zeros_like(failed), barred[agents]
@@ -144,17 +150,23 @@ class Resolution:
         books, failed = self.books, estates.failed
         orders, leases = books.orders, books.leases
         bought, sold, rented = estates.owed["orders"], estates.held["orders"], estates.owed["leases"]
-        buyer_fails, tenant_fails = bought.of_debtor(failed), rented.of_debtor(failed)
         self.order_changes.take_over(books, failed)
-        remaining = orders.remaining[bought.rows]
-        damages = buyer_fails * orders.take_or_pay[bought.rows] * remaining * (1.0 - MITIGATION) * bought.of_holder(books["alive"])
-        rent = tenant_fails * leases.rent[rented.rows] * LEASE_CLAIM_YEARS * leases.in_force[rented.rows]
-        orders.arrears[bought.rows] += damages
-        leases.arrears[rented.rows] += rent
-        ledger.post("ordinary", books.net(bought, damages) + books.net(rented, rent))
-        orders.remaining[bought.rows] *= 1.0 - buyer_fails
-        orders.remaining[sold.rows] *= 1.0 - sold.of_holder(failed)
-        leases.in_force[rented.rows] *= 1.0 - tenant_fails
+        change = np.zeros_like(failed)
+        if not bought.is_empty:
+            remaining = orders.remaining[bought.rows]
+            damages = bought.fails * orders.take_or_pay[bought.rows] * remaining * (1.0 - MITIGATION) * bought.of_holder(books["alive"])
+            orders.arrears[bought.rows] += damages
+            orders.remaining[bought.rows] = remaining * (1.0 - bought.fails)
+            change += books.net(bought, damages)
+        if not rented.is_empty:
+            in_force = leases.in_force[rented.rows]
+            rent = rented.fails * leases.rent[rented.rows] * LEASE_CLAIM_YEARS * in_force
+            leases.arrears[rented.rows] += rent
+            leases.in_force[rented.rows] = in_force * (1.0 - rented.fails)
+            change += books.net(rented, rent)
+        ledger.post("ordinary", change)
+        if not sold.is_empty:
+            orders.remaining[sold.rows] *= 1.0 - sold.fails
 
     def _insure_deposits(self, ledger: Ledger, estates: Estates) -> None:
         """The government makes good the deposits of failed banks: the central bank issues them against its debt, and it claims on the estate."""
@@ -176,23 +188,27 @@ class Resolution:
         Claims on debtors that live on are paid for now and pass to Outside with the agent's end; claims on other estates take part in the clearing.
         """
         books, failed = self.books, estates.failed
+        lives = 1.0 - failed
         stakes, issued = estates.held["stakes"], estates.owed["stakes"]
-        held = stakes.of_holder(failed)
-        value = books.stakes.shares[stakes.rows] * stakes.of_debtor(books["share_price"])
-        things = fixed + other + stakes.by_holder(value * (1.0 - stakes.of_debtor(self._discount_of_shares())) * held)
-        proceeds = things + living_claims * (1.0 - CLAIM_DISCOUNT)
+        things = fixed + other
         book = (books["capacity"] + books["construction"] + books["other_assets"]) * failed + living_claims
-        book += stakes.by_holder(value * held)
+        if not stakes.is_empty:
+            shares = books.stakes.shares[stakes.rows]
+            value = shares * stakes.of_debtor(books["share_price"])
+            things += stakes.by_holder(value * (1.0 - stakes.of_debtor(self._discount_of_shares())) * stakes.fails)
+            book += stakes.by_holder(value * stakes.fails)
+            books.stakes.shares[stakes.rows] = shares * (1.0 - stakes.fails)
+            books.stakes.tranche_remaining[stakes.rows] *= 1.0 - stakes.fails
+        if not issued.is_empty:
+            books.stakes.tranche_remaining[issued.rows] *= 1.0 - issued.fails
+        proceeds = things + living_claims * (1.0 - CLAIM_DISCOUNT)
         flow = proceeds.copy()
         flow[books.outside] -= ledger.sum(proceeds)[0]
         ledger.move_cash(flow)
         ledger.lend_to_outside()
         for name in ("capacity", "construction", "other_assets"):
-            books[name][...] *= 1.0 - failed
+            books[name][...] *= lives
         books["other_assets"][books.outside] += ledger.sum(things)[0]
-        books.stakes.shares[stakes.rows] *= 1.0 - held
-        books.stakes.tranche_remaining[stakes.rows] *= 1.0 - held
-        books.stakes.tranche_remaining[issued.rows] *= 1.0 - issued.of_debtor(failed)
         gain = np.maximum(proceeds - book, 0.0)
         gain[books.outside] += ledger.sum(living_claims)[0] * CLAIM_DISCOUNT
         ledger.lose_own("fire_sale", np.maximum(book - proceeds, 0.0), "deadweight")
@@ -208,7 +224,8 @@ class Resolution:
         claims = np.zeros_like(failed)
         for name in ("loans", *TRADE):
             some = estates.held[name]
-            claims += some.by_holder(estates.claims(name, some) * (1.0 - some.of_debtor(failed)) * some.of_holder(failed))
+            if not some.is_empty:
+                claims += some.by_holder(some.claims() * (1.0 - some.of_debtor(failed)) * some.fails)
         return claims
 
     def _claims(self, estates: Estates, fixed: Array, claimable: Array) -> tuple[Array, Array]:
@@ -220,15 +237,18 @@ class Resolution:
         """
         books, failed = self.books, estates.failed
         loans = estates.owed["loans"]
-        owed = estates.claims("loans", loans) * loans.of_debtor(failed)
+        owed = loans.claims() * loans.fails
         secured = np.zeros_like(owed)
         left = np.zeros_like(failed)
         for is_backed, value in zip(self.backed_by, (fixed, claimable, left), strict=True):
-            rows = np.flatnonzero(is_backed[loans.rows])
-            backed, on_it = Selection(loans, rows), owed[rows]
-            by_debtor = backed.by_debtor(on_it)
-            secured[rows] += on_it * backed.of_debtor(np.minimum(1.0, value / np.maximum(by_debtor, 1e-12)))
-            left += np.maximum(value - by_debtor, 0.0)  # what the facility gets
+            rows = is_backed[loans.rows].nonzero()[0]
+            spare = value
+            if len(rows):
+                backed, on_it = Selection(loans, rows), owed[rows]
+                by_debtor = backed.by_debtor(on_it)
+                secured[rows] += on_it * backed.of_debtor(np.minimum(1.0, value / np.maximum(by_debtor, 1e-12)))
+                spare = value - by_debtor
+            left += np.maximum(spare, 0.0)  # what the facility gets
         pledges = np.flatnonzero(estates.fails[books.loans.debtor[books.pledge_rows]])
         if len(pledges):
             rows, issuer = books.pledge_rows[pledges], books.stakes.debtor[books.pledge_stakes[pledges]]
@@ -236,7 +256,7 @@ class Resolution:
             secured[loans.places(rows)] = price * books.loans.pledged[rows]
         secured = np.minimum(secured * self.is_secured[loans.rows], owed)
         rest = (owed - secured) * self.has_recourse[loans.rows]
-        overdue = [estates.claims(name, some) * some.of_debtor(failed) for name, some in estates.owed.items() if name in TRADE]
+        overdue = [some.claims() * some.fails for some in estates.trade]
         own = [
             books[name][agents] * failed[agents]
             for name, agents in (("operating_arrears", estates.agents), ("other_liabilities", estates.agents), ("insured_deposits", estates.banks))
@@ -250,63 +270,68 @@ class Resolution:
         on_secured, on_rest, *on_trade, bills, liabilities, insured = estates.by_block(paid)
         on_loans = on_secured + on_rest
         flow = books.net(estates.owed["loans"], on_loans)
-        for name, amounts in zip(TRADE, on_trade, strict=True):
-            some = estates.owed[name]
+        for some, amounts in zip(estates.trade, on_trade, strict=True):
             flow += books.net(some, amounts)
-            getattr(books, name).arrears[some.rows] -= amounts
+            some.table.state["arrears"][some.rows] -= amounts
         flow[agents] -= bills + liabilities
-        flow[banks] -= insured
-        flow[books.government] += ledger.sum(insured)[0]
+        if len(banks):
+            flow[banks] -= insured
+            flow[books.government] += ledger.sum(insured)[0]
+            books["insured_deposits"][banks] -= insured
         flow -= costs
         flow[books.outside] += (ledger.sum(bills) + ledger.sum(liabilities) + ledger.sum(costs))[0]
         ledger.move_cash(flow)
         books["other_assets"][books.outside] -= (ledger.sum(liabilities) + ledger.sum(costs))[0]
         ledger.lose_own("fire_sale", costs, "deadweight")
-        from_arrears = np.minimum(on_loans, loans.arrears[rows])
-        loans.arrears[rows] -= from_arrears
+        arrears = loans.arrears[rows]
+        from_arrears = np.minimum(on_loans, arrears)
+        loans.arrears[rows] = arrears - from_arrears
         loans.principal[rows] -= on_loans - from_arrears
         books["operating_arrears"][agents] -= bills
         books["other_liabilities"][agents] -= liabilities
-        books["insured_deposits"][banks] -= insured
 
-    def _write_off(self, ledger: Ledger, estates: Estates, insured: Array) -> None:
-        """What the estates leave unpaid is lost by its owners; guarantors owe what they promised (``insured (n, R)``: what was owed on the
-        references of their guarantees), the government makes good its share."""
+    def _write_off(self, ledger: Ledger, estates: Estates) -> dict[str, Array]:
+        """What the estates leave unpaid is lost by its owners; returns what was lost by table, on what they owed, USD bn, ``(n, R)`` each."""
         books, failed, agents = self.books, estates.failed, estates.agents
         lost: dict[str, Array] = {}
         for name, channel in CHANNEL_OF.items():
-            some, table = estates.owed[name], getattr(books, name)
-            fails = some.of_debtor(failed)
-            lost[name] = np.maximum(estates.claims(name, some) * fails, 0.0)
-            for state in ("principal", "arrears") if name == "loans" else ("arrears",):
-                table.state[state][some.rows] *= 1.0 - fails
+            some = estates.owed[name]
+            lost[name] = np.maximum(some.claims() * some.fails, 0.0)
+            if not some.is_empty:
+                for state in ("principal", "arrears") if name == "loans" else ("arrears",):
+                    some.table.state[state][some.rows] *= 1.0 - some.fails
             ledger.lose(name, channel, lost[name], "credit", relief=True, some=some)
-        for column in ("operating_arrears", "other_liabilities", "insured_deposits"):
-            unpaid = np.zeros_like(failed)
-            unpaid[agents] = books[column][agents] * failed[agents]
-            books[column][agents] *= 1.0 - failed[agents]
-            creditor = "government" if column == "insured_deposits" else "outside"
+        for column, debtors, creditor in (
+            ("operating_arrears", agents, "outside"), ("other_liabilities", agents, "outside"), ("insured_deposits", estates.banks, "government")
+        ):  # fmt: skip
+            owed, fails = books[column][debtors], failed[debtors]
+            unpaid = owed * fails
+            books[column][debtors] = owed * (1.0 - fails)
             if column == "other_liabilities":
                 books["other_assets"][books.outside] -= ledger.sum(unpaid)[0]
             if column == "insured_deposits":
                 books.series["fiscal_cost"] += ledger.sum(unpaid)
-            ledger.lose_on_estate(unpaid, creditor)
-        self.protection.call(books, ledger, estates, lost, insured)
-        public = books.levers["government.guarantee_share"]
+            ledger.lose_on_estate(unpaid, creditor, debtors)
+        return lost
+
+    def _pay_public_guarantee(self, ledger: Ledger, estates: Estates, lost: Array) -> None:
+        """The government makes good its share of what was ``lost (n, R)`` on loans."""
+        books, public = self.books, self.books.levers["government.guarantee_share"]
         if public.any():
-            amount = books.by_owner(estates.owed["loans"], lost["loans"] * public)
+            amount = books.by_owner(estates.owed["loans"], lost * public)
             amount[books.outside] = 0.0
             ledger.government_pays(amount)
 
     def _wipe_out_shares(self, ledger: Ledger, estates: Estates) -> None:
         """Shares of the failed go to zero; every holder loses what they stood at."""
-        books, failed, some = self.books, estates.failed, estates.owed["stakes"]
-        shares, fails = books.stakes.shares, some.of_debtor(failed)
-        lost = shares[some.rows] * some.of_debtor(books["share_price"]) * fails
+        books, some = self.books, estates.owed["stakes"]
+        stake = books.stakes.shares[some.rows]
+        lost = stake * some.of_debtor(books["share_price"]) * some.fails
         ledger.lose("stakes", "equity", lost, "mark_to_market", some=some)
-        ledger.set_column("stake_news", books["stake_news"][some.holders] - some.by_holder(lost)[some.holders], some.holders)
-        ledger.set_column("share_price", books["share_price"] * (1.0 - failed))
-        shares[some.rows] *= 1.0 - fails
+        if not some.is_empty:
+            ledger.set_column("stake_news", books["stake_news"][some.holders] - some.by_holder(lost)[some.holders], some.holders)
+            books.stakes.shares[some.rows] = stake * (1.0 - some.fails)
+        ledger.set_column("share_price", books["share_price"] * (1.0 - estates.failed))
 
     def _close(self, ledger: Ledger, estates: Estates) -> None:
         """What an estate has left goes to its shareholders (Outside); from here on the agent neither pays nor receives."""
@@ -316,12 +341,12 @@ class Resolution:
         flow[books.outside] += ledger.sum(left)[0]
         ledger.pay(flow)
         ledger.set_column("alive", books["alive"] * (1.0 - failed))
-        owed, held = estates.owed["loans"], estates.held["loans"]
-        books.loans.undrawn[owed.rows] *= 1.0 - owed.of_debtor(failed)
-        books.loans.undrawn[held.rows] *= 1.0 - held.of_holder(failed)
+        for some in (estates.owed["loans"], estates.held["loans"]):
+            if not some.is_empty:
+                books.loans.undrawn[some.rows] *= 1.0 - some.fails
+        lives = 1.0 - failed[estates.agents]
         for name in ("months_in_arrears", "months_operating_overdue", "past_grace"):
-            ledger.set_column(name, books[name][estates.agents] * (1.0 - failed[estates.agents]), estates.agents)
-        for name in ("loans", *TRADE):
-            some = estates.owed[name]
-            getattr(books, name).months_overdue[some.rows] *= 1.0 - some.of_debtor(failed)
+            ledger.set_column(name, books[name][estates.agents] * lives, estates.agents)
+        for some in (estates.owed["loans"], *estates.trade):
+            some.table.state["months_overdue"][some.rows] *= 1.0 - some.fails
         books.dead_rows = merged_rows(books.dead_rows, np.flatnonzero((books["alive"] < 1.0).any(axis=1)))

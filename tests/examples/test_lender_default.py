@@ -11,6 +11,7 @@ import pytest
 from scenarios.changes import Change
 from simulator.engine.model import ContagionModel
 from simulator.engine.randomness import Quiet
+from simulator.ledger.estates import Estates
 from simulator.ledger.resolution import CAUSES, Resolution
 
 FAILURE = Change("failure", "agent.failure", "set_to", 1.0, starts=1, agents=("builder",))
@@ -35,12 +36,12 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     settle, sell, pay = Resolution.settle, Resolution._sell_assets, Resolution._pay
     bought: list[float] = []
 
-    def watched_settle(resolution: Resolution, ledger: Any, failed: np.ndarray, *rest: Any) -> np.ndarray:
+    def watched_settle(resolution: Resolution, ledger: Any, estates: Estates, *rest: Any) -> np.ndarray:
         now = ledger.books
-        if failed[bank, 0]:
-            failing = np.zeros_like(failed)
+        if estates.failed[bank, 0]:
+            failing = np.zeros_like(estates.failed)
             failing[builder] = 1.0
-            expected = resolution.provisional_losses(now, failing)
+            expected = resolution.provisional_losses(Estates(now, failing))
             worth = now.net_worth()
             found.update(
                 draw=float(now.loans.principal[LINE, 0]) - 2.0, line_drawn=float(now.loans.principal[LINE, 0]),
@@ -51,7 +52,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         else:
             found["fund_owes"] = float((now.debt() + now["operating_arrears"] + now["other_liabilities"])[fund, 0])
             found["overdue_month_3"] = float(now["operating_arrears"][fund, 0])
-        return settle(resolution, ledger, failed, *rest)
+        return settle(resolution, ledger, estates, *rest)
 
     def watched_sell(resolution: Resolution, ledger: Any, *rest: Any) -> None:
         before = float(ledger.books["other_assets"][outside, 0])

@@ -11,6 +11,7 @@ import pytest
 from simulator.engine.model import ContagionModel
 from simulator.ledger import order_changes
 from simulator.ledger import resolution as rules
+from simulator.ledger.estates import Estates
 from simulator.ledger.identities import check
 
 Build = Callable[..., ContagionModel]
@@ -28,7 +29,7 @@ def market(small_model: Build, **cells: Any) -> ContagionModel:
 def fail(model: ContagionModel, name: str) -> None:
     failed = np.zeros((model.books.agents, 1))
     failed[model.books.ids.index(name)] = 1.0
-    model.resolution.settle(model.ledger, failed, np.full_like(failed, 0.8))
+    model.resolution.settle(model.ledger, Estates(model.books, failed), np.full_like(failed, 0.8))
     check(model.books, model.ledger)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from simulator.engine.model import ContagionModel
 from simulator.ledger import resolution as rules
+from simulator.ledger.estates import Estates
 from simulator.ledger.identities import check
 
 Build = Callable[..., ContagionModel]
@@ -36,7 +37,7 @@ def fail(model: ContagionModel, *names: str) -> None:
     failed = np.zeros((books.agents, books.replications))
     for name in names:
         failed[books.ids.index(name)] = 1.0
-    model.resolution.settle(model.ledger, failed, np.full_like(failed, RESALE))
+    model.resolution.settle(model.ledger, Estates(model.books, failed), np.full_like(failed, RESALE))
     check(books, model.ledger)
 
 
@@ -124,7 +125,7 @@ def test_protection_of_an_expected_loss_counts_in_the_waves_of_a_month(small_mod
     books = model.books
     failing = np.zeros((books.agents, 1))
     failing[books.ids.index("cloud")] = 1.0
-    loss = model.resolution.provisional_losses(books, failing)[:, 0]
+    loss = model.resolution.provisional_losses(Estates(books, failing))[:, 0]
     expected = 60.0 * (1.0 - books.macro["recovery_unsecured"])
     assert loss[books.ids.index("seller")] == pytest.approx(15.0)
     assert loss[books.ids.index("one")] == pytest.approx(expected - 15.0)

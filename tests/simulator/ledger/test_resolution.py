@@ -10,6 +10,7 @@ import pytest
 
 from simulator.engine.model import ContagionModel
 from simulator.ledger import resolution as rules
+from simulator.ledger.estates import Estates
 from simulator.ledger.identities import check
 
 Build = Callable[..., ContagionModel]
@@ -26,7 +27,7 @@ def settle(model: ContagionModel, *names: str) -> np.ndarray:
     failed = np.zeros((books.agents, books.replications))
     for name in names:
         failed[books.ids.index(name)] = 1.0
-    recovery = model.resolution.settle(model.ledger, failed, np.full_like(failed, RESALE))
+    recovery = model.resolution.settle(model.ledger, Estates(model.books, failed), np.full_like(failed, RESALE))
     check(books, model.ledger)
     return recovery
 
@@ -221,7 +222,7 @@ def test_estates_of_other_replications_are_left_alone(small_model: Build) -> Non
     failed = np.zeros((model.books.agents, 2))
     failed[model.books.ids.index("cloud"), 1] = 1.0
     before = {name: values[:, 0].copy() for name, values in model.books.columns.items() if values.shape[1] == 2}
-    model.resolution.settle(model.ledger, failed, np.full_like(failed, RESALE))
+    model.resolution.settle(model.ledger, Estates(model.books, failed), np.full_like(failed, RESALE))
     check(model.books, model.ledger)
     for name, values in before.items():
         assert values.tobytes() == np.ascontiguousarray(model.books[name][:, 0]).tobytes(), name

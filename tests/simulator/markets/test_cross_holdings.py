@@ -11,6 +11,7 @@ import pytest
 from scenarios.changes import Change
 from simulator.engine.model import ContagionModel
 from simulator.engine.randomness import Quiet
+from simulator.ledger.estates import Estates
 from simulator.markets import cross_holdings, shares
 from simulator.networks.cross_holdings import cross_holding_values
 
@@ -118,7 +119,7 @@ def test_the_failure_of_a_firm_is_news_for_those_who_hold_it(small_model: Build)
     model = circle(small_model)
     failed = np.zeros((model.books.agents, 1))
     failed[row(model, "lab")] = 1.0
-    model.resolution.settle(model.ledger, failed, np.ones_like(failed))
+    model.resolution.settle(model.ledger, Estates(model.books, failed), np.ones_like(failed))
     assert model.books["stake_news"][row(model, "investor"), 0] == pytest.approx(-50.0)
 
 

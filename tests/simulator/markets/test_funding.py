@@ -11,6 +11,7 @@ import pytest
 from agents import borrower, issuer, sectors
 from simulator.engine import defaults
 from simulator.engine.model import ContagionModel
+from simulator.ledger.estates import Estates
 from simulator.ledger.identities import check
 from simulator.markets import funding
 
@@ -190,7 +191,7 @@ def test_a_default_raises_the_premium_of_those_it_costs_and_the_fear_fades(small
     failed = np.zeros((books.agents, 1))
     failed[books.ids.index("cloud")] = 1.0
     worth = books.net_worth()
-    defaults._frighten_neighbours(books, worth, model.resolution.provisional_losses(books, failed), failed)
+    defaults._frighten_neighbours(books, worth, model.resolution.provisional_losses(Estates(books, failed)), failed)
     expected = 42.0 * (1.0 - books.macro["recovery_unsecured"]) / float(worth[books.ids.index("fund"), 0])
     assert of(model, "neighbour_loss", "fund") == pytest.approx(expected)
     assert of(model, "neighbour_loss", "cloud") == 0.0
