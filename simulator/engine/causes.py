@@ -51,18 +51,18 @@ def losses_of(books: Books, ledger: Ledger, agent: Rows, column: Rows) -> Cells:
     """Every loss to date of ``agent (E,)`` in the replications ``column (E,)`` of ``ledger``; only the contracts of these agents are looked at."""
     accounts = sorted(ledger.losses)  # the order in which a batch first met them must not show
     kept = column if ledger.columns is None else ledger.columns[column]
+    sides = tuple(dict.fromkeys((account.table, account.bearer) for account in accounts))  # accounts of the same side have the same rows
+    borne = dict(zip(sides, rows_borne_by(books, sides, agent), strict=True)) if sides else {}
     positions, numbers, causes, amounts = [], [], [], []
-    borne: dict[tuple[str, str], tuple[Rows, Rows]] = {}  # accounts of the same side have the same rows
     for number, account in enumerate(accounts):
-        side = (account.table, account.bearer)
-        if side not in borne:
-            borne[side] = rows_borne_by(books, account, agent)
-        rows, events = borne[side]
+        rows, events = borne[account.table, account.bearer]
         if not len(rows):
             continue
         losses = ledger.losses[account]
         amount = losses.reshape(-1)[rows * losses.shape[1] + kept[events]]
         some = (amount > 0.0).nonzero()[0]
+        if not len(some):
+            continue
         positions.append(events[some])
         numbers.append(np.full(len(some), number))
         causes.append(parties(books, account)[1][rows[some]])
@@ -112,34 +112,35 @@ class Genealogy:
         cells = self._with_earlier_waves(part, events, local, before)
         largest = _largest(books, cells, events.agent, own)
         living: dict[tuple[int, int], int] = {}  # nothing is posted while the tale is told, so one answer holds for all who ask
-        event_of = {(int(agent), int(column)): index for index, (agent, column) in enumerate(zip(events.agent, events.column, strict=True))}
+        agents, columns, here, is_by_shock = events.agent.tolist(), events.column.tolist(), local.tolist(), shocked.tolist()
+        event_of = {event: index for index, event in enumerate(zip(agents, columns, strict=True))}
 
         def tell_one(index: int, seen: tuple[int, ...]) -> None:
-            agent, column, here = int(events.agent[index]), int(events.column[index]), int(local[index])
+            agent, column = agents[index], columns[index]
             path = [agent]
-            cause = SHOCK if shocked[index] else largest[index]
+            cause = SHOCK if is_by_shock[index] else largest[index]
+            told = self.chain.setdefault(column, {})
             while cause >= 0:
-                known = self.chain.get(column, {})
-                if cause not in known and (cause, column) in event_of and cause not in (*seen, agent):
+                if cause not in told and (cause, column) in event_of and cause not in (*seen, agent):
                     tell_one(event_of[cause, column], (*seen, agent))
-                if cause in known or cause in self.chain.get(column, {}):
-                    path += self.chain[column][cause]
+                if cause in told:
+                    path += told[cause]
                     break
                 if cause in seen or cause in [self.row(link) for link in path]:
                     cause = OWN_BUSINESS
                     break
                 path.append(self.agents + cause)
                 if (cause, column) not in living:
-                    living[cause, column] = self._cause_of_the_living(part, cause, here, column)
+                    living[cause, column] = self._cause_of_the_living(part, cause, here[index], column)
                 cause = living[cause, column]
             if cause < 0:
                 path.append(cause)
-            self.chain.setdefault(column, {})[agent] = tuple(path)
+            told[agent] = tuple(path)
 
-        for index in np.lexsort((events.agent, events.column, events.wave)):
-            if int(events.agent[index]) not in self.chain.get(int(events.column[index]), {}):
-                tell_one(int(index), ())
-        chains = [self.chain[int(column)][int(agent)] for agent, column in zip(events.agent, events.column, strict=True)]
+        for index in np.lexsort((events.agent, events.column, events.wave)).tolist():
+            if agents[index] not in self.chain.get(columns[index], {}):
+                tell_one(index, ())
+        chains = [self.chain[column][agent] for agent, column in zip(agents, columns, strict=True)]
         events.trigger = np.array([self.row(chain[1]) for chain in chains], dtype=np.int64)
         events.depth = np.array([len(chain) - 2 for chain in chains], dtype=np.int64)
         channel = np.array([account.channel for account in cells.account] or [""], dtype=object)

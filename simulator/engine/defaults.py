@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Rows = NDArray[np.int64]
 
 ILLIQUID, INSOLVENT, MARGIN, CAPITAL = range(len(CAUSES))
 READ_BY_ROW = frozenset({
-    "loans", "orders", "leases", "guarantees", "cds", "paid_in", "stake_news", "operating_arrears", "other_liabilities", "insured_deposits",
-    "months_operating_overdue", "past_grace",
+    "loans", "stakes", "orders", "leases", "guarantees", "cds", "paid_in", "stake_news", "operating_arrears", "other_liabilities",
+    "insured_deposits", "issues_money", "total_assets", "months_in_arrears", "months_operating_overdue", "past_grace", "order_share_taken",
 })  # fmt: skip
 """Tables and columns of which only few rows are looked at: those of the failing."""
 
@@ -35,20 +36,23 @@ def resolve(model: ContagionModel) -> None:
     """Find the defaults of the tick in waves, settle their estates together, and keep what is told of them."""
     books, ledger = model.books, model.ledger
     programmes.bail_out(books, ledger, model.settlement)
-    fails = _first_wave(model)
-    active: Bools = np.any(fails, axis=0)
-    if not active.any():
+    agent, column, cause = _first_wave(model)
+    if not len(agent):
         return
+    active = np.zeros(books.replications, dtype=bool)
+    active[column] = True
     with Part(books, ledger, active, READ_BY_ROW) as part:
-        events, story = _settle_failures(model, part, np.compress(active, fails, axis=1))
+        events, story = _settle_failures(model, part, agent, np.searchsorted(part.index, column), cause)
     model.recorder.note_defaults(books.tick, events, story)
 
 
-def _settle_failures(model: ContagionModel, part: Part, fails: Bools) -> tuple[DefaultEvents, causes.Story]:
-    """Waves of defaults and the settlement of the estates, in the replications where somebody ``fails (N, R)`` by itself; and what is told of
-    their causes."""
+def _settle_failures(model: ContagionModel, part: Part, agent: Rows, column: Rows, why: Rows) -> tuple[DefaultEvents, causes.Story]:
+    """Waves of defaults and the settlement of the estates where each ``agent (E,)`` fails by itself in the replication ``column (E,)`` of the part,
+    by the cause ``why (E,)``; and what is told of their causes."""
     books, ledger = part.books, part.ledger
-    cause, wave = np.where(fails, _first_cause(books), -1), np.where(fails, 0, -1)
+    wave = np.full((books.agents, books.replications), -1)
+    cause = wave.copy()
+    wave[agent, column], cause[agent, column] = 0, why
     number = 0
     worth = books["book_net_worth"].copy()
     judges = [type(cohort).cohort_of(books, cohort.rows) for cohort in model.asked_together("is_insolvent")]
@@ -63,7 +67,7 @@ def _settle_failures(model: ContagionModel, part: Part, fails: Bools) -> tuple[D
             break
         number += 1
         wave = np.where(new, number, wave)
-        cause = np.where(new, _insolvency_code(books), cause)
+        cause = np.where(new, _insolvency_code(books)[:, None], cause)
     failed, loans = estates.failed, estates.owed["loans"]
     _frighten_neighbours(books, worth, loss, failed)
     debt = loans.by_debtor(loans.claims())
@@ -76,10 +80,11 @@ def _settle_failures(model: ContagionModel, part: Part, fails: Bools) -> tuple[D
     own = causes.own_losses(books, ledger, part, agent, column, events.column)
     shocked = np.broadcast_to(books.levers["agent.failure"] > 0.0, debt.shape)[agent, column]
     index = share_index(books)
-    sold, securities = listed_shares_of(books, failed), liquidation.securities(books) * failed
+    stakes, securities = estates.held["stakes"], liquidation.securities(books) * failed
+    sold = listed_shares_of(books, stakes, failed)
     events.recovery = model.resolution.settle(ledger, estates, resale_fraction(books))[agent, column]
     note_contagion(books, index)
-    press_by_estates(books, ledger, sold)
+    press_by_estates(books, ledger, stakes, sold)
     liquidation.press_by_estates(books, ledger, securities)
     return events, model.recorder.genealogy.tell(books, part, events, column, before, own, shocked)
 
@@ -95,34 +100,34 @@ def _frighten_neighbours(books: Books, worth: Array, loss: Array, failed: Array)
     books["neighbour_loss"][...] = np.minimum(books["neighbour_loss"] + cost, 1.0)
 
 
-def _insolvency_code(books: Books) -> NDArray[np.int64]:
-    code = np.full((books.agents, 1), INSOLVENT)
+def _insolvency_code(books: Books) -> Rows:
+    code = np.full(books.agents, INSOLVENT)
     code[books.rows["lender"]] = CAPITAL
     return code
 
 
-def _first_wave(model: ContagionModel) -> Bools:
-    """Who fails by itself in this tick, ``(N, R)``."""
+def _first_wave(model: ContagionModel) -> tuple[Rows, Rows, Rows]:
+    """Who fails by itself in this tick, where and why: agents, replications and causes, ``(E,)`` each.
+
+    A breached margin call comes before insolvency before overdue dues.
+    """
     books = model.books
     from simulator.engine.tick import decide
 
     model.ledger.worth_so_far(into=books["book_net_worth"])
     decide(model, "is_insolvent", "insolvent")
+    is_breached = _is_in_breach(books)
+    shocked = np.broadcast_to(books.levers["agent.failure"] > 0.0, is_breached.shape)
     fails: Bools = books["past_grace"] > 0.0
     fails |= books["insolvent"] > 0.0
-    fails |= _is_in_breach(books)
-    shocked = books.levers["agent.failure"] > 0.0
+    fails |= is_breached
     if shocked.any():
         fails |= shocked
-    row, column = fails.nonzero()  # few of those who live, and those who failed before
-    fails[row, column] = (books["alive"][row, column] > 0.0) & books.can_default[row]
-    return fails
-
-
-def _first_cause(books: Books) -> NDArray[np.int64]:
-    """The cause of those who fail by themselves, ``(N, R)``: a breached margin call before insolvency before overdue dues."""
-    is_insolvent = (books["insolvent"] > 0.0) | (books.levers["agent.failure"] > 0.0)
-    return np.where(_is_in_breach(books), MARGIN, np.where(is_insolvent, _insolvency_code(books), ILLIQUID))
+    agent, column = fails.nonzero()  # few, and those who have failed before
+    may_fail = (books["alive"][agent, column] > 0.0) & books.can_default[agent]
+    agent, column = agent[may_fail], column[may_fail]
+    is_insolvent = (books["insolvent"][agent, column] > 0.0) | shocked[agent, column]
+    return agent, column, np.where(is_breached[agent, column], MARGIN, np.where(is_insolvent, _insolvency_code(books)[agent], ILLIQUID))
 
 
 def _is_in_breach(books: Books) -> Bools:

@@ -92,15 +92,22 @@ def enter(account: Array, amounts: Array, rows: Rows | slice, columns: Rows | No
     account[row + (rows.start or 0) if isinstance(rows, slice) else rows[row], columns[column]] += lost[places]
 
 
-def rows_borne_by(books: Books, loss: Loss, agents: Rows) -> tuple[Rows, Rows]:
-    """The rows of an account that ``agents (E,)`` bear, and which of them bears each: two arrays, agent after agent, each one's rows ascending."""
-    side = (loss.table, loss.bearer)
-    if side not in books.sorted_sides:
-        books.sorted_sides[side] = by_member(_side(books, *side), books.agents)
-    order, starts = books.sorted_sides[side]
-    first, count = starts[agents], starts[agents + 1] - starts[agents]
-    position = np.repeat(np.arange(len(agents)), count)
-    return order[np.arange(len(position)) + np.repeat(first - np.cumsum(count) + count, count)], position
+def rows_borne_by(books: Books, sides: tuple[tuple[str, str], ...], agents: Rows) -> list[tuple[Rows, Rows]]:
+    """By side (table and bearer) of accounts, the rows that ``agents (E,)`` bear, and which of them bears each: two arrays, agent after agent, each
+    one's rows ascending."""
+    if sides not in books.sorted_sides:
+        books.sorted_sides.clear()  # other sides stood in the accounts so far
+        found = [by_member(_side(books, *side), books.agents) for side in sides]
+        before = np.cumsum([0, *(len(order) for order, _ in found)])[:-1, None]
+        books.sorted_sides[sides] = np.concatenate([order for order, _ in found]), before + np.array([starts for _, starts in found])
+    order, starts = books.sorted_sides[sides]
+    first = starts[:, agents]
+    count = starts[:, agents + 1] - first  # (sides, E)
+    ends = count.sum(axis=1).cumsum().tolist()
+    each, flat = np.tile(np.arange(len(agents)), len(sides)), count.reshape(-1)
+    position = each.repeat(flat)
+    rows = order[np.arange(len(position)) + (first.reshape(-1) - flat.cumsum() + flat).repeat(flat)]
+    return [(rows[start:end], position[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _side(books: Books, table: str, word: str) -> Rows:

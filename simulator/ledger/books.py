@@ -57,7 +57,7 @@ class Books:
         self.tick = 0
         self.levers: Mapping[str, Array] = {}
         self.sides: dict[tuple[str, str], NDArray[np.int64]] = {}  # of accounts of losses, and the rows of each agent in them
-        self.sorted_sides: dict[tuple[str, str], tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        self.sorted_sides: dict[tuple[tuple[str, str], ...], tuple[Rows, Rows]] = {}
         self.dead_rows = np.zeros(0, dtype=np.int64)  # agents whose estate has been settled in at least one replication
         self.twin: Books | None = None  # the unshocked world with the same luck, stepped alongside when an amplifier is off
         self.twin_columns: NDArray[np.int64] | None = None  # column of the twin with each column's luck; None: the same column
@@ -264,6 +264,18 @@ class Books:
                 owned[rows] -= orphaned
                 owned[self.outside] += total(orphaned)[0]
         return owned
+
+    def of_the_dead(self, contracts: Ties, amounts: Array) -> Array | None:
+        """The part of ``amounts (C, R)`` that is Outside's, which bought the claims of settled estates; None where nothing is."""
+        if not len(self.dead_rows) or not len(contracts.holders_among(self.dead_rows)[0]):
+            return None
+        rows = contracts.held_by(self.dead_rows)
+        lost = amounts[rows] * (1.0 - self["alive"][contracts.holder[rows]])
+        if not lost.any():
+            return None
+        orphaned = np.zeros_like(amounts)
+        orphaned[rows] = lost
+        return orphaned
 
     def net(self, contracts: Ties, amounts: Array) -> Array:
         """Amounts ``(C, R)`` added for the owner and taken from the debtor, ``(N, R)``; sums to zero over agents."""

@@ -43,13 +43,12 @@ class OrderChanges:
         buyer_fails = failed[buyer]
         if not buyer_fails.any():
             return
-        survives = books["alive"] * (1.0 - failed)
-        before, lives = orders.remaining[rows], survives[seller]
+        before, lives = orders.remaining[rows], (books["alive"] * (1.0 - failed))[seller]
         free = before * buyer_fails * lives
         if not free.any():
             return
-        able = survives * (books["months_in_arrears"] < 1.0) * (books["order_share_taken"] >= 1.0)
-        room = TAKE_OVER * before * able[buyer] * lives
+        able = books["alive"][buyer] * (1.0 - buyer_fails) * (books["months_in_arrears"][buyer] < 1.0) * (books["order_share_taken"][buyer] >= 1.0)
+        room = TAKE_OVER * before * able * lives
         offered, wanted = self._matrix @ free, self._matrix @ room
         taken = np.minimum(offered, wanted)
         moved = free * (taken / np.maximum(offered, 1e-12))[self.group]

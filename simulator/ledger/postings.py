@@ -239,7 +239,7 @@ class Ledger:
             return
         is_claim = table != "stakes"  # the dead hold no shares
         by_owner = self.books.by_owner if is_claim else Ties.by_holder
-        orphaned = self._of_the_dead(contracts, booked) if is_claim else None
+        orphaned = self.books.of_the_dead(contracts, booked) if is_claim else None
         rows = ALL if some is None else some.rows
         enter(account, booked if orphaned is None else booked - orphaned, rows, self.columns)
         if orphaned is not None:
@@ -364,19 +364,6 @@ class Ledger:
         if loss not in self.losses:
             self.losses[loss] = np.zeros((count, self.width))
         return self.losses[loss]
-
-    def _of_the_dead(self, contracts: Ties, amounts: Array) -> Array | None:
-        """The part of ``amounts (C, R)`` that is Outside's, which bought the claims of settled estates; None where nothing is."""
-        dead = self.books.dead_rows
-        if not len(dead) or not len(contracts.holders_among(dead)[0]):
-            return None
-        rows = contracts.held_by(dead)
-        lost = amounts[rows] * (1.0 - self.books["alive"][contracts.holder[rows]])
-        if not lost.any():
-            return None
-        orphaned = np.zeros_like(amounts)
-        orphaned[rows] = lost
-        return orphaned
 
     def government_pays(self, amounts: Array, receiver: int | None = None) -> None:
         """The government pays ``amounts (N, R)``, or ``(1, R)`` to one ``receiver``, with money it borrows from Outside, and keeps the bill."""

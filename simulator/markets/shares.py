@@ -369,18 +369,21 @@ def stakes_beside(books: Books, rows: NDArray[np.int64]) -> Selection:
     return stakes.some(stakes.owed_by(stakes.debtor[rows]))
 
 
-def listed_shares_of(books: Books, failed: Array) -> Array:
-    """Listed shares that the estates of ``failed (N, R)`` will sell, of issuers that live on, by stake, ``(S, R)``."""
-    stakes = books.stakes
-    return stakes.shares * stakes.of_holder(failed) * stakes.of_debtor(books["is_listed"] * (1.0 - failed))  # type: ignore[no-any-return]
+def listed_shares_of(books: Books, held: Selection, failed: Array) -> Array:
+    """Listed shares of issuers that live on, of the stakes ``held (n,)`` that the estates of ``failed (N, R)`` will sell, ``(n, R)``."""
+    return books.stakes.shares[held.rows] * held.of_holder(failed) * held.of_debtor(books["is_listed"] * (1.0 - failed))  # type: ignore[no-any-return]
 
 
-def press_by_estates(books: Books, ledger: Ledger, sold: Array) -> None:
-    """Estates have sold ``sold (S, R)`` listed shares: prices fall by the impact, and everybody else who holds them marks down (fire_sale).
+def press_by_estates(books: Books, ledger: Ledger, held: Selection, sold: Array) -> None:
+    """Estates have sold ``sold (n, R)`` listed shares of the stakes ``held (n,)``: prices fall by the impact, and everybody else who holds any marks
+    down (fire_sale).
 
     What the estates themselves lose is the discount at which they sell. Unlisted shares of an estate go in a private sale that moves no mark.
     """
-    rows = np.flatnonzero((sold > 0.0).any(axis=1))
-    if len(rows):
+    is_sold = (sold > 0.0).any(axis=1)
+    if is_sold.any():
+        rows = held.rows[is_sold]
         stakes = stakes_beside(books, rows)
-        ForcedSales(books, ledger, stakes).press(sold[stakes.rows], "default")
+        of_all = np.zeros((len(stakes.rows), books.replications))
+        of_all[stakes.places(rows)] = sold[is_sold]
+        ForcedSales(books, ledger, stakes).press(of_all, "default")

@@ -32,7 +32,8 @@ def test_the_rows_an_agent_bears_are_those_that_name_it_agent_after_agent(model:
     bearer, cause = parties(books, account)
     assert len(bearer) == len(cause)
     agents = np.array([books.outside, *np.random.default_rng(1).permutation(books.agents)[:40]])
-    rows, position = rows_borne_by(books, account, agents)
+    sides = (("loans", "holder"), (account.table, account.bearer))
+    rows, position = rows_borne_by(books, sides, agents)[1]
     every_position, every_row = np.nonzero(bearer[None, :] == agents[:, None])
     assert rows.tolist() == every_row.tolist()
     assert position.tolist() == every_position.tolist()
