@@ -57,6 +57,10 @@ class Ties:
         return _places(self.debtor, self.debtors, self.agents)
 
     @cached_property
+    def _holders_matrix(self) -> Incidence:
+        return Incidence(self.holder_places, len(self.holders))
+
+    @cached_property
     def _debtors_matrix(self) -> Incidence:
         return Incidence(self.debtor_places, len(self.debtors))
 
@@ -112,6 +116,10 @@ class Ties:
             self._holders[other] = rows, Incidence(_places(self.holder, rows, self.agents), len(rows))
         rows, holder_matrix = self._holders[other]
         return rows, holder_matrix @ amounts
+
+    def by_holders(self, amounts: Array) -> Array:
+        """Sum amounts ``(C, R)`` by those of ``holders``: ``(H, R)``."""
+        return self._holders_matrix @ amounts
 
     def by_debtors(self, amounts: Array) -> Array:
         """Sum amounts ``(C, R)`` by those of ``debtors``: ``(D, R)``."""

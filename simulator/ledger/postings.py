@@ -319,10 +319,10 @@ class Ledger:
         """
         stakes: Ties = self.books.stakes if some is None else some
         if tag == "ordinary":
-            self.post(tag, stakes.by_holder(change))
+            self.post(tag, stakes.by_holders(change), stakes.holders)
             return
         self.lose("stakes", tag, np.maximum(-change, 0.0), "mark_to_market", some=some, reason=reason, cause=cause)
-        self.post(tag, stakes.by_holder(np.maximum(change, 0.0)))
+        self.post(tag, stakes.by_holders(np.maximum(change, 0.0)), stakes.holders)
 
     def mark_down(self, amounts: Array, part: Array, stakes: Selection, reason: str = "decision") -> None:
         """Of ``stakes``, all those in some issuers, holders lose ``amounts (n, R)``, a fire-sale loss, because some of them have sold: each the

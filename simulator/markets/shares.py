@@ -40,22 +40,22 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     booked as ``direct`` and ``equity``, the rest (luck and the firm's own business) as ``ordinary``.
     """
     stakes = books.stakes
-    offered = wanted_round * books["equity_supply"]
-    raising = np.flatnonzero(offered.any(axis=1))
-    some = stakes.some(merged_rows(stakes.owed_by(raising), np.flatnonzero(tranches_due.any(axis=1))))
-    issuers = merged_rows(raising, np.unique(some.debtor))  # the few who raise anything, and the stakes that it is asked of
+    raising = np.flatnonzero((wanted_round != 0.0).any(axis=1))
+    some = stakes.some(merged_rows(stakes.owed_by(raising), np.flatnonzero((tranches_due != 0.0).any(axis=1))))
+    issuers = merged_rows(raising, some.debtors)  # the few who raise anything, and the stakes that it is asked of
     books.series["capital_raised"] = np.zeros((1, books.replications))
     if not len(issuers):
         return
-    offered, tranches = offered[issuers], tranches_due[some.rows]
+    offered, tranches = wanted_round[issuers] * books["equity_supply"][issuers], tranches_due[some.rows]
     at_issuer = np.searchsorted(issuers, some.debtor)
     asked = tranches + offered[at_issuer] * stakes.round_share[some.rows] * some.of_holder(books["alive"])
     paid = asked * _paid_share(books, some, asked)
     taken = np.minimum(tranches, paid)
     stakes.tranche_remaining[some.rows] = np.maximum(stakes.tranche_remaining[some.rows] - taken, 0.0)
     public = offered * np.maximum(1.0 - stakes.by_debtor(stakes.round_share)[issuers], 0.0)
-    received = some.by_debtor(paid)
-    raised = received[issuers] + public
+    received = some.by_debtors(paid)
+    raised = public.copy()
+    raised[np.searchsorted(issuers, some.debtors)] += received
     private = raised > 1e-9
     at = np.flatnonzero((books["is_listed"][issuers, 0] == 0.0) & private.any(axis=1))
     if len(at):
@@ -70,10 +70,10 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
     # The holder swaps cash for shares at the price paid; the issuer's book gains the cash.
     parties, handed_over = books.net_of_parties(some, paid)
     ledger.move_cash(-handed_over, parties)
-    ledger.post("ordinary", received)
+    ledger.post("ordinary", received, some.debtors)
     bought = paid / price[at_issuer]
     stakes.shares[some.rows] += bought
-    ledger.post("ordinary", some.by_holder(bought * share_price[at_issuer] - paid))
+    ledger.post("ordinary", some.by_holders(bought * share_price[at_issuer] - paid), some.holders)
     from_public, value = ledger.sum(public)[0], ledger.sum(public / price * share_price)[0]
     ledger.pay(public, rows=issuers)
     ledger.move_cash(-from_public[None], np.array([books.outside]))
@@ -85,14 +85,14 @@ def raise_equity(books: Books, ledger: Ledger, wanted_round: Array, tranches_due
 
 def _paid_share(books: Books, some: Selection, asked: Array) -> Array:
     """The part of what is ``asked (n, R)`` of the stakes ``some`` that their holders pay out of this month's purse, in [0, 1], ``(n, R)``."""
-    holders = np.unique(some.holder)
+    holders = some.holders
     c = {name: books[name][holders] for name in READ_OF_INVESTORS}
     buffer = c["cash_floor_months"] * (c["operating_bill"] + c["interest_due"] + c["rent_bills"])
     purse = np.maximum(np.minimum(c["cash"], c["opening_cash"]) - buffer, 0.0) * CASH_FOR_ROUNDS
     purse[np.isin(holders, books.money_issuers)] = 1e9
     purse *= (c["months_in_arrears"] < 1.0) & (c["margin_breached"] < 1.0)  # who is overdue or called pays nobody in
-    paid: Array = np.minimum(1.0, purse / np.maximum(some.by_holder(asked)[holders], 1e-9))
-    return paid[np.searchsorted(holders, some.holder)]
+    paid: Array = np.minimum(1.0, purse / np.maximum(some.by_holders(asked), 1e-9))
+    return paid[some.holder_places]
 
 
 def vest_warrants(books: Books, ledger: Ledger, invoices: Array) -> None:
@@ -101,15 +101,13 @@ def vest_warrants(books: Books, ledger: Ledger, invoices: Array) -> None:
     rows = np.flatnonzero(stakes.static["vests_with"] >= 0)
     if not len(rows):
         return
-    order = stakes.static["vests_with"][rows]
+    some, order = stakes.some(rows), stakes.static["vests_with"][rows]
     progress = invoices[order] / np.maximum(books.orders.amount_at_start[order], 1e-9)
     vested = np.minimum(stakes.unvested_at_start[rows] * progress, stakes.unvested[rows])
     stakes.unvested[rows] -= vested
-    gained = np.zeros_like(stakes.shares)
-    gained[rows] = vested
-    stakes.shares[...] += gained
-    ledger.set_column("shares", books["shares"] + stakes.by_debtor(gained))
-    ledger.post("ordinary", stakes.by_holder(gained * stakes.of_debtor(books["share_price"])))
+    stakes.shares[rows] += vested
+    ledger.set_column("shares", books["shares"][some.debtors] + some.by_debtors(vested), some.debtors)
+    ledger.post("ordinary", some.by_holders(vested * some.of_debtor(books["share_price"])), some.holders)
 
 
 def _set_mark(books: Books, ledger: Ledger, rows: Rows, price: Array, tag: str, *, reason: str = "decision", cause: str = "debtor") -> None:
