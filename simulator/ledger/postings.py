@@ -1,8 +1,7 @@
 """The ledger: the only writer of the books.
 
-Every flow is posted twice, and every change of net worth carries a tag: ``ordinary``, ``direct`` (the shock itself) or a
-channel of contagion. Per agent, opening net worth plus the sum of its postings is closing net worth; the identities are
-checked against the stocks each tick (:mod:`simulator.ledger.identities`).
+Every flow is posted twice, and every change of net worth carries a tag: ``ordinary``, ``direct`` (the shock itself) or a channel of contagion. Per
+agent, opening net worth plus the sum of its postings is closing net worth; each tick :mod:`simulator.ledger.identities` checks it against stocks.
 
 Every loss under a tag carries its cause too. Who posts one says, besides the channel and its nature, the ``reason`` (``default``, ``decision`` or
 ``shock``) and the ``cause``: the side of the contract, or the agent, whose default or decision made it (:class:`simulator.ledger.attribution.Loss`).
@@ -128,16 +127,14 @@ class Ledger:
     def pay_between(self, payer: int, payee: int, amounts: Array, tag: str = "ordinary") -> None:
         """Pay ``amounts (1, R)`` from one agent to another."""
         paid = np.broadcast_to(amounts, (1, self.books.replications))[0]
-        makers = self.books.money_issuers
-        if payer in makers or payee in makers:
+        if self.books.makes_money[[payer, payee]].any():
             change = np.zeros_like(self.flows)
             change[payer], change[payee] = -paid, paid
             self.pay(change, tag)
         else:
             self._hand_over(payer, payee, paid)
-            self.touched.add(tag)
-            self.posted[tag][payer] -= paid
-            self.posted[tag][payee] += paid
+            self.post(tag, -paid, payer)
+            self.post(tag, paid, payee)
 
     def _hand_over(self, payer: int, payee: int, paid: Array) -> None:
         """Cash ``paid (R,)`` from one agent to another, neither of whom makes money."""
@@ -159,13 +156,16 @@ class Ledger:
         """Sell other assets worth ``amounts (N, R)`` (of some ``rows``), none of them Outside's, to Outside at book value; negative amounts buy."""
         if not amounts.any():
             return
-        books = self.books
-        books["other_assets"][rows] -= amounts
-        sold = total(amounts)[0]
-        books["other_assets"][books.outside] += sold
+        self.books["other_assets"][rows] -= amounts
+        self.books["other_assets"][self.books.outside] += self.take_from_outside(amounts, rows)
+
+    def take_from_outside(self, amounts: Array, rows: slice | Rows = ALL) -> Array:
+        """Outside pays ``amounts (n, R)`` in cash to agents (of ``rows``) other than itself, or is paid negative ones; returns the sum, ``(R,)``."""
+        paid: Array = total(amounts)[0]
         self.move_cash(amounts, rows)
-        books["cash"][books.outside] -= sold
-        self.flows[books.outside] += np.abs(sold)
+        self.books["cash"][self.books.outside] -= paid
+        self.flows[self.books.outside] += np.abs(paid)
+        return paid
 
     def lend_to_outside(self) -> None:
         """The central bank lends Outside what it lacks: to buy the estates of a banking sector, or in tables that give it little cash."""

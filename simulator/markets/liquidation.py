@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Contracts
 from simulator.ledger.postings import ALL, Ledger
-from simulator.ledger.sums import merged_rows
 from simulator.markets.margin_desk import MONTHLY_SALE_UNLISTED
 from simulator.markets.shares import MEAN_REVERSION, ForcedSales, price_factor, stakes_beside
 
@@ -105,7 +104,7 @@ def sell_securities(books: Books, ledger: Ledger, sold: Array, tag: str) -> Arra
     fetched[rows] = sale * (0.5 * (1.0 + factor))
     other_assets -= sale
     if sale.any():
-        books["other_assets"][books.outside] -= _pay_outside(books, ledger, -fetched[rows], rows)
+        books["other_assets"][books.outside] += ledger.take_from_outside(fetched[rows], rows)
     ledger.lose_own(tag, sale - fetched[rows], "deadweight", rows, reason="decision", cause="outside" if tag == "funding" else "self")
     fall = np.maximum(held - sale, 0.0) * (1.0 - factor)
     other_assets -= fall
@@ -192,28 +191,16 @@ def redeem(books: Books, ledger: Ledger, wanted: Array, rows: slice) -> None:
     discount = HAGGLE * sold
     if sold.any():
         ledger.exchange_other_assets(sold, rows)
-        lost = _pay_outside(books, ledger, discount, rows)
+        lost = -ledger.take_from_outside(-discount, rows)
         ledger.lose_own("funding", discount, "deadweight", rows, reason="decision", cause="outside")  # the fund's investors are Outside
         ledger.post("ordinary", lost, books.outside)
     _repay_outside(books, ledger, np.minimum(cash + got + sold - discount, books["other_liabilities"][rows]), rows)
 
 
-def _pay_outside(books: Books, ledger: Ledger, paid: Array, rows: slice = ALL) -> Array:
-    """The agents (of ``rows``) pay Outside ``paid (n, R)`` in cash, or are paid where it is negative; what Outside takes in, ``(R,)``."""
-    amount: Array = ledger.sum(paid)[0]
-    payers = np.arange(books.agents)[rows]
-    parties = merged_rows(payers, np.array([books.outside]))
-    flow = np.zeros((len(parties), books.replications))
-    flow[np.searchsorted(parties, payers)] = -paid
-    flow[np.searchsorted(parties, books.outside)] += amount
-    ledger.move_cash(flow, parties)
-    return amount
-
-
 def _repay_outside(books: Books, ledger: Ledger, paid: Array, rows: slice = ALL) -> None:
     """Pay back ``paid (n, R)`` of what the agents (of ``rows``) owe to the rest of the world."""
     books["other_liabilities"][rows] -= paid
-    books["other_assets"][books.outside] -= _pay_outside(books, ledger, paid, rows)
+    books["other_assets"][books.outside] += ledger.take_from_outside(-paid, rows)
 
 
 # ---------------------------------------------------------------------- limits on leverage

@@ -36,7 +36,8 @@ def haircut(books: Books, kind: str) -> Array:
 
 def recognised(books: Books, unaudited: Array) -> Array:
     """Part of a collateral's market value that counts in a loan-to-value test, by loan, ``(n, R)``: one less the haircuts in force."""
-    return 1.0 - np.clip(books.series["added_haircut"] + unaudited * books.levers["collateral.unaudited_haircut"], 0.0, 0.9)
+    haircuts = books.series["added_haircut"] + unaudited * books.levers["collateral.unaudited_haircut"]
+    return 1.0 - np.minimum(np.maximum(haircuts, 0.0), 0.9)
 
 
 def secured_room(books: Books, secured: Array, rows: slice = slice(None)) -> Array:
