@@ -195,7 +195,8 @@ class ContagionModel(mesa.Model):
         return c["long_run_growth"] + (c["outside_growth"] - c["long_run_growth"]) * np.exp(-c["growth_decay"] * (tick + 1) / 12.0)
 
     def contracted_sales(self, month: int) -> tuple[Array, Array]:
-        """Contracted sales now (yearly rate) and over the coming year, cloud orders and leases, USD bn, two arrays ``(N, R)``."""
+        """Contracted sales now (yearly rate) and over the coming year, cloud orders and leases, USD bn: the columns ``contracted_now`` and
+        ``contracted_next`` ``(N, R)``, written over."""
         books = self.books
         leases = books.leases
         now, coming = self.compute.contracted(books)

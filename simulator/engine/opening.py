@@ -124,9 +124,7 @@ def _open_orders(model: ContagionModel) -> None:
     books, compute = model.books, model.compute
     c = books.columns
     orders = books.orders
-    now, coming = model.contracted_sales(1)
-    c["contracted_now"][...], c["contracted_next"][...] = now, coming
-    now, coming = books.narrow(now), books.narrow(coming)
+    now, coming = (books.narrow(sales) for sales in model.contracted_sales(1))
     c.add("contracted_at_start", now, "parameter")
     for ties, spent, bill in (
         (compute.is_power_tie, "power_spending", "power_bill"), (compute.is_chip_tie * compute.buyer_makes_chips, "parts_spending", "supplier_bill"),

@@ -97,8 +97,7 @@ def refresh(model: ContagionModel) -> None:
     called_plan = compute.called(books, model.planned_deliveries)
     compute.order_bills(called_plan, out=c["order_bills"])
     compute.committed_chips(model.planned_deliveries, out=c["committed_chips"])
-    now, coming = model.contracted_sales(month)
-    c["contracted_now"][...], c["contracted_next"][...] = now, coming
+    model.contracted_sales(month)
     delivered = compute.served(books, called_plan)
     receipts = np.add(books.to_owners(loans, dues.interest_earned), books.by_owner(compute.committed, delivered), out=c["receipts_due"])
     receipts += books.by_owner(leases, model.rents)

@@ -61,16 +61,17 @@ class ComputeMarket:
         return planned
 
     def contracted(self, books: Books) -> tuple[Array, Array]:
-        """Contracted sales of capacity now (yearly rate) and over the coming year, USD bn, two arrays ``(N, R)``."""
+        """Contracted sales of capacity now (yearly rate) and over the coming year, USD bn: the columns ``contracted_now`` and ``contracted_next``
+        ``(N, R)``, written over."""
         orders, some = books.orders, self.committed_clouds
         both = some.of_holder(books["alive"]) * some.of_debtor(books["alive"])
         plan = books.order_schedule
         if plan.is_stretched:
             both *= np.minimum(orders.pace[some.rows], 1.0)
         remaining = orders.remaining[some.rows]
-        now = some.by_holder(np.minimum(plan.planned[books.tick][some.rows], remaining) * both)
+        now = some.by_holder(np.minimum(plan.planned[books.tick][some.rows], remaining) * both, out=books["contracted_now"])
         now *= books.ticks_per_year
-        return now, some.by_holder(np.minimum(plan.next_year(books.tick)[some.rows], remaining) * both)
+        return now, some.by_holder(np.minimum(plan.next_year(books.tick)[some.rows], remaining) * both, out=books["contracted_next"])
 
     def committed_chips(self, planned: Array, out: Array | None = None) -> Array:
         """Chips in what is ``planned (n, R)`` of committed orders for this tick, by buyer, USD bn, ``(N, R)``, anew or written over ``out``."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from simulator.ledger.books import Books
 from simulator.ledger.contracts import Selection
 from simulator.ledger.postings import Ledger
-from simulator.ledger.sums import merged_rows, row_blocks
+from simulator.ledger.sums import add_to_rows, merged_rows, row_blocks
 from simulator.markets import pledges, regulation
 from simulator.markets.funding import Funding
 
@@ -174,13 +174,12 @@ class CreditMarket:
             fresh[slots.places(drawing.rows)] += drawn
             loans.undrawn[drawing.rows] -= drawn
             books.repayments.draw(drawn, books.tick, drawing.rows)
-        by_borrower = slots.by_debtor(fresh)
+        by_borrower = slots.by_debtor(fresh, out=books["new_credit"])
         raise_liquidity(books, ledger, slots.by_holder(fresh))
         self._reprice(books, slots, fresh, due, renewed)
         ledger.lend(slots, fresh)
         books.repayments.add(granted, books.tick, asking.rows)
         books.repayments.add(renewed, books.tick, due.rows)
-        ledger.set_column("new_credit", by_borrower)
         books.series["new_credit"] = ledger.sum(by_borrower)
         return renewed
 
@@ -234,7 +233,7 @@ class CreditMarket:
             new, weight = np.zeros((len(rows), books.replications)), loans.principal[rows]
             new[place_of[slots.rows[granted]] - block.start] = fresh[granted]
             place = place_of[due.rows[prolonged]] - block.start
-            new[place] += renewed[prolonged]
+            add_to_rows(new, place, renewed[prolonged])
             weight[place] = np.maximum(weight[place] - renewed[prolonged], 0.0)
             weight += new
             np.maximum(weight, 1e-12, out=weight)

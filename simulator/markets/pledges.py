@@ -100,14 +100,15 @@ def limit_to_pledges(books: Books, slots: Selection, asked: Array, drawing: Sele
     at = at[np.any(asked[at], axis=1)]
     if len(at):
         every, some = loans.some(books.receivable_rows), loans.some(slots.rows[at])
-        borrowers = np.unique(some.debtor)
+        borrowers = some.debtors
         used = every.by_debtor(loans.principal[every.rows] + loans.arrears[every.rows])
         if drawn is not None and drawing is not None:
             shared = np.flatnonzero(loans.static["on_receivables"][drawing.rows])
-            used += loans.some(drawing.rows[shared]).by_debtor(drawn[shared])
+            if len(shared):
+                used += loans.some(drawing.rows[shared]).by_debtor(drawn[shared])
         room = np.maximum(receivables(books, borrowers) * (1.0 - haircut(books, "receivables")) - used[borrowers], 0.0)
         share = np.minimum(1.0, room / np.maximum(some.by_debtor(asked[at])[borrowers], 1e-12))
-        asked[at] *= share[np.searchsorted(borrowers, some.debtor)]
+        asked[at] *= share[some.debtor_places]
     at = np.flatnonzero(loans.static["pledged_stake"][slots.rows] >= 0)
     if len(at) and asked[at].any():
         room = share_room(books, slots.rows[at])
