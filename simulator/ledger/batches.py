@@ -24,6 +24,27 @@ T = TypeVar("T")
 SINGLES = ("opening", "flows", "public_support", "rounding")
 WRITTEN_FLOWS = frozenset({"book_net_worth", "insolvent", "assets_now", "equity_now"})
 TABLES = ("loans", "stakes", "orders", "leases", "guarantees")
+PLACES_KEPT = 64  # arrays of rows of which a part keeps the places
+
+
+class _Places:
+    """Where the numbers of some rows, in the ``columns`` of a part, stand in the arrays of a batch, ``width`` columns wide, counted row by row.
+
+    They are found once for each array of rows: the same contracts are read and written again and again.
+    """
+
+    def __init__(self, columns: Rows, width: int) -> None:
+        self.columns, self.width = columns, width
+        self._known: dict[int, tuple[Rows, Rows]] = {}  # by the array itself, which is kept, so that no other has its number
+
+    def of(self, rows: Rows) -> Rows:
+        """The places of ``rows (n,)``, ``(n, columns)``."""
+        known = self._known.get(id(rows))
+        if known is None:
+            if len(self._known) >= PLACES_KEPT:
+                self._known.clear()
+            known = self._known[id(rows)] = rows, rows[:, None] * self.width + self.columns
+        return known[1]
 
 
 class Window:
@@ -35,18 +56,22 @@ class Window:
 
     __array_ufunc__ = None
 
-    def __init__(self, whole: Array, columns: Rows) -> None:
-        self.whole, self.columns = whole, columns
+    def __init__(self, whole: Array, columns: Rows, places: _Places) -> None:
+        self.whole, self.columns, self.places = whole, columns, places
+        self.flat = whole.reshape(-1)
 
     def __getitem__(self, rows: int | slice | Rows | tuple[Rows, Rows]) -> Array:
         if isinstance(rows, tuple):
             return self.whole[rows[0], self.columns[rows[1]]]
         if isinstance(rows, np.ndarray):
-            return self.whole[rows[:, None], self.columns]
+            return self.flat[self.places.of(rows)]
         return self.whole[rows].take(self.columns, axis=-1, mode="clip")
 
     def __setitem__(self, rows: int | slice | Rows, values: Array) -> None:
-        self.whole[rows[:, None] if isinstance(rows, np.ndarray) else rows, self.columns] = values
+        if isinstance(rows, np.ndarray):
+            self.flat[self.places.of(rows)] = values
+        else:
+            self.whole[rows, self.columns] = values
 
     def __array__(self, *_: Any, **__: Any) -> Array:
         raise TypeError("in this part of the batch the array is read and written by rows")
@@ -60,18 +85,19 @@ class _Cut(dict[Any, Any]):
     """
 
     def __init__(
-        self, whole: Mapping[Any, Array], index: Rows, width: int, is_kept: Callable[[Any], bool], by_row: Callable[[Any], bool] | None = None
+        self, whole: Mapping[Any, Array], places: _Places, is_kept: Callable[[Any], bool], by_row: Callable[[Any], bool] | None = None
     ) -> None:
         super().__init__()
-        self.whole, self.index, self.width, self.is_kept, self.by_row = whole, index, width, is_kept, by_row
+        self.whole, self.places, self.is_kept, self.by_row = whole, places, is_kept, by_row
+        self.index, self.width = places.columns, places.width
         self.before: dict[Any, Array] = {}  # as they were cut
 
     def __missing__(self, key: Any) -> Array:
         values: Any = self.whole[key]
         if values.shape[1] != self.width:
             pass
-        elif self.by_row is not None and self.by_row(key):
-            values = Window(values, self.index)
+        elif self.by_row is not None and self.by_row(key) and values.flags.c_contiguous:
+            values = Window(values, self.index, self.places)
         else:
             values = values.take(self.index, axis=1, mode="clip")
             if self.is_kept(key):
@@ -148,6 +174,7 @@ class Part:
         self.whole_books, self.whole_ledger, self.by_row = books, ledger, by_row
         self.index = np.flatnonzero(active)
         self.is_whole = len(self.index) == books.replications
+        self.places = _Places(self.index, books.replications)
         self._cuts: list[tuple[_Cut, dict[Any, Array]]] = []
         self.books, self.ledger = (books, ledger) if self.is_whole else self._extract()
 
@@ -161,12 +188,12 @@ class Part:
     def _cut(
         self, arrays: dict[Any, Array], is_kept: Callable[[Any], bool] = _always, by_row: Callable[[Any], bool] | None = None
     ) -> _Cut:
-        cut = _Cut(arrays, self.index, self.whole_books.replications, is_kept, by_row)
+        cut = _Cut(arrays, self.places, is_kept, by_row)
         self._cuts.append((cut, arrays))
         return cut
 
     def _extract(self) -> tuple[Books, Ledger]:
-        whole, width = self.whole_books, self.whole_books.replications
+        whole = self.whole_books
         books = _twin_of(whole)
         books.replications = len(self.index)
         roles = whole.columns.roles
@@ -181,7 +208,7 @@ class Part:
         books.series = self._cut(whole.series)
         books.macro = {name: np.take(value, self.index, axis=1) if isinstance(value, np.ndarray) else value for name, value in whole.macro.items()}
         books.switches = self._cut(whole.switches)
-        books.levers = _Cut(whole.levers, self.index, width, _never)  # one column where no random change moves a lever
+        books.levers = _Cut(whole.levers, self.places, _never)  # one column where no random change moves a lever
         books.converged = whole.converged[self.index]
         ledger = _twin_of(self.whole_ledger)
         ledger.__class__ = _LedgerOfPart
