@@ -35,6 +35,7 @@ class _Places:
 
     def __init__(self, columns: Rows, width: int) -> None:
         self.columns, self.width = columns, width
+        self._of_all: dict[int, Rows] = {}
         self._known: dict[int, tuple[Rows, Rows]] = {}  # by the array itself, which is kept, so that no other has its number
 
     def of(self, rows: Rows) -> Rows:
@@ -45,6 +46,12 @@ class _Places:
                 self._known.clear()
             known = self._known[id(rows)] = rows, rows[:, None] * self.width + self.columns
         return known[1]
+
+    def of_all(self, rows: int) -> Rows:
+        """The places of all rows of an array that has so many, ``(rows * columns,)``."""
+        if rows not in self._of_all:
+            self._of_all[rows] = (np.arange(rows)[:, None] * self.width + self.columns).reshape(-1)
+        return self._of_all[rows]
 
 
 class Window:
@@ -58,7 +65,7 @@ class Window:
 
     def __init__(self, whole: Array, columns: Rows, places: _Places) -> None:
         self.whole, self.columns, self.places = whole, columns, places
-        self.flat = whole.reshape(-1)
+        self.flat = whole.reshape(-1, copy=False)
 
     def __getitem__(self, rows: int | slice | Rows | tuple[Rows, Rows]) -> Array:
         if isinstance(rows, tuple):
@@ -142,8 +149,7 @@ class _Cut(dict[Any, Any]):
             if changed is None:
                 target[:, self.index] = values
             else:
-                row, column = np.divmod(changed, len(self.index))
-                target[row, self.index[column]] = values.reshape(-1)[changed]
+                target.reshape(-1, copy=False)[self.places.of_all(len(target))[changed]] = values.reshape(-1)[changed]
 
 
 def _always(_: Any) -> bool:
