@@ -213,7 +213,7 @@ def settle(model: ContagionModel) -> None:
     protection.pay_premia(books, ledger)
     protection.fund_government(books, ledger)
     model.settlement.clear(ledger)
-    c["free_cash_flow"][...] = c["cash"] - c["opening_cash"]
+    np.subtract(c["cash"], c["opening_cash"], out=c["free_cash_flow"])
     shares.vest_warrants(books, ledger, model.invoices)
     decide(model, "wanted_round", "wanted_round", RAISERS)
     shares.raise_equity(books, ledger, c["wanted_round"], model.tranches)

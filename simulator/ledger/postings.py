@@ -126,15 +126,12 @@ class Ledger:
 
     def pay_between(self, payer: int, payee: int, amounts: Array, tag: str = "ordinary") -> None:
         """Pay ``amounts (1, R)`` from one agent to another."""
-        paid = np.broadcast_to(amounts, (1, self.books.replications))[0]
         if self.books.makes_money[[payer, payee]].any():
-            change = np.zeros_like(self.flows)
-            change[payer], change[payee] = -paid, paid
-            self.pay(change, tag)
+            self.pay(np.concatenate([-amounts, amounts]), tag, np.array([payer, payee]))
         else:
-            self._hand_over(payer, payee, paid)
-            self.post(tag, -paid, payer)
-            self.post(tag, paid, payee)
+            self._hand_over(payer, payee, amounts[0])
+            self.post(tag, -amounts[0], payer)
+            self.post(tag, amounts[0], payee)
 
     def _hand_over(self, payer: int, payee: int, paid: Array) -> None:
         """Cash ``paid (R,)`` from one agent to another, neither of whom makes money."""

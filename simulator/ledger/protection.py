@@ -16,7 +16,6 @@ from simulator.ledger.books import Books
 from simulator.ledger.contracts import Selection
 from simulator.ledger.estates import Estates, Side
 from simulator.ledger.postings import Ledger
-from simulator.ledger.sums import incidence
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -40,7 +39,6 @@ class Protection:
         self.until = np.asarray(guarantees.static["until"], dtype=np.int64)
         self.premium = np.asarray(guarantees.static["premium"], dtype=np.float64)[:, None]
         self.paying = np.flatnonzero(self.premium[:, 0] > 0.0)
-        self._buyer_matrix = incidence(guarantees.holder[self.paying], books.agents)
         secured = np.zeros((self.count, 1), dtype=bool)
         loans = self.refers_to["loans"]
         secured[loans, 0] = books.loans.static["seniority"][row[loans]] == "secured"
@@ -60,16 +58,12 @@ class Protection:
         rows = self.paying
         if not len(rows):
             return
-        buyer, seller = guarantees.holder[rows], guarantees.debtor[rows]
-        alive = books["alive"]
-        due = self.premium[rows] * guarantees.notional[rows] * books.years_per_tick * alive[buyer] * alive[seller]
-        of_buyer = self._buyer_matrix @ due
-        covered = (books["cash"] >= of_buyer) | (books["issues_money"] > 0.0)
-        covered[books.outside] = True
-        kept = covered[buyer] * alive[buyer]
-        paid = np.zeros_like(guarantees.notional)
-        paid[rows] = due * kept
-        parties, received = books.net_of_parties(guarantees, paid)
+        some, alive, cash = guarantees.some(rows), books["alive"], books["cash"]
+        due = self.premium[rows] * guarantees.notional[rows] * books.years_per_tick * some.of_holder(alive) * some.of_debtor(alive)
+        covered = (cash[some.holders] >= some.by_holder(due)[some.holders]) | (books["issues_money"][some.holders] > 0.0)
+        covered[some.holders == books.outside] = True
+        kept = covered[some.holder_places] * some.of_holder(alive)
+        parties, received = books.net_of_parties(some, due * kept)
         ledger.pay(-received, rows=parties)
         guarantees.notional[rows] *= kept
 
