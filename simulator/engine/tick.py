@@ -99,7 +99,8 @@ def refresh(model: ContagionModel) -> None:
     compute.committed_chips(model.planned_deliveries, out=c["committed_chips"])
     model.contracted_sales(month)
     delivered = compute.served(books, called_plan)
-    receipts = np.add(books.to_owners(loans, dues.interest_earned), books.by_owner(compute.committed, delivered), out=c["receipts_due"])
+    earned = books.to_owners(loans, dues.interest.by_holder.copy())
+    receipts = np.add(earned, books.by_owner(compute.committed, delivered), out=c["receipts_due"])
     receipts += books.by_owner(leases, model.rents)
     committed.by_debtor(loans.undrawn[committed.rows], out=c["committed_funds"])
     borrowers, projects = model.credit.backed_borrowers, books.rows["project_company"]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.columns import Columns
-from simulator.ledger.contracts import Contracts, Ties
+from simulator.ledger.contracts import Contracts, Summed, Ties
 from simulator.ledger.names import AMPLIFIER_CHANNELS, CHANNELS, ENTRANT, KINDS
 from simulator.ledger.schedules import DeliverySchedule, RepaymentSchedule
 from simulator.ledger.sums import incidence, row_blocks, total
@@ -255,12 +255,15 @@ class Books:
         """Sum amounts ``(C, R)`` by owner, ``(N, R)``: the holder, or Outside, which bought the claims of every settled estate."""
         return self.to_owners(contracts, contracts.by_holder(amounts))
 
-    def to_owners(self, contracts: Ties, owned: Array) -> Array:
-        """Sums by holder ``owned (N, R)`` of amounts of ``contracts``, those of settled estates handed to Outside in place."""
+    def to_owners(self, contracts: Ties, owned: Array, held: Array | None = None) -> Array:
+        """Sums ``owned (N, R)`` of amounts of ``contracts``, in which those held by settled estates are handed to Outside in place.
+
+        ``held (N, R)``: the sums by holder, where ``owned`` is less.
+        """
         if len(self.dead_rows):
             rows = contracts.holders_among(self.dead_rows)[0]
             if len(rows):
-                orphaned = owned[rows] * (1.0 - self["alive"][rows])
+                orphaned = (owned if held is None else held)[rows] * (1.0 - self["alive"][rows])
                 owned[rows] -= orphaned
                 owned[self.outside] += total(orphaned)[0]
         return owned
@@ -280,6 +283,10 @@ class Books:
     def net(self, contracts: Ties, amounts: Array) -> Array:
         """Amounts ``(C, R)`` added for the owner and taken from the debtor, ``(N, R)``; sums to zero over agents."""
         return self._handed_over(contracts, amounts, contracts.net_matrix @ amounts)
+
+    def net_of(self, contracts: Ties, sums: Summed) -> Array:
+        """As :meth:`net`, of amounts whose sums by party are known."""
+        return self.to_owners(contracts, contracts.net_of(sums), sums.by_holder)
 
     def net_of_parties(self, contracts: Ties, amounts: Array, columns: Rows | None = None) -> tuple[slice | Rows, Array]:
         """As :meth:`net`, where few are concerned of them alone: their rows, ascending, and the amounts ``(n, R)``.

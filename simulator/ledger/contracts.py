@@ -7,7 +7,7 @@ A :class:`Contracts` table knows its two parties and sums amounts by party, with
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,14 @@ Array = NDArray[np.float64]
 SELECTIONS_KEPT = 64
 SELECTED_ROWS_KEPT = 1_000_000
 """Of selections that are kept: so many, and so many rows together (some 50 MB); the last one whatever its size."""
+
+
+class Summed(NamedTuple):
+    """Amounts of contracts ``(C, R)`` and their sums by party, ``(N, R)``."""
+
+    amounts: Array
+    by_holder: Array
+    by_debtor: Array
 
 
 class Ties:
@@ -85,9 +93,33 @@ class Ties:
         """Sum amounts ``(C, R)`` by debtor: ``(N, R)``, anew or written over the column ``out``."""
         return self.debtor_matrix.sums(amounts, out)
 
+    def summed(self, amounts: Array) -> Summed:
+        """Amounts ``(C, R)`` with their sums by party."""
+        return Summed(amounts, self.by_holder(amounts), self.by_debtor(amounts))
+
     def net(self, amounts: Array) -> Array:
         """Amounts ``(C, R)`` added for the holder and taken from the debtor: ``(N, R)``; sums to zero over agents."""
         return self.net_matrix @ amounts
+
+    def net_of(self, sums: Summed) -> Array:
+        """As :meth:`net`, to the bit, of amounts whose sums by party are known: only who both holds and owes contracts is summed anew."""
+        both, contracts, matrix = self._on_both_sides
+        if 2 * len(contracts) > len(self.holder):
+            return self.net(sums.amounts)
+        net: Array = sums.by_holder - sums.by_debtor
+        if len(both):
+            net[both] = (matrix @ sums.amounts[contracts])[:-1]
+        return net
+
+    @cached_property
+    def _on_both_sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NetIncidence]:
+        """The agents that both hold and owe contracts, the contracts that they do, and what nets these by agent: all others come last, as one."""
+        both = np.intersect1d(self.holders, self.debtors, assume_unique=True)
+        place = np.full(self.agents, len(both))
+        place[both] = np.arange(len(both))
+        gains, gives = place[self.holder], place[self.debtor]
+        rows = np.flatnonzero(np.minimum(gains, gives) < len(both))
+        return both, rows, NetIncidence(Incidence(gains[rows], len(both) + 1), Incidence(gives[rows], len(both) + 1))
 
     def parties_and(self, other: int) -> tuple[NDArray[np.int64], NetIncidence]:
         """The agents that hold or owe a contract and one ``other``, ascending, and the rows of ``net_matrix`` that are theirs."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from simulator.ledger.attribution import AGENTS, SALES, SECURITIES, Loss, enter, pairs_among, pairs_of_securities, pairs_of_stakes
 from simulator.ledger.books import Books
-from simulator.ledger.contracts import Contracts, Selection, Ties
+from simulator.ledger.contracts import Contracts, Selection, Summed, Ties
 from simulator.ledger.names import LOSS_CHANNELS
 from simulator.ledger.sums import WIDE, add_to_rows, total
 
@@ -251,22 +251,24 @@ class Ledger:
 
     def cost_debtors(
         self, table: str, channel: str, amounts: Array, some: Selection | None = None, *, reason: str = "decision", cause: str = "holder"
-    ) -> None:
+    ) -> Summed:
         """Debtors of contracts (all, or ``some``) bear an extra cost ``amounts (C, R)`` through a channel that the holders earn, as a dearer renewal.
 
-        ``reason`` and ``cause``: by whose decision or default; the decision of the holder if nothing is said.
+        ``reason`` and ``cause``: by whose decision or default; the decision of the holder if nothing is said. Returns the sums by party.
         """
         whole: Contracts = getattr(self.books, table)
         contracts: Ties = whole if some is None else some
         switch = self._muted(channel)
         booked = amounts if switch is None else amounts * switch
         self._enter(Loss(channel, reason, table, "debtor", cause), booked, whole.count, some or ALL)
-        borne = contracts.by_debtor(booked)
+        sums = contracts.summed(amounts)
+        borne = sums.by_debtor if switch is None else contracts.by_debtor(booked)
         self._count(channel, "credit", total(borne))
         self.post(channel, -borne)
-        self.post("ordinary", self.books.by_owner(contracts, amounts))
+        self.post("ordinary", self.books.to_owners(contracts, sums.by_holder.copy()))
         if switch is not None:
             self._indemnify(contracts.by_debtor(amounts * (1.0 - switch)))
+        return sums
 
     def charge_debtors(self, table: str, channel: str, amounts: Array, nature: str, some: Selection) -> None:
         """Debtors of ``some`` contracts lose ``amounts (n, R)`` by what the holders decide, and no holder earns it, as by a sale in haste."""

@@ -7,13 +7,11 @@ allows; what stays unpaid is arrears. Source: Eisenberg and Noe (2001), with pri
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
-from simulator.ledger.contracts import Contracts, Selection
+from simulator.ledger.contracts import Contracts, Selection, Summed
 from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import incidence
 from simulator.networks.edges import FEW_ROUNDS, EdgeNetwork, Left, joined
@@ -61,14 +59,6 @@ def grace_months(books: Books, table: str) -> Array:
     return by_kind.astype(np.float64).reshape(-1, 1)
 
 
-class Unpaid(NamedTuple):
-    """What a clearing leaves unpaid: in the replications ``columns (n,)``; of each table and of the operating bills the ``(rows, amounts)``,
-    ``(k,)`` and ``(k, n)``, of which anything is."""
-
-    columns: Rows
-    parts: list[tuple[Rows, Array]]
-
-
 class Settlement:
     """The clearing of one tick. The edges are fixed: loans, orders, leases, operating bills, and credit lines the other way."""
 
@@ -91,6 +81,7 @@ class Settlement:
         payee = (*holders, np.full(len(self.payers), books.outside), loans.debtor[self.lines])
         self.network = EdgeNetwork(np.concatenate(payer), np.concatenate(payee), np.concatenate(classes), books.agents)
         self._ends = np.cumsum([len(block) for block in payer])
+        self._row = np.concatenate([*(np.arange(len(block)) for block in debtors), self.payers])  # of each edge, in its table or among the agents
         self.line_edges = np.arange(self._ends[-2], self._ends[-1])
         self._grace = [*(grace_months(books, table) for table in CLEARED), np.full((books.agents, 1), GRACE_OPERATING)]
         self._line_lender_matrix = incidence(loans.holder[self.lines], books.agents)
@@ -100,23 +91,22 @@ class Settlement:
         self._unlimited = np.where(never_short, UNLIMITED, 0.0)
 
     def accrue(
-        self, ledger: Ledger, interest: Array, dearer: Array, due: Selection, principal_due: Array, invoices: Array, rents: Array, operating: Array
+        self, ledger: Ledger, interest: Summed, dearer: Array, due: Selection, principal_due: Array, invoices: Array, rents: Array, operating: Array
     ) -> None:  # fmt: skip
-        """Enter what falls due: ``interest`` (C, R), of which ``dearer`` (C, R) is the part above the slot's opening rate;
+        """Enter what falls due: ``interest``, with its sums, of which ``dearer`` (C, R) is the part above the slot's opening rate;
         ``principal_due`` of the loans ``due`` (n, R); ``invoices`` (O, R), ``rents`` (L, R), ``operating`` bills (N, R). Everything becomes
         arrears until it is paid."""
         books = self.books
         loans = books.loans
-        ledger.cost_debtors("loans", "funding", dearer)
-        income = books.net(loans, interest)
-        income -= books.net(loans, dearer)
+        income = books.net_of(loans, interest)
+        income -= books.net_of(loans, ledger.cost_debtors("loans", "funding", dearer))
         income += books.net(books.orders, invoices)
         parties, gained = books.net_of_parties(books.leases, rents)
         income[parties] += gained
         income -= operating
         income[books.outside] += ledger.sum(operating)[0]
         ledger.post("ordinary", income)
-        loans.arrears[...] += interest
+        loans.arrears[...] += interest.amounts
         loans.arrears[due.rows] += principal_due
         loans.principal[due.rows] = np.maximum(loans.principal[due.rows] - principal_due, 0.0)
         books.orders.arrears[...] += invoices
@@ -138,16 +128,17 @@ class Settlement:
             received += books.by_owner(table, arrears)
         short = np.flatnonzero(np.any(books["cash"] + self._unlimited + received < owed * (1.0 + 1e-12), axis=0))
         unpaid = self._clear_short(ledger, short, owed)
-        at = unpaid.columns
+        at = unpaid.scenarios
         flow, missing = np.subtract(received, owed, out=received), np.zeros((books.agents, len(at)))
         if len(at):
-            moved, (agents, bills_unpaid) = np.take(flow, at, axis=1), unpaid.parts[-1]
+            moved, (*contracts, operating) = flow.take(at, axis=1), self._by_table(unpaid.edges)
+            agents, bills_unpaid = self._row[unpaid.edges[operating]], unpaid.amounts[operating]
             missing[agents] = bills_unpaid
             moved[agents] += bills_unpaid
             moved[books.outside] -= ledger.sum(bills_unpaid)[0]
-            for (table, _), (rows, amounts) in zip(tables, unpaid.parts[:-1], strict=True):
-                if len(rows):
-                    some = table.some(rows)
+            for (table, _), edges in zip(tables, contracts, strict=True):
+                if edges.stop > edges.start:
+                    some, amounts = table.some(self._row[unpaid.edges[edges]]), unpaid.amounts[edges]
                     missing += some.by_debtor(amounts)
                     parties, gained = books.net_of_parties(some, amounts, at)
                     moved[parties] -= gained
@@ -155,13 +146,13 @@ class Settlement:
         ledger.move_cash(flow)
         months = books["months_in_arrears"]
         was_overdue = (months > 0.0).any(axis=1)
-        is_overdue = missing > 1e-9 * (np.take(owed, at, axis=1) + 1.0)
+        is_overdue = missing > 1e-9 * (owed.take(at, axis=1) + 1.0)
         since = np.zeros_like(months)
-        since[:, at] = np.where(is_overdue, np.take(months, at, axis=1) + 1.0, 0.0)
+        since[:, at] = np.where(is_overdue, months.take(at, axis=1) + 1.0, 0.0)
         ledger.set_column("months_in_arrears", since)
         self._enter_arrears(unpaid, owed, np.logical_or(was_overdue, is_overdue.any(axis=1)))
 
-    def _enter_arrears(self, unpaid: Unpaid, owed: Array, agents: NDArray[np.bool_]) -> None:
+    def _enter_arrears(self, unpaid: Left, owed: Array, agents: NDArray[np.bool_]) -> None:
         """What is unpaid becomes the arrears; how long each contract and the operating bills have been overdue, and whose grace is over (column
         ``past_grace``).
 
@@ -169,24 +160,31 @@ class Settlement:
         overdue for no month.
         """
         books = self.books
+        months, past = books["months_in_arrears"], books["past_grace"]
+        if agents.any():
+            past[...] = 0.0
+        cell = np.flatnonzero(unpaid.amounts)  # few
+        place, at = np.divmod(cell, max(len(unpaid.scenarios), 1))
+        edge, column, left = unpaid.edges[place], unpaid.scenarios[at], unpaid.amounts.reshape(-1)[cell]
+        row, payer = self._row[edge], self.network.payer[edge]
+        is_late = (months[payer, column] > 0.0) & (left > 1e-12 * (owed[payer, column] + 1.0))
         places = [(table.debtor, arrears, table.months_overdue) for table, arrears in _tables(books)]
         places.append((np.arange(books.agents), books["operating_arrears"], books["months_operating_overdue"]))
-        months, past, width = books["months_in_arrears"], np.zeros_like(owed), max(len(unpaid.columns), 1)
-        for (debtor, arrears, overdue), grace, (rows, amounts) in zip(places, self._grace, unpaid.parts, strict=True):
-            cell = np.flatnonzero(amounts != 0.0)  # few
-            row, column, left = rows[cell // width], unpaid.columns[cell % width], amounts.reshape(-1)[cell]
+        for (debtor, arrears, overdue), grace, cells in zip(places, self._grace, self._by_table(edge), strict=True):
             arrears[...] = 0.0
-            arrears[row, column] = left
-            payer = debtor[row]
-            late = np.flatnonzero((months[payer, column] > 0.0) & (left > 1e-12 * (owed[payer, column] + 1.0)))
-            row, column, payer = row[late], column[late], payer[late]
-            count = overdue[row, column] + 1.0
+            arrears[row[cells], column[cells]] = left[cells]
+            late = cells.start + np.flatnonzero(is_late[cells])
+            contract, at = row[late], column[late]
+            count = overdue[contract, at] + 1.0
             overdue[agents[debtor]] = 0.0
-            overdue[row, column] = count
-            over = np.flatnonzero(count > grace[row, 0] - 0.5)
-            past[payer[over], column[over]] = 1.0
-        if agents.any():
-            books["past_grace"][...] = past
+            overdue[contract, at] = count
+            over = count > grace[contract, 0] - 0.5
+            past[payer[late[over]], at[over]] = 1.0
+
+    def _by_table(self, edges: Rows) -> list[slice]:
+        """Where among ``edges``, ascending, those of each table stand, and those of the operating bills."""
+        ends = np.searchsorted(edges, self._ends[:-1]).tolist()
+        return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
     def is_carried_past(self, books: Books, share: Array) -> NDArray[np.bool_]:
         """Whether all grace periods would run on if ``share (N, R)`` of the months overdue were forgiven, ``(N, R)``."""
@@ -207,15 +205,15 @@ class Settlement:
             ledger.set_column(name, books[name] * (1.0 - share))
         ledger.set_column("past_grace", np.where(share > 0.0, 0.0, books["past_grace"]))
 
-    def _clear_short(self, ledger: Ledger, columns: Rows, owed: Array) -> Unpaid:
+    def _clear_short(self, ledger: Ledger, columns: Rows, owed: Array) -> Left:
         """The clearing of the replications ``columns`` in which somebody is short, and the draws on lines that it makes; ``owed (N, R)`` by whom."""
         books = self.books
         if not len(columns):
-            return Unpaid(columns, [(columns, np.zeros((0, 0)))] * (len(CLEARED) + 1))
+            return joined([])
         loans = books.loans
-        cash = np.take(books["cash"], columns, axis=1) + self._unlimited
-        undrawn = loans.undrawn[np.ix_(self.lines, columns)]
-        may_owe = np.take(owed, columns, axis=1) + self._line_lender_matrix @ undrawn
+        cash = books["cash"].take(columns, axis=1) + self._unlimited
+        undrawn = loans.undrawn[self.lines].take(columns, axis=1)
+        may_owe = owed.take(columns, axis=1) + self._line_lender_matrix @ undrawn
         few = np.flatnonzero((cash < may_owe * (1.0 + 1e-12)).any(axis=1))  # all others have the cash for all they may owe
         is_cut = self.network.is_worth_cutting(few, len(columns))
         (edges, at, left), drawn, converged = self._clear_among(few if is_cut else None, columns, cash, undrawn)
@@ -227,13 +225,8 @@ class Settlement:
             loans.undrawn[rows] -= funded
             ledger.lend(loans.some(rows), funded)
             books.repayments.draw(funded, books.tick, rows)
-        kept = np.flatnonzero(edges < self.line_edges[0] if len(self.line_edges) else edges >= 0)  # what is drawn on the lines is paid
-        edges, left = edges[kept], left[kept]
-        ends = np.searchsorted(edges, self._ends[:-1]).tolist()
-        starts = [0, *self._ends.tolist()]
-        parts = [(edges[first:end] - start, left[first:end]) for first, end, start in zip([0, *ends], ends, starts, strict=False)]
-        parts[-1] = self.payers[parts[-1][0]], parts[-1][1]
-        return Unpaid(columns[at], parts)
+        of_dues = np.searchsorted(edges, self._ends[-2])  # what is drawn on the lines is paid
+        return Left(edges[:of_dues], columns[at], left[:of_dues])
 
     def _clear_among(self, few: Rows | None, columns: Rows, cash: Array, undrawn: Array) -> tuple[Left, Array, NDArray[np.bool_]]:
         """The clearing of the replications ``columns`` among the agents ``few`` (all of them if None), with ``cash (N, n)`` and lines of which

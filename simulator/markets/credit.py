@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.ledger.books import Books
-from simulator.ledger.contracts import Selection
+from simulator.ledger.contracts import Selection, Summed
 from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import add_to_rows, merged_rows, row_blocks
 from simulator.markets import pledges, regulation
@@ -35,11 +35,10 @@ ASKED_ELSEWHERE = 0.5  # part of refused renewals that a borrower asks of its ot
 class LoanDues(NamedTuple):
     """What loans owe, arrears included, and bear in a tick, USD bn: by loan ``(C, R)``, by borrower and by lender ``(N, R)``."""
 
-    interest: Array  # of each loan
+    interest: Summed  # of each loan, by each lender and of each borrower
     dearer: Array  # the part of it above the slot's opening rate
     given: Array  # owed to each lender
     on_capacity: Array  # owed by each borrower on loans that its capacity secures
-    interest_earned: Array  # by each lender
 
 
 class CreditMarket:
@@ -97,7 +96,7 @@ class CreditMarket:
             books.capacity_debtor_matrix.add_block(on_capacity, owed, rows)
             loans.debtor_matrix.add_block(borne, paid, rows)
             loans.holder_matrix.add_block(earned, paid, rows)
-        return LoanDues(interest, dearer, given, on_capacity, earned)
+        return LoanDues(Summed(interest, earned, borne), dearer, given, on_capacity)
 
     def spreads(self, books: Books) -> Callable[[Rows], Array]:
         """The spreads over the policy rate that slots offer this tick: asked for ``rows (n,)``, it gives ``(n, R)``.

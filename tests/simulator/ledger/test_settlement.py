@@ -34,7 +34,7 @@ def settle(model: ContagionModel, *, interest: Any = (), principal: Any = (), in
     for agent, amount in (bills or {}).items():
         operating[books.ids.index(agent)] = amount
     model.settlement.accrue(
-        model.ledger, dues(model, "loans", loans), np.zeros_like(books.loans.principal),
+        model.ledger, books.loans.summed(dues(model, "loans", loans)), np.zeros_like(books.loans.principal),
         books.loans.some(np.arange(books.loans.count)), dues(model, "loans", [*principal] or [0.0] * books.loans.count),
         dues(model, "orders", [*invoices] or [0.0] * books.orders.count),
         dues(model, "leases", [*rents] or [0.0] * books.leases.count), operating,
