@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.networks.incidence import Incidence, NetIncidence
+from simulator.networks.incidence import Incidence, NetIncidence, SumMatrix
 
 Array = NDArray[np.float64]
 
@@ -103,23 +103,25 @@ class Ties:
 
     def net_of(self, sums: Summed) -> Array:
         """As :meth:`net`, to the bit, of amounts whose sums by party are known: only who both holds and owes contracts is summed anew."""
-        both, contracts, matrix = self._on_both_sides
-        if 2 * len(contracts) > len(self.holder):
+        both, matrix = self._on_both_sides
+        if len(matrix.rows) > len(self.holder):
             return self.net(sums.amounts)
         net: Array = sums.by_holder - sums.by_debtor
         if len(both):
-            net[both] = (matrix @ sums.amounts[contracts])[:-1]
+            net[both] = matrix @ sums.amounts
         return net
 
     @cached_property
-    def _on_both_sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NetIncidence]:
-        """The agents that both hold and owe contracts, the contracts that they do, and what nets these by agent: all others come last, as one."""
+    def _on_both_sides(self) -> tuple[NDArray[np.int64], SumMatrix]:
+        """The agents that both hold and owe contracts, and the rows of ``net_matrix`` that are theirs."""
         both = np.intersect1d(self.holders, self.debtors, assume_unique=True)
-        place = np.full(self.agents, len(both))
+        place = np.full(self.agents, -1)
         place[both] = np.arange(len(both))
-        gains, gives = place[self.holder], place[self.debtor]
-        rows = np.flatnonzero(np.minimum(gains, gives) < len(both))
-        return both, rows, NetIncidence(Incidence(gains[rows], len(both) + 1), Incidence(gives[rows], len(both) + 1))
+        members = np.stack([place[self.holder], place[self.debtor]], axis=1)
+        is_kept = (members >= 0) & (self.holder != self.debtor)[:, None]
+        starts = np.append(0, np.cumsum(np.sum(is_kept, axis=1)))
+        signs = np.broadcast_to([1.0, -1.0], members.shape)
+        return both, SumMatrix(starts, members[is_kept], signs[is_kept], (len(both), len(members)))
 
     def parties_and(self, other: int) -> tuple[NDArray[np.int64], NetIncidence]:
         """The agents that hold or owe a contract and one ``other``, ascending, and the rows of ``net_matrix`` that are theirs."""

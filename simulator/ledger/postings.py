@@ -94,7 +94,7 @@ class Ledger:
         return total(amounts)
 
     def move_cash(self, change: Array, rows: slice | Rows = ALL) -> None:
-        """Change cash (of ``rows``, ascending) by ``change (N, R)``, in all zero; banks and the central bank pay by creating deposits."""
+        """Change cash (of ``rows``) by ``change (N, R)``, in all zero; banks and the central bank pay by creating deposits."""
         books = self.books
         cash, deposits = books["cash"], books["deposits"]
         cash[rows] += change

@@ -15,6 +15,7 @@ from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import common_rows
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 WALL_MONTHS = 12  # how far ahead lenders look at maturities
 REPORT_MONTHS = 3  # firms report each quarter
@@ -43,9 +44,7 @@ class Funding:
             rows = np.flatnonzero(given > 0.0)
             strictest.at(column, loans.debtor[rows], given[rows])
             books.columns.add(name, np.where(np.isfinite(column), column, 0.0), "parameter")
-        is_firm = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "ai_lab", "utility", "project_company"))
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], is_firm, [False]]).astype(np.int8)))
-        self.firms = [slice(start, stop) for start, stop in edges.reshape(-1, 2).tolist()]  # rows of firms that sell in haste
+        self.is_firm = np.isin(kinds, ("chipmaker", "hyperscaler", "cloud", "ai_lab", "utility", "project_company"))  # who sells in haste
         loans.add("hoarded")
 
     def look_ahead(self, books: Books) -> None:
@@ -131,33 +130,40 @@ class Funding:
             books.repayments.scale(lines.rows, np.where(before > 0.0, kept, 1.0))
             loans.undrawn[lines.rows] += back
 
-    def lacking(self, books: Books, asked: Array, rows: slice = slice(None)) -> Array:
+    def lacking(self, books: Books, asked: Array, rows: Rows | slice = slice(None)) -> Array:
         """Dues of the month of ``rows`` with the principal ``asked (n, R)``, less cash, open lines and nine tenths of what others owe, USD bn,
         ``(n, R)``."""
-        dues = books["interest_due"][rows] + asked + books["operating_bill"][rows] + books["tax_bill"][rows]
-        dues = dues + books["rent_bills"][rows] + books["order_bills"][rows]
-        return dues - books["cash"][rows] - books["open_lines"][rows] - 0.9 * books["receipts_due"][rows]
+        dues = books["interest_due"][rows] + asked
+        for bills in ("operating_bill", "tax_bill", "rent_bills", "order_bills"):
+            dues += books[bills][rows]
+        for means in ("cash", "open_lines"):
+            dues -= books[means][rows]
+        dues -= 0.9 * books["receipts_due"][rows]
+        return dues
 
     def sell_in_haste(self, books: Books, ledger: Ledger, due: Selection, refused: Array) -> None:
         """A firm that must repay in cash what lenders would not renew, ``refused (n, R)`` of the loans ``due``, and lacks cash and open lines,
         sells other assets in haste. What they fetch below book is its loss under ``funding``, split over the loans that were refused.
         """
-        asked = due.by_debtor(refused)
-        sold = np.zeros_like(asked)
-        for rows in self.firms:
-            short = np.clip(self.lacking(books, asked[rows], rows), 0.0, asked[rows]) * books["alive"][rows]
-            np.minimum(short / (1.0 - HASTE_DISCOUNT), SALEABLE_SHARE * books["other_assets"][rows], out=sold[rows])
+        firms = due.debtors[self.is_firm[due.debtors]]
+        asked = due.by_debtor(refused)[firms]
+        short = self.lacking(books, asked, firms)
+        np.maximum(short, 0.0, out=short)
+        np.minimum(short, asked, out=short)
+        short *= books["alive"][firms]
+        sold = np.minimum(short / (1.0 - HASTE_DISCOUNT), SALEABLE_SHARE * books["other_assets"][firms])
         if not (sold > 1e-9).any():
             return
-        sellers = np.flatnonzero(sold.any(axis=1))  # few
+        few = np.flatnonzero(sold.any(axis=1))
+        sellers, sold, asked = firms[few], sold[few], asked[few]
         is_seller = np.zeros(books.agents, dtype=bool)
         is_seller[sellers] = True
-        lost = HASTE_DISCOUNT * sold[sellers]
-        ledger.exchange_other_assets(sold[sellers], sellers)
+        lost = HASTE_DISCOUNT * sold
+        ledger.exchange_other_assets(sold, sellers)
         ledger.move_cash(-lost, sellers)
         ledger.move_cash(ledger.sum(lost), np.array([books.outside]))
         loans = books.loans.some(due.rows[is_seller[due.debtor]])
-        share = lost / np.maximum(asked[sellers], 1e-12)
+        share = lost / np.maximum(asked, 1e-12)
         by_loan = refused[is_seller[due.debtor]] * share[np.searchsorted(sellers, loans.debtor)]
         ledger.charge_debtors("loans", "funding", by_loan, "deadweight", loans)
         ledger.post("ordinary", ledger.sum(lost)[0], books.outside)

@@ -92,6 +92,19 @@ def test_what_parties_gain_are_their_rows_of_what_all_gain_and_the_others_gain_n
     assert not np.delete(whole, parties, axis=0).any()
 
 
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 1000), width=st.sampled_from([1, 3]), is_large=st.booleans())
+def test_what_agents_gain_follows_from_sums_that_are_known_with_the_bits_of_the_net(
+    data: st.DataObject, seed: int, width: int, is_large: bool
+) -> None:
+    count = data.draw(st.integers(1, 30))
+    lenders, borrowers = (0, 5), (4, 9)  # two of ten agents may be both; where many are, all contracts are netted anew
+    low, high = ((0, 9), (0, 9)) if is_large else (lenders, borrowers)
+    ends = [data.draw(st.lists(st.integers(*limits), min_size=count, max_size=count)) for limits in (low, high)]
+    contracts, values = table(*ends, 10), amounts(count, width, seed)
+    assert contracts.net_of(contracts.summed(values)).tobytes() == contracts.net(values).tobytes()
+
+
 def test_without_the_compiled_loop_of_scipy_sums_have_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix, values = incidence(np.array([2, 0, 2, 1, 2]), 4), amounts(5, 7, 1)
     found = matrix @ values
