@@ -60,7 +60,7 @@ class Protection:
             return
         some, alive, cash = guarantees.some(rows), books["alive"], books["cash"]
         due = self.premium[rows] * guarantees.notional[rows] * books.years_per_tick * some.of_holder(alive) * some.of_debtor(alive)
-        covered = (cash[some.holders] >= some.by_holder(due)[some.holders]) | (books["issues_money"][some.holders] > 0.0)
+        covered = (cash[some.holders] >= some.by_holders(due)) | (books["issues_money"][some.holders] > 0.0)
         covered[some.holders == books.outside] = True
         kept = covered[some.holder_places] * some.of_holder(alive)
         parties, received = books.net_of_parties(some, due * kept)
