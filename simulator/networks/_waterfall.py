@@ -18,6 +18,8 @@ import numpy as np
 from scipy import sparse
 
 from simulator.networks._checks import TIE, BoolArray, Csr, FloatArray, IntArray
+from simulator.networks._flows import over_classes
+from simulator.networks._rings import keep_their_level
 
 ROUNDING = 4e-15  # a change this small, relative to what is owed, is rounding
 PATIENCE = 8  # rounds before a scenario that is slow to settle goes on with linear systems
@@ -247,9 +249,7 @@ def greatest(
     return result
 
 
-def _still_to_come(
-    last_fall: FloatArray, fall: FloatArray, last_short: BoolArray, short: BoolArray, per_due: FloatArray
-) -> FloatArray:
+def _still_to_come(last_fall: FloatArray, fall: FloatArray, last_short: BoolArray, short: BoolArray, per_due: FloatArray) -> FloatArray:
     """How far payments (n, R) of one class will at least fall further, from the falls of two rounds; 0 where that is not known.
 
     While the same agents are short the map is linear, fall' = M fall with M >= 0. If fall' >= m fall in every element, all later falls
@@ -312,13 +312,14 @@ def _linear_step(
     insolvent: BoolArray,
     only: BoolArray | None,
 ) -> FloatArray:
-    """Jump to the fixed point of the present regime, or to where the first class runs empty on the way; large systems stay put."""
+    """Jump to the fixed point of the present regime, or to where the first class runs empty on the way; large systems and closed rings stay put."""
     agents, scenarios = flow.agents, pay.shape[1]
     money, bankrupt = resources.available(received, total, insolvent)
     short = money < total * (1 - TIE)
     if only is not None:
         short = short & only
-    pay = np.minimum(waterfall(owed, money, short, agents), pay)
+    paid, pay = pay, np.minimum(waterfall(owed, money, short, agents), pay)
+    is_moving = over_classes(paid - pay, agents) > ROUNDING * total
     # The marginal class of a short agent: the last one that gets anything.
     marginal = np.zeros(pay.shape, dtype=bool)
     senior_full = np.zeros((agents, scenarios))
@@ -350,9 +351,12 @@ def _linear_step(
     right = np.where(is_marginal, constant - senior_full, 0.0)
     if agents <= DENSE_AGENTS:
         links = flow.dense_links(marginal.astype(np.float64))
-        factor = np.where(is_marginal, slope, 0.0).T[:, :, None]
+        scenario, payee, payer = np.nonzero(links > 0.0)
+        masks = (np.ascontiguousarray(mask.T).reshape(-1) for mask in (is_marginal, slope < 1.0, is_moving))
+        stays = keep_their_level(scenario * agents + payer, scenario * agents + payee, *masks).reshape(scenarios, agents).T
+        factor = np.where(is_marginal & ~stays, slope, 0.0).T[:, :, None]
         system = np.eye(agents)[None] - factor * links
-        target = _solve_each(system, np.ascontiguousarray(right.T)[:, :, None])[:, :, 0].T
+        target = _solve_each(system, np.ascontiguousarray(np.where(stays, old, right).T)[:, :, None])[:, :, 0].T
     else:
         from scipy.sparse.linalg import splu  # slow to load, and wanted by large networks only
 
@@ -362,9 +366,16 @@ def _linear_step(
             if members.size == 0 or members.size > SPARSE_SHORT:
                 continue
             row = np.argmax(marginal[:, column].reshape(-1, agents)[:, members], axis=0) * agents + members
-            block = flow.sparse_links(row, column)[members]
-            system = sparse.identity(members.size, format="csc") - sparse.diags(slope[members, column]) @ block
-            target[members, column] = splu(sparse.csc_matrix(system)).solve(right[members, column])
+            links = flow.sparse_links(row, column)
+            paid_by = links.tocoo()
+            stays = keep_their_level(members[paid_by.col], paid_by.row, is_marginal[:, column], slope[:, column] < 1.0, is_moving[:, column])
+            at_rest = stays[members]
+            factor = np.where(at_rest, 0.0, slope[members, column])
+            system = sparse.identity(members.size, format="csc") - sparse.diags(factor) @ links[members]
+            try:
+                target[members, column] = splu(sparse.csc_matrix(system)).solve(np.where(at_rest, old[members, column], right[members, column]))
+            except RuntimeError:  # singular: nobody moves
+                continue
     target = np.where(np.isfinite(target), np.minimum(target, old), old)
     crossing = target < 0
     fraction = np.where(crossing, old / np.where(crossing, old - target, 1.0), 1.0)
