@@ -11,8 +11,9 @@ import pytest
 from scenarios.changes import Change
 from simulator.engine.model import ContagionModel
 from simulator.engine.randomness import Quiet
+from simulator.ledger.postings import Ledger
 from simulator.markets import margin_desk
-from simulator.markets.margin_desk import MarginDesk
+from simulator.markets.shares import ForcedSales
 
 FALL = Change("fall", "listed_shares.value", "multiply_by", 0.8, starts=1, agents=("firm",))
 FIRM, INVESTOR, BANK, HOUSEHOLD = "firm", "investor", "bank", "household"
@@ -32,33 +33,41 @@ def of(model: ContagionModel, values: np.ndarray, agent: str) -> float:
 def engine(monkeypatch: pytest.MonkeyPatch) -> tuple[ContagionModel, dict[str, float]]:
     """The month run, and what the engine did in it under the page's names."""
     found: dict[str, float] = {}
-    rounds: list[int] = []
-    sell = MarginDesk._sell
+    rounds: list[float] = []  # what the loan was before each
+    sell, repay = ForcedSales.sell, Ledger.repay
 
-    def watched(desk: MarginDesk, books: Any, ledger: Any, sale: np.ndarray, sales: Any) -> None:
-        rounds.append(1)
-        k = len(rounds)
+    def watched_sale(sales: ForcedSales, sold: np.ndarray, tag: str) -> np.ndarray:
+        books, ledger = sales.books, sales.ledger
         firm = books.ids.index(FIRM)
         price, loan = float(books["share_price"][firm, 0]), float(books.loans.principal[0, 0])
-        shares = float(books.stakes.shares[0, 0])
+        rounds.append(loan)
+        k = len(rounds)
         if k == 1:
-            worth = shares * price
+            worth = float(books.stakes.shares[0, 0]) * price
             found.update(price_after_shock=price, value_0=worth, loan_to_value_0=24.0 / worth, target_0=margin_desk.CURE * 0.5 * worth)
             found.update(cash_paid=24.0 - loan, loan_0=loan)
         lost = {tag: float(ledger.loss_by_tag[tag][0, 0]) for tag in ("margin", "fire_sale")}
-        found[f"short_{k}"] = float(sale[0, 0]) * price * (1.0 - margin_desk.CURE * 0.5)
-        found[f"sale_{k}"] = float(sale[0, 0])
-        sell(desk, books, ledger, sale, sales)
+        found[f"short_{k}"] = float(sold[0, 0]) * price * (1.0 - margin_desk.CURE * 0.5)
+        found[f"sale_{k}"] = float(sold[0, 0])
+        fetched = sell(sales, sold, tag)
         found[f"price_{k}"] = float(books["share_price"][firm, 0])
-        found[f"loan_{k}"] = float(books.loans.principal[0, 0])
-        found[f"proceeds_{k}"] = loan - found[f"loan_{k}"]
         found[f"shares_{k}"] = float(books.stakes.shares[0, 0])
         found[f"value_{k}"] = found[f"shares_{k}"] * found[f"price_{k}"]
-        found[f"loan_to_value_{k}"] = found[f"loan_{k}"] / found[f"value_{k}"]
-        for tag, before in lost.items():
-            found[f"loss_{tag}_{k}"] = float(ledger.loss_by_tag[tag][0, 0]) - before
+        for name, before in lost.items():
+            found[f"loss_{name}_{k}"] = float(ledger.loss_by_tag[name][0, 0]) - before
+        return fetched
 
-    monkeypatch.setattr(MarginDesk, "_sell", watched)
+    def watched_repayment(ledger: Ledger, slots: Any, amounts: np.ndarray) -> np.ndarray:
+        left = repay(ledger, slots, amounts)
+        k = len(rounds)
+        if rounds and f"loan_{k}" not in found:  # by what the sale fetched; cash is paid before it
+            found[f"loan_{k}"] = float(ledger.books.loans.principal[0, 0])
+            found[f"proceeds_{k}"] = rounds[-1] - found[f"loan_{k}"]
+            found[f"loan_to_value_{k}"] = found[f"loan_{k}"] / found[f"value_{k}"]
+        return left
+
+    monkeypatch.setattr(ForcedSales, "sell", watched_sale)
+    monkeypatch.setattr(Ledger, "repay", watched_repayment)
     model = month()
     books, ledger = model.books, model.ledger
     worth = books.net_worth()
