@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,15 +35,28 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-def median_seconds(call: Callable[[int], object], repeats: int, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Median time of ``call(repeat)``, garbage collected before each. With ``time.process_time`` other programs on the machine count less."""
-    times = []
+def in_turns(repeats: int, *runs: Callable[[int], float]) -> list[list[float]]:
+    """The times of each run, all of them once in every repeat, garbage collected before each: who is slow for a while is slow for all."""
+    times: list[list[float]] = [[] for _ in runs]
     for repeat in range(repeats):
-        gc.collect()
-        start = clock()
-        call(repeat)
-        times.append(clock() - start)
-    return statistics.median(times)
+        for kept, run in zip(times, runs, strict=True):
+            gc.collect()
+            kept.append(run(repeat))
+    return times
+
+
+def median_seconds(calls: Iterable[Callable[[], object]], repeats: int) -> list[float]:
+    """Median processor time of each of ``calls``, made in turns. Other programs on the machine count less in it than in time by the clock."""
+
+    def timed(call: Callable[[], object]) -> Callable[[int], float]:
+        def run(_: int) -> float:
+            start = time.process_time()
+            call()
+            return time.process_time() - start
+
+        return run
+
+    return [statistics.median(times) for times in in_turns(repeats, *map(timed, calls))]
 
 
 def exponent(sizes: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:

@@ -65,14 +65,10 @@ def scenario_of(economy: Any, months: int) -> Scenario:
     return Scenario("shock", SHOCK, (), changes, {})
 
 
-def model_seconds(economy: Any, replications: int, months: int, repeats: int) -> float:
-    """Processor time of a batch from the opened economy to the end of the horizon; the quiet world, kept per economy, is outside."""
+def batch_of(economy: Any, replications: int, months: int) -> Callable[[], object]:
+    """What steps a batch from the opened economy to the end of the horizon; the quiet world, kept per economy, is made before."""
     options = {"horizon_months": months, "changes": scenario_of(economy, months).changes, "foreseen": foreseen_sales(economy, months)}
-
-    def run(_: int) -> None:
-        ContagionModel(economy, replications=range(replications), mesa_agents=False, **options).run()
-
-    return median_seconds(run, repeats, time.process_time)
+    return lambda: ContagionModel(economy, replications=range(replications), mesa_agents=False, **options).run()
 
 
 def told(name: str, sizes: Sequence[float], seconds: Sequence[float]) -> None:
@@ -91,10 +87,10 @@ def in_replications(sizes: Sizes) -> None:
     foreseen_sales(economy, sizes.horizon)
     plan = Plan(horizon_months=sizes.horizon)
 
-    def run(count: int) -> float:
-        return median_seconds(lambda _: run_scenarios(economy, [scenario], replace(plan, replications=count)), sizes.repeats, time.process_time)
+    def tables_of(count: int) -> Callable[[], object]:
+        return lambda: run_scenarios(economy, [scenario], replace(plan, replications=count))
 
-    times = [run(count) for count in sizes.replications]
+    times = median_seconds(map(tables_of, sizes.replications), sizes.repeats)
     told("replications", sizes.replications, times)
     report("replications_per_second_per_core", sizes.replications[-1] / times[-1], "replications/second")
 
@@ -102,7 +98,7 @@ def in_replications(sizes: Sizes) -> None:
 def in_months(sizes: Sizes) -> None:
     """A batch of us_ai_2025 over longer and longer horizons."""
     economy = opened("us_ai_2025")
-    told("months", sizes.months, [model_seconds(economy, sizes.batch, months, sizes.repeats) for months in sizes.months])
+    told("months", sizes.months, median_seconds([batch_of(economy, sizes.batch, months) for months in sizes.months], sizes.repeats))
 
 
 def in_contracts(sizes: Sizes, months: int = 12) -> None:
@@ -120,8 +116,9 @@ def in_contracts(sizes: Sizes, months: int = 12) -> None:
         ("contracts", [1] * len(economies)),
         ("contracts_same_memory", [max(1, sizes.largest * sizes.agents[-1] // agents) for agents in sizes.agents]),
     ):
-        times = [model_seconds(economy, width, months, sizes.repeats) / width for economy, width in zip(economies, batches, strict=True)]
-        told(name, contracts, times)
+        runs = [batch_of(economy, width, months) for economy, width in zip(economies, batches, strict=True)]
+        times = median_seconds(runs, sizes.repeats)
+        told(name, contracts, [seconds / width for seconds, width in zip(times, batches, strict=True)])
 
 
 def contracts_of(economy: Any) -> int:

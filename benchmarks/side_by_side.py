@@ -7,7 +7,6 @@ First the two steppings must give the same bits and the plain port the same answ
 from __future__ import annotations
 
 import argparse
-import gc
 import statistics
 import sys
 import time
@@ -22,7 +21,7 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from agents.registry import FIRM_KINDS
-from benchmarks.harness import at_least_one, report
+from benchmarks.harness import at_least_one, in_turns, report
 from benchmarks.plain_float import PORTS, Asked, PlainModel
 from simulator.engine.inputs import opened
 from simulator.engine.model import ContagionModel
@@ -194,16 +193,6 @@ def gate(economy: Any, replications: int, options: dict[str, Any]) -> tuple[int,
         compared += len(ours)
         found += [f"replication {number}: {name} differs between cohorts and one agent at a time" for name in differing(ours, theirs)]
     return compared, found
-
-
-def in_turns(repeats: int, *runs: Callable[[int], float]) -> list[list[float]]:
-    """The times of each run, all of them once in every repeat, garbage collected before each: who is slow for a while is slow for all."""
-    times: list[list[float]] = [[] for _ in runs]
-    for repeat in range(repeats):
-        for kept, run in zip(times, runs, strict=True):
-            gc.collect()
-            kept.append(run(repeat))
-    return times
 
 
 def over(slow: Sequence[float], fast: Sequence[float]) -> float:
