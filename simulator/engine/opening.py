@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from agents.issuer import DEBT_VOLATILITY, LEVERAGE_FLOOR
 from agents.registry import AGENT_CLASSES, FIRM_KINDS
 from simulator.engine.entry import open_slots
-from simulator.engine.tick import BUILDERS
+from simulator.engine.tick import BUILDERS, RAISERS
 from simulator.markets import accounts, credit
 from simulator.markets.regulation import NORMAL_VOLATILITY
 
@@ -90,6 +90,8 @@ def open_memory(model: ContagionModel) -> None:
     has_shares = (c["is_issuer"] > 0.0).any(axis=1) | np.isin(np.arange(books.agents), books.stakes.debtors)
     is_listed = c["is_listed"][:, 0] > 0.0
     books.listed_rows, books.unlisted_rows = np.flatnonzero(has_shares & is_listed), np.flatnonzero(has_shares & ~is_listed)
+    raisers = [books.rows[kind] for kind in RAISERS]
+    books.raiser_rows = slice(min(rows.start for rows in raisers), max(rows.stop for rows in raisers))
     model.index_history = [np.log(accounts.share_index(books))]
     model.contagion_history = [np.zeros((1, books.replications))]
 

@@ -44,6 +44,7 @@ class Books:
     ai_rows: NDArray[np.int64]  # agents whose shares are the AI market
     listed_rows: NDArray[np.int64]  # agents with listed shares
     unlisted_rows: NDArray[np.int64]  # agents with unlisted shares; who has none has no price that moves
+    raiser_rows: slice  # from the first to the last agent who may raise equity
 
     def __init__(self, economy: Any, replications: int, ticks: int, switches: Mapping[str, Array] | None = None) -> None:
         self.economy = economy

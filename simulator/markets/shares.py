@@ -193,7 +193,7 @@ def price_shares(books: Books, ledger: Ledger, pressure: Array) -> None:
     news += others
     fair = np.exp(news, out=news)
     fair *= books["fair_price"]
-    raisers = slice(books.rows["cloud"].start, books.rows["ai_lab"].stop)  # from the first to the last who may raise equity, which follows the trend
+    raisers = books.raiser_rows  # they follow the trend
     growth = _log_change(books["fair_price_last"][raisers], fair[raisers])
     growth -= books["value_trend"][raisers]
     growth /= 12.0

@@ -12,9 +12,10 @@ Every operation is elementwise, CSR @ dense or a stack of separate solves, so a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from simulator.networks._checks import TIE, BoolArray, Csr, FloatArray, IntArray
@@ -28,6 +29,8 @@ SPARSE_SHORT = 3000  # more agents short than this and the fill-in of a factoris
 LEAP_EVERY = 8  # rounds between two leaps ahead along the series of changes
 LEAP_MOST = 0.99  # changes that shrink more slowly than this by round are left to the linear systems
 LEAP_NOISE = 1e-14  # changes smaller than this, relative to what is owed, say nothing of how they shrink
+
+Scalar = TypeVar("Scalar", np.float64, np.bool_)
 
 
 class Flow(Protocol):
@@ -49,6 +52,11 @@ class Flow(Protocol):
         """The same in one scenario for the payer-classes `rows` (m,) only: (n, m)."""
 
 
+def some(array: NDArray[Scalar], at: IntArray) -> NDArray[Scalar]:
+    """The scenarios `at` of `array` (n, R); a single column stands for all scenarios alike."""
+    return array if array.shape[1] == 1 else array.take(at, axis=1)
+
+
 @dataclass(frozen=True)
 class Resources:
     """What each agent can pay with: `cash` and `backup` (n, R), recoveries (n, R) or None without costs, `failed` (n, R) or None.
@@ -63,13 +71,11 @@ class Resources:
     failed: BoolArray | None = None
 
     def take(self, at: IntArray) -> Resources:
-        """The scenarios `at`; arrays of one column stand for all scenarios alike."""
-
-        def some(array: FloatArray | None) -> FloatArray | None:
-            return array if array is None or array.shape[1] == 1 else array.take(at, axis=1)
-
-        failed = self.failed if self.failed is None or self.failed.shape[1] == 1 else self.failed.take(at, axis=1)
-        return Resources(self.cash.take(at, axis=1), some(self.backup), some(self.asset_recovery), some(self.claim_recovery), failed)
+        """The scenarios `at`."""
+        optional = (self.backup, self.asset_recovery, self.claim_recovery)
+        backup, asset_recovery, claim_recovery = (None if array is None else some(array, at) for array in optional)
+        failed = None if self.failed is None else some(self.failed, at)
+        return Resources(some(self.cash, at), backup, asset_recovery, claim_recovery, failed)
 
     def money(self, received: FloatArray) -> FloatArray:
         """Cash, receipts and backup before any costs: (n, R)."""
@@ -200,19 +206,9 @@ def greatest(
                 _store(result, flow, owed, total, resources, pay, received, insolvent, where, done, count)
                 break
             at, kept = np.flatnonzero(finished), np.flatnonzero(~finished)
-            _store(
-                result,
-                flow.take(at),
-                owed if fixed_dues else owed.take(at, axis=1),
-                total if fixed_dues else total.take(at, axis=1),
-                resources.take(at),
-                pay.take(at, axis=1),
-                received.take(at, axis=1),
-                insolvent.take(at, axis=1),
-                where[at],
-                done[at],
-                count,
-            )
+            owed_done, total_done, pay_done, received_done = (some(array, at) for array in (owed, total, pay, received))
+            state = (owed_done, total_done, resources.take(at), pay_done, received_done, some(insolvent, at))
+            _store(result, flow.take(at), *state, where[at], done[at], count)
             ahead = ahead.take(kept, axis=1) if at_leap else ahead
             where, flow, resources = where[kept], flow.take(kept), resources.take(kept)
             pay, received, insolvent = (array.take(kept, axis=1) for array in (pay, received, insolvent))
@@ -234,16 +230,9 @@ def greatest(
             slow, looked_slow = looks_slow & looked_slow, looks_slow
             if slow.any():
                 at = np.flatnonzero(slow)
-                pay[:, at] = _linear_step(
-                    flow.take(at),
-                    owed if fixed_dues else owed.take(at, axis=1),
-                    total if fixed_dues else total.take(at, axis=1),
-                    resources.take(at),
-                    pay.take(at, axis=1),
-                    received.take(at, axis=1),
-                    insolvent.take(at, axis=1),
-                    None if only is None else only.take(at, axis=1),
-                )
+                owed_slow, total_slow, pay_slow, received_slow = (some(array, at) for array in (owed, total, pay, received))
+                state = (owed_slow, total_slow, resources.take(at), pay_slow, received_slow, some(insolvent, at))
+                pay[:, at] = _linear_step(flow.take(at), *state, None if only is None else some(only, at))
                 received = flow.received(pay)
                 before = np.where(slow, np.inf, before)
     return result
