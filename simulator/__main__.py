@@ -57,7 +57,7 @@ EXAMPLES = """examples
 """
 
 VALUES = """other keys (default)
-  montecarlo.replications=1000  montecarlo.seed=1  montecarlo.chunk=1000  horizon_months=60  output=DIR
+  montecarlo.replications=1000  montecarlo.seed=1  montecarlo.chunk=2000  horizon_months=60  output=DIR
   montecarlo.precision=0.02     go on until the 95 % interval of P(systemic) is that wide (montecarlo.replications_max=100000)
   execution.workers=2           execution.scheduler=ADDRESS (dask)   execution.slurm.queue=NAME (slurm)   resume_anyway=true
   channels.NAME=true|false      counterparty orders equity margin fire_sale funding guarantee | spread expectation power household short

@@ -100,7 +100,7 @@ def simulate(
     record: str = "summary",
     contributions: bool = False,
     amplification: bool = False,
-    chunk: int = 1000,
+    chunk: int = 2000,
     workers: int = 1,
     config_dir: str | Path | None = None,
 ) -> Run:

@@ -21,7 +21,7 @@ class MonteCarloSettings(Group):
 
     replications: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1
-    chunk: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    chunk: Annotated[int, Field(ge=1, le=100_000)] = 2000
     precision: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
     replications_max: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
     block: Annotated[int, Field(ge=1, le=1_000_000)] | None = None

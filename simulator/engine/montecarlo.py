@@ -53,7 +53,7 @@ class Plan:
 
     replications: int = 1000
     seed: int = 1
-    chunk: int = 1000
+    chunk: int = 2000
     horizon_months: int = 60
     record: str = "summary"
     systemic: dict[str, float] | None = None
@@ -248,6 +248,7 @@ def run_units(job: Job, piece: Sequence[Unit]) -> list[Done]:
     parts: list[tuple[list[Tables], list[Array]]] = [([], []) for _ in piece]
     numbers = [number for unit in piece for number in range(unit.first, unit.stop)]
     width = _chunk_of(job)
+    width = -(-len(numbers) // -(-len(numbers) // width))  # chunks of a size: a narrow one costs more a replication
     writers: list[Writer] = []
     try:
         if job.keep is not None:

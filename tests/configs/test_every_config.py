@@ -59,7 +59,7 @@ def test_the_defaults_are_those_of_the_house() -> None:
         ["rate_hold", "collateral_devaluation"],
         ["current_rules"],
     )
-    assert (settings.montecarlo.replications, settings.montecarlo.seed, settings.montecarlo.chunk) == (1000, 1, 1000)
+    assert (settings.montecarlo.replications, settings.montecarlo.seed, settings.montecarlo.chunk) == (1000, 1, 2000)
     assert (settings.horizon_months, settings.record.level, settings.experiment.kind) == (60, "summary", "paired")
     assert (settings.systemic.months, settings.systemic.kinds, settings.systemic.debt_share) == (12, 3, 0.10)
     assert tuple(settings.channels) == CHANNELS

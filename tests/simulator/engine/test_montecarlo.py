@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scenarios.changes import Change, Scenario
 from scenarios.economy import Economy
 from scenarios.loading import load_economy
+from simulator.engine import montecarlo
 from simulator.engine.model import ContagionModel
 from simulator.engine.montecarlo import QUANTILES, Plan, chunks, run_scenarios, together, units
 from simulator.engine.recorded import SERIES
@@ -36,6 +37,21 @@ def test_chunks_cover_every_replication_once() -> None:
     for replications, chunk in ((10, 3), (10, 10), (10, 64), (1, 1), (0, 5)):
         assert [number for part in chunks(replications, chunk) for number in part] == list(range(replications))
         assert all(len(part) <= chunk for part in chunks(replications, chunk))
+
+
+def test_what_is_wider_than_a_chunk_is_cut_into_chunks_of_a_size(economy: Economy, monkeypatch: pytest.MonkeyPatch) -> None:
+    widths: list[int] = []
+    run_chunk = montecarlo.run_chunk
+
+    def listened(job: Any, scenario: Any, numbers: Any, *rest: Any) -> Any:
+        widths.append(len(numbers))
+        return run_chunk(job, scenario, numbers, *rest)
+
+    monkeypatch.setattr(montecarlo, "run_chunk", listened)
+    for replications, chunk, expected in ((9, 4, [3, 3, 3]), (5, 4, [3, 2]), (8, 4, [4, 4]), (3, 4, [3])):
+        widths.clear()
+        run(economy, CALM, replications=replications, chunk=chunk)
+        assert widths == expected
 
 
 def test_tables_are_sorted_by_scenario_as_given_and_replication(economy: Economy) -> None:
