@@ -19,17 +19,23 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.harness import at_least_one, report, watch
+from simulator.engine.montecarlo import Plan, most_together, together, units
+from simulator.results.blocks import unit_name
 
 EDGE = 0.1
-"""Part of the units at the beginning and at the end whose rates are compared."""
+"""Part of the pieces of work at the beginning and at the end whose rates are compared."""
 
 
-def finished_at(folder: Path) -> list[tuple[float, int]]:
-    """When each unit was finished, and its replications, in the order of time."""
+def finished_at(folder: Path, workers: int) -> list[tuple[float, int]]:
+    """When each piece of work was finished, and its replications, in the order of time. The units that are stepped together are one piece."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    cut = manifest["plan"]
+    plan = Plan(cut["replications"], chunk=manifest["settings"]["montecarlo"]["chunk"], block=cut["block"])
+    wanted = units(len(cut["scenarios"]), plan)
     found = []
-    for name, unit in manifest["units"].items():
-        found.append(((folder / "tables" / "replications" / f"{name}.parquet").stat().st_mtime, int(unit["counts"]["replications"])))
+    for piece in together(wanted, most_together(plan), workers):
+        files = [folder / "tables" / "replications" / f"{unit_name(unit.scenario, unit.block)}.parquet" for unit in piece]
+        found.append((max(file.stat().st_mtime for file in files), sum(unit.stop - unit.first for unit in piece)))
     return sorted(found)
 
 
@@ -39,7 +45,7 @@ def seconds_of(folder: Path) -> float:
 
 
 def rate(finished: Sequence[tuple[float, int]], workers: int) -> float:
-    """Replications a second from the moment at which every worker has finished its first unit."""
+    """Replications a second from the moment at which every worker has finished its first piece of work; nan where there are no more."""
     if len(finished) <= workers:
         return float("nan")
     done = sum(count for _, count in finished[workers:])
@@ -71,15 +77,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if found.exit_code:
             print(f"the run ended with exit code {found.exit_code}", file=sys.stderr)
             return found.exit_code
-        finished = finished_at(folder)
+        finished = finished_at(folder, given.workers)
         edge = max(given.workers + 1, round(EDGE * len(finished)))
         report("replications", sum(count for _, count in finished), "replications")
-        report("units", len(finished), "units")
+        report("pieces_of_work", len(finished), "pieces")
         report("whole_command", found.seconds, "seconds")
         report("rate_with_start", sum(count for _, count in finished) / seconds_of(folder), "replications/second")
         report("steady_rate", rate(finished, given.workers), "replications/second")
-        report("rate_of_first_units", rate(finished[: edge + given.workers], given.workers), "replications/second")
-        report("rate_of_last_units", rate(finished[-edge - given.workers :], given.workers), "replications/second")
+        report("rate_of_first_pieces", rate(finished[: edge + given.workers], given.workers), "replications/second")
+        report("rate_of_last_pieces", rate(finished[-edge - given.workers :], given.workers), "replications/second")
         for place, peak in enumerate(found.peaks.values()):
             report("peak_memory_of_command" if place == 0 else f"peak_memory_of_process_{place}", peak, "MB")
         report("peak_memory_of_any_process", max(found.peaks.values()), "MB")

@@ -156,6 +156,11 @@ def job_of(economy: Economy, scenarios: Sequence[Scenario], plan: Plan, keep: Ke
     return Job(economy, tuple(scenarios), plan, foreseen_sales(economy, plan.horizon_months), keep)
 
 
+def most_together(plan: Plan, width: int | None = None) -> int:
+    """Units that fit into one chunk, of ``width`` replications where it is not the plan's."""
+    return max(1, (width or plan.chunk) // plan.block_size)
+
+
 def together(wanted: Iterable[Unit], most: int, workers: int) -> Iterator[tuple[Unit, ...]]:
     """Pieces of work: up to ``most`` units of one scenario, to be stepped together, and fewer where some worker would be left without any."""
     in_order = list(wanted)
@@ -187,7 +192,7 @@ def compute(
         return lambda shares: told(sum(share * sum(unit.stop - unit.first for unit in piece) for piece, share in shares))
 
     plan = job.plan
-    most = 1 if plan.where.scheduler is not None else max(1, _chunk_of(job) // plan.block_size)  # nobody knows how many a scheduler's workers are
+    most = 1 if plan.where.scheduler is not None else most_together(plan, _chunk_of(job))  # nobody knows how many a scheduler's workers are
     on_shares = None if on_part is None else heard_for(on_part)
     with closing(work_through(together(wanted, most, plan.where.workers), run_units, job, plan.where, name, crew, on_shares)) as results:
         for piece, done in results:

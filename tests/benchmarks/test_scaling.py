@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -44,6 +46,17 @@ def test_the_rate_begins_when_every_worker_has_done_its_first_unit() -> None:
     finished = [(10.0, 100), (11.0, 100), (12.0, 100), (13.0, 100)]
     assert memory.rate(finished, 2) == pytest.approx(100.0)
     assert np.isnan(memory.rate(finished[:2], 2))
+
+
+def test_units_that_are_stepped_together_are_one_piece_of_the_rate(tmp_path: Path) -> None:
+    manifest = {"plan": {"replications": 70, "block": 10, "scenarios": ["calm"]}, "settings": {"montecarlo": {"chunk": 25}}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "tables" / "replications").mkdir(parents=True)
+    for block, moment in enumerate((5, 6, 4, 3, 8, 7, 9)):
+        file = tmp_path / "tables" / "replications" / f"scenario-00-block-{block:05d}.parquet"
+        file.touch()
+        os.utime(file, (moment, moment))
+    assert memory.finished_at(tmp_path, workers=2) == [(4.0, 20), (6.0, 20), (7.0, 10), (8.0, 10), (9.0, 10)]
 
 
 def test_results_are_kept_under_a_head_that_tells_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
