@@ -196,17 +196,18 @@ class ContagionModel(mesa.Model):
 
     def contracted_sales(self, month: int) -> tuple[Array, Array]:
         """Contracted sales now (yearly rate) and over the coming year, cloud orders and leases, USD bn: the columns ``contracted_now`` and
-        ``contracted_next`` ``(N, R)``, written over."""
+        ``contracted_next`` ``(N, R)``, written over where the agent sells or lets."""
         books = self.books
-        leases = books.leases
-        now, coming = self.compute.contracted(books)
+        leases, sellers = books.leases, self.compute.committed_clouds.holders
+        now, coming = books["contracted_now"], books["contracted_next"]
         rent = leases.rent * leases.in_force
         start, end = leases.static["start"][:, None], leases.static["end"][:, None]
         running = ((start <= month) & (end > month)) * rent
         months_next = np.clip(np.minimum(end, month + 13) - np.maximum(start, month + 1), 0, 12) / 12.0
-        lessors = leases.holders
-        now[lessors] += leases.by_holder(running)[lessors]
-        coming[lessors] += leases.by_holder(rent * months_next)[lessors]
+        for column, sold, let in zip((now, coming), self.compute.contracted(books), (running, rent * months_next), strict=True):
+            column[leases.holders] = 0.0
+            column[sellers] = sold
+            column[leases.holders] += leases.by_holders(let)
         return now, coming
 
     def tranches_due(self) -> Array:

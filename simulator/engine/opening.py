@@ -139,7 +139,7 @@ def _open_orders(model: ContagionModel) -> None:
     investment = c["capex_at_start"] / 12.0
     committed = orders.static["amount"][:, None] > 0
     first_plan = books.order_schedule.planned[0] * committed * compute.is_chips
-    free = np.maximum(investment * c["chips_share"] - compute.committed_chips(first_plan[compute.committed.rows]), 0.0)
+    free = np.maximum(investment * c["chips_share"] - compute.committed_capital.by_debtor(first_plan[compute.committed_capital.rows]), 0.0)
     chips = orders.of_debtor(free) * (1.0 - compute.buyer_makes_chips) * compute.is_chip_tie
     sales = orders.by_holder(chips * compute.supply_share + first_plan) * 12.0
     for _ in range(4):  # suppliers of suppliers: a chain of four is longer than any in the tables

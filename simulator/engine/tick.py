@@ -74,7 +74,7 @@ def announce(model: ContagionModel) -> None:
 
 
 def refresh(model: ContagionModel) -> None:
-    """Sums over contracts that the rules of this tick read."""
+    """Sums over contracts that the rules of this tick read. Where it is always the same agents that hold or owe them, the others keep their zero."""
     books, compute = model.books, model.compute
     loans, committed = books.loans, model.credit.committed
     c = books.columns
@@ -82,27 +82,30 @@ def refresh(model: ContagionModel) -> None:
     dues = model.credit.interest(books)
     model.interest, model.dearer = dues.interest, dues.dearer
     given = books.to_owners(loans, dues.given)
-    books.stakes.by_holder(books.stake_values(), out=c["stake_value"])
+    stakes, leases = books.stakes, books.leases
+    c["stake_value"][stakes.holders] = stakes.by_holders(books.stake_values())
     assets = np.add(c["cash"], c["capacity"], out=c["total_assets"])
     for part in (c["construction"], c["other_assets"], given, c["stake_value"]):
         assets += part
     model.due, model.principal_due = books.repayments.due(books.tick)
     model.planned_deliveries = compute.planned(books)
-    leases = books.leases
     month = books.tick + 1
     in_term = ((leases.static["start"] <= month) & (leases.static["end"] > month))[:, None]
     model.rents = leases.rent * in_term * leases.in_force * leases.of_debtor(c["alive"]) * books.years_per_tick
     model.due.by_debtor(model.principal_due, out=c["principal_due"])
-    leases.by_debtor(model.rents, out=c["rent_bills"])
+    c["rent_bills"][leases.debtors] = leases.by_debtors(model.rents)
     called_plan = compute.called(books, model.planned_deliveries)
-    compute.order_bills(called_plan, out=c["order_bills"])
-    compute.committed_chips(model.planned_deliveries, out=c["committed_chips"])
+    c["order_bills"][compute.committed.debtors] = compute.order_bills(called_plan)
+    c["committed_chips"][compute.committed_capital.debtors] = compute.committed_chips(model.planned_deliveries)
     model.contracted_sales(month)
     delivered = compute.served(books, called_plan)
-    earned = books.to_owners(loans, dues.interest.by_holder.copy())
-    receipts = np.add(earned, books.by_owner(compute.committed, delivered), out=c["receipts_due"])
-    receipts += books.by_owner(leases, model.rents)
-    committed.by_debtor(loans.undrawn[committed.rows], out=c["committed_funds"])
+    receipts = c["receipts_due"]
+    receipts[...] = dues.interest.by_holder
+    books.to_owners(loans, receipts)
+    for contracts, amounts in ((compute.committed, delivered), (leases, model.rents)):
+        owners, earned = books.by_owners(contracts, amounts)
+        receipts[owners] += earned
+    c["committed_funds"][committed.debtors] = committed.by_debtors(loans.undrawn[committed.rows])
     borrowers, projects = model.credit.backed_borrowers, books.rows["project_company"]
     c["secured_room"][borrowers] = pledges.secured_room(books, dues.on_capacity, borrowers)
     facility.open_lines(books, dues.on_capacity)

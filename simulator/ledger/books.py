@@ -256,6 +256,11 @@ class Books:
         """Sum amounts ``(C, R)`` by owner, ``(N, R)``: the holder, or Outside, which bought the claims of every settled estate."""
         return self.to_owners(contracts, contracts.by_holder(amounts))
 
+    def by_owners(self, contracts: Ties, amounts: Array) -> tuple[Rows, Array]:
+        """As :meth:`by_owner`, of the holders and of Outside alone: their rows, ascending, and the sums ``(n, R)``."""
+        rows, owned = contracts.by_holders_and(self.outside, amounts)
+        return rows, self._handed_over(contracts, amounts, owned, of=rows)
+
     def to_owners(self, contracts: Ties, owned: Array, held: Array | None = None) -> Array:
         """Sums ``owned (N, R)`` of amounts of ``contracts``, in which those held by settled estates are handed to Outside in place.
 

@@ -249,15 +249,13 @@ class DeliverySchedule:
     def due(self, tick: int, orders: Contracts, rows: slice | NDArray[np.int64] = slice(None)) -> Array:
         """Deliveries of ``rows`` due in ``tick``, USD bn, ``(n, R)``: the plan, and a part of what has slipped, at most what remains."""
         planned, left, remaining = self.planned[tick][rows], self.left_by_plan[tick][rows], orders.remaining[rows]
-        if self.is_stretched:
-            is_new = orders.pace[rows] < 1.0
-            left = np.where(is_new, orders.expected[rows], left)
-            planned = np.where(is_new, self.renegotiated_pace(tick, orders, rows), planned)
-        slipped = remaining - left
-        np.maximum(slipped, 0.0, out=slipped)
-        slipped /= SLIP_MONTHS
-        slipped += planned
-        due: Array = np.minimum(slipped, remaining, out=slipped)
+        due = _caught_up(planned, left, remaining)
+        if self.is_stretched:  # few are
+            at = np.flatnonzero((orders.pace[rows] < 1.0).any(axis=1))
+            new = np.arange(orders.count)[rows][at]
+            is_new = orders.pace[new] < 1.0
+            left = np.where(is_new, orders.expected[new], left[at])
+            due[at] = _caught_up(np.where(is_new, self.renegotiated_pace(tick, orders, new), planned[at]), left, remaining[at])
         return due
 
     def renegotiated_pace(self, tick: int, orders: Contracts, rows: slice | NDArray[np.int64]) -> Array:
@@ -271,6 +269,15 @@ class DeliverySchedule:
         """Deliveries planned for the twelve months after ``tick``, USD bn, ``(C, 1)``."""
         ahead = self.planned[tick + 1 : tick + 13]
         return np.add.reduceat(ahead, [0], axis=0)[0] if len(ahead) else np.zeros_like(self.planned[0])
+
+
+def _caught_up(planned: Array, left: Array, remaining: Array) -> Array:
+    """What is ``planned`` and a part of what has slipped behind what the plan leaves, ``left``, at most what is ``remaining (n, R)``."""
+    due: Array = remaining - left
+    np.maximum(due, 0.0, out=due)
+    due /= SLIP_MONTHS
+    due += planned
+    return np.minimum(due, remaining, out=due)
 
 
 def _by_row(values: Any) -> Array:

@@ -61,25 +61,23 @@ class ComputeMarket:
         return planned
 
     def contracted(self, books: Books) -> tuple[Array, Array]:
-        """Contracted sales of capacity now (yearly rate) and over the coming year, USD bn: the columns ``contracted_now`` and ``contracted_next``
-        ``(N, R)``, written over."""
+        """Contracted cloud sales now (yearly rate) and over the coming year, USD bn, by the sellers ``committed_clouds.holders``, ``(n, R)``."""
         orders, some = books.orders, self.committed_clouds
         both = some.of_holder(books["alive"]) * some.of_debtor(books["alive"])
         plan = books.order_schedule
         if plan.is_stretched:
             both *= np.minimum(orders.pace[some.rows], 1.0)
         remaining = orders.remaining[some.rows]
-        now = some.by_holder(np.minimum(plan.planned[books.tick][some.rows], remaining) * both, out=books["contracted_now"])
-        now *= books.ticks_per_year
-        return now, some.by_holder(np.minimum(plan.next_year(books.tick)[some.rows], remaining) * both, out=books["contracted_next"])
+        now = some.by_holders(np.minimum(plan.planned[books.tick][some.rows], remaining) * both) * books.ticks_per_year
+        return now, some.by_holders(np.minimum(plan.next_year(books.tick)[some.rows], remaining) * both)
 
-    def committed_chips(self, planned: Array, out: Array | None = None) -> Array:
-        """Chips in what is ``planned (n, R)`` of committed orders for this tick, by buyer, USD bn, ``(N, R)``, anew or written over ``out``."""
-        return self.committed_capital.by_debtor(planned[self.committed.places(self.committed_capital.rows)], out)
+    def committed_chips(self, planned: Array) -> Array:
+        """Chips in what is ``planned (n, R)`` of committed orders for this tick, by the buyers ``committed_capital.debtors``, USD bn, ``(n, R)``."""
+        return self.committed_capital.by_debtors(planned[self.committed.places(self.committed_capital.rows)])
 
-    def order_bills(self, planned: Array, out: Array | None = None) -> Array:
-        """Bills of committed orders as ``planned (n, R)``, by buyer, USD bn, ``(N, R)``, anew or written over ``out``."""
-        return self.committed.by_debtor(planned * (1.0 - self.capital_goods[self.committed.rows]), out)
+    def order_bills(self, planned: Array) -> Array:
+        """Bills of committed orders as ``planned (n, R)``, by the buyers ``committed.debtors``, USD bn, ``(n, R)``."""
+        return self.committed.by_debtors(planned * (1.0 - self.capital_goods[self.committed.rows]))
 
     def invoices(self, books: Books, planned: Array, investment: Array) -> Array:
         """What is invoiced this tick, USD bn, ``(O, R)``.

@@ -51,11 +51,9 @@ class Funding:
         """Maturity walls of the coming year by borrower (each quarter, as firms report), and open lines."""
         if books.tick % REPORT_MONTHS == 0:
             due, amounts = books.repayments.due_within(books.tick + 1, WALL_MONTHS)
-            wall = due.by_debtor(amounts)
+            wall = due.by_debtor(amounts, out=books["due_next_year"])
             wall[books.rows["project_company"]] = 0.0  # construction loans are taken out against the lease, to which these lenders look
-            books["due_next_year"][...] = wall
-        if len(self.lines.rows):
-            self.lines.by_debtor(books.loans.undrawn[self.lines.rows], out=books["open_lines"])
+        books["open_lines"][self.lines.debtors] = self.lines.by_debtors(books.loans.undrawn[self.lines.rows])
 
     def note_first_month(self, books: Books) -> None:
         """The coverage from which the covenants of loans that give none are set, in the first month."""
