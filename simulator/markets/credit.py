@@ -17,7 +17,7 @@ from simulator.ledger.contracts import Selection, Summed
 from simulator.ledger.postings import Ledger
 from simulator.ledger.sums import add_to_rows, merged_rows, row_blocks
 from simulator.markets import pledges, regulation
-from simulator.markets.funding import Funding
+from simulator.markets.funding import Funding, raise_liquidity
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -174,9 +174,10 @@ class CreditMarket:
             loans.undrawn[drawing.rows] -= drawn
             books.repayments.draw(drawn, books.tick, drawing.rows)
         by_borrower = slots.by_debtor(fresh, out=books["new_credit"])
-        raise_liquidity(books, ledger, slots.by_holder(fresh))
+        sums = Summed(fresh, slots.by_holder(fresh), by_borrower)
+        raise_liquidity(books, ledger, slots.holders, sums.by_holder)
         self._reprice(books, slots, fresh, due, renewed)
-        ledger.lend(slots, fresh)
+        ledger.lend(slots, fresh, sums)
         books.repayments.add(granted, books.tick, asking.rows)
         books.repayments.add(renewed, books.tick, due.rows)
         books.series["new_credit"] = ledger.sum(by_borrower)
@@ -261,17 +262,6 @@ def raise_cash_for_dues(books: Books, ledger: Ledger) -> None:
     short = np.maximum(due - c["cash"] - 0.9 * (c["receipts_due"] + c["outside_sales"]), 0.0)
     sold = np.minimum(short, c["other_assets"]) * books.sells_securities[rows] * c["alive"]
     ledger.exchange_other_assets(sold, rows)
-
-
-def raise_liquidity(books: Books, ledger: Ledger, outgoing: Array) -> None:
-    """Lenders other than banks sell liquid assets to Outside, at book value, for the cash that ``outgoing (N, R)`` needs beyond half of theirs."""
-    sold = -0.5 * books["cash"]
-    sold += outgoing
-    np.maximum(sold, 0.0, out=sold)
-    sold *= 1.0 - books["is_bank"]
-    np.minimum(sold, books["other_assets"], out=sold)
-    sold[books.outside] = 0.0
-    ledger.exchange_other_assets(sold)
 
 
 def look_through_projects(books: Books) -> None:

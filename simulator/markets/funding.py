@@ -89,11 +89,7 @@ class Funding:
         loans.undrawn[lines.rows] -= drawn
         books["open_lines"][...] -= lines.by_debtor(drawn)
         given = lines.by_holder(drawn)
-        sold = -0.5 * books["cash"]
-        sold += given
-        np.maximum(sold, 0.0, out=sold)
-        sold *= 1.0 - books["is_bank"]
-        ledger.exchange_other_assets(np.minimum(sold, books["other_assets"], out=sold))
+        raise_liquidity(books, ledger, lines.holders, given)
         ledger.lend(lines, drawn)
         books.repayments.draw(drawn, books.tick, lines.rows)
         lenders = lines.holders
@@ -165,3 +161,15 @@ class Funding:
         by_loan = refused[is_seller[due.debtor]] * share[np.searchsorted(sellers, loans.debtor)]
         ledger.charge_debtors("loans", "funding", by_loan, "deadweight", loans)
         ledger.post("ordinary", ledger.sum(lost)[0], books.outside)
+
+
+def raise_liquidity(books: Books, ledger: Ledger, lenders: Rows, outgoing: Array) -> None:
+    """Those of ``lenders (n,)`` that are no banks sell liquid assets to Outside, at book value, for the cash that ``outgoing (N, R)`` needs beyond
+    half of theirs."""
+    sellers = lenders[(books["is_bank"][lenders, 0] == 0.0) & (lenders != books.outside)]
+    if not len(sellers):
+        return
+    sold = outgoing[sellers] - 0.5 * books["cash"][sellers]
+    np.maximum(sold, 0.0, out=sold)
+    np.minimum(sold, books["other_assets"][sellers], out=sold)
+    ledger.exchange_other_assets(sold, sellers)
