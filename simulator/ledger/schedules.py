@@ -170,10 +170,10 @@ class RepaymentSchedule:
             for amounts in (self.instalment, *self._instalment_ends.values()):
                 amounts[at] *= left
         for group, chosen, to_come in self._groups_of(rows):
-            left = factor[chosen]
-            row, column = np.nonzero(left != 1.0)  # few loans in few replications
-            if len(row):
-                left = left[row, column]
+            left = factor[chosen].reshape(-1)
+            changed = (left != 1.0).nonzero()[0]  # few loans in few replications
+            if len(changed):
+                left, (row, column) = left[changed], np.divmod(changed, factor.shape[1])
                 at = self._places[group[0]][rows[chosen]][row] * self.width + (column if self.columns is None else self.columns[column])
                 for amounts, _ in to_come:
                     amounts.reshape(-1)[at] *= left

@@ -204,8 +204,10 @@ class CreditMarket:
             part = np.minimum(1.0, value / np.maximum(on_assets.by_debtor(requests)[borrowers], 1e-9))
             asked[backed] = requests * part[on_assets.debtor_places]
         pledges.limit_to_pledges(books, asking, asked, drawing, drawn)
-        lenders = asking.holders
-        asked *= np.minimum(1.0, books["lending_room"][lenders] / np.maximum(asking.by_holder(asked)[lenders], 1e-9))[asking.holder_places]
+        rationed = books["lending_room"][asking.holders]
+        rationed /= np.maximum(asking.by_holders(asked), 1e-9)
+        np.minimum(rationed, 1.0, out=rationed)
+        asked *= rationed.take(asking.holder_places, axis=0)
         asked *= asked > DUST
         return asked
 
@@ -229,7 +231,7 @@ class CreditMarket:
         place_of[every] = np.arange(len(every))
         for block in row_blocks(len(every), books.replications):  # one of the longest chains of steps of the tick
             rows = every[block]
-            granted, prolonged = (slice(*np.searchsorted(some.rows, (rows[0], rows[-1] + 1))) for some in (slots, due))
+            granted, prolonged = (slice(*some.rows.searchsorted((rows[0], rows[-1] + 1))) for some in (slots, due))
             new, weight = np.zeros((len(rows), books.replications)), loans.principal[rows]
             new[place_of[slots.rows[granted]] - block.start] = fresh[granted]
             place = place_of[due.rows[prolonged]] - block.start
