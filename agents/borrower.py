@@ -32,7 +32,9 @@ class Borrower(EconomicAgent):
     def interest_cover(self) -> Array:
         """Earnings over interest, both per year, ``(n, R)``; 0 where there is no interest."""
         interest = self.interest_due / self.years_per_tick
-        return np.where(interest > 1e-6, self.earnings / np.maximum(interest, 1e-6), 0.0)
+        cover = self.earnings / np.maximum(interest, 1e-6)
+        cover[interest <= 1e-6] = 0.0
+        return cover
 
     @rule("share")
     def refinancing_gap(self) -> Array:
@@ -59,7 +61,8 @@ class Borrower(EconomicAgent):
         tight = self.lever("lender.covenant_tightness")
         given = self.covenant_coverage > 0.0
         least = np.where(given, self.covenant_coverage, (1.0 - COVENANT_CUSHION) * self.cover_at_start) * tight
-        cover = np.where((least > 0.0) & (self.interest_due > 1e-9), self.interest_cover / np.maximum(least, 1e-9), 1.0)
+        cover = self.interest_cover / np.maximum(least, 1e-9)
+        cover[(least <= 0.0) | (self.interest_due <= 1e-9)] = 1.0
         most = self.covenant_leverage
         if most.any():
             allowed = most * np.maximum(self.earnings, 0.0)

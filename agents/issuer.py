@@ -134,8 +134,10 @@ class Issuer(Borrower):
         odds = ACCEPTANCE_AT_ZERO + COVERED_BY_CONTRACT * covered - unbacked_risk(self.books, self.rows) / CDS_HALF
         odds -= WALL_SLOPE * np.maximum(self.refinancing_gap_now - WALL_COMFORT, 0.0)
         odds -= LEVERAGE_SLOPE * np.maximum(self.seen("spread", "leverage") - LEVERAGE_COMFORT, 0.0)
-        in_order = (self.months_in_arrears < 1.0) & (self.margin_breached < 1.0)
-        return expit(odds, out=odds) * in_order * self.alive
+        standing: Array = expit(odds, out=odds)
+        standing[(self.months_in_arrears >= 1.0) | (self.margin_breached >= 1.0)] = 0.0
+        standing *= self.alive
+        return standing
 
     @rule("per year")
     def external_finance_premium(self) -> Array:

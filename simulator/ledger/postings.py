@@ -189,13 +189,10 @@ class Ledger:
         """Write a column that carries no value of its own (a decision, a price memo, an index), or some ``rows`` of it."""
         self.books[name][rows] = values
 
-    def lend(self, slots: Selection, amounts: Array, sums: Summed | None = None) -> None:
-        """New loans ``amounts (n, R)`` in ``slots``: cash to the borrower, principal to the lender's assets. No one's net worth moves.
-
-        ``sums``: the same with their sums by party, where they are known.
-        """
+    def lend(self, slots: Selection, amounts: Array) -> None:
+        """New loans ``amounts (n, R)`` in ``slots``: cash to the borrower, principal to the lender's assets. No one's net worth moves."""
         add_to_rows(self.books.loans.principal, slots.rows, amounts)
-        parties, given = self.books.net_of_parties(slots, amounts) if sums is None else (ALL, self.books.net_of(slots, sums))
+        parties, given = self.books.net_of_parties(slots, amounts)
         self.move_cash(np.negative(given, out=given), parties)
 
     def repay(self, slots: Selection, amounts: Array) -> Array:

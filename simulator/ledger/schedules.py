@@ -88,7 +88,8 @@ class RepaymentSchedule:
                 month[group].is_entered[of_group] = True
                 self._add(month[group].amounts, of_group, amounts[bullet])
             if len(slow):
-                instalment = amounts[slow] / instalments
+                instalment = amounts[slow]
+                instalment /= instalments
                 self._add(self.instalment, of_slow, instalment)
                 if due_tick + 1 < self.ticks:
                     if due_tick + 1 not in self._instalment_ends:

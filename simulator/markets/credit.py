@@ -163,8 +163,8 @@ class CreditMarket:
         if books.levers["supervision.stress_test"].any():
             rest *= 1.0 - books["stress_test_failed"]
         # Most borrowers ask for nothing in most months: only the slots of those who ask somewhere in the batch are worked on.
-        asking = loans.some(self.open_rows[np.any(rest, axis=1)[loans.debtor[self.open_rows]]])
-        granted = self._granted(books, asking, rest, appetite * books["alive"], drawing, drawn)
+        asking = loans.some(self.open_rows[(rest != 0.0).any(axis=1)[loans.debtor[self.open_rows]]])
+        granted = self._granted(books, asking, rest, drawing, drawn)
         slots, fresh = asking, granted
         if len(drawing.rows):
             slots = loans.some(merged_rows(asking.rows, drawing.rows))
@@ -174,23 +174,25 @@ class CreditMarket:
             loans.undrawn[drawing.rows] -= drawn
             books.repayments.draw(drawn, books.tick, drawing.rows)
         by_borrower = slots.by_debtor(fresh, out=books["new_credit"])
-        sums = Summed(fresh, slots.by_holder(fresh), by_borrower)
-        raise_liquidity(books, ledger, slots.holders, sums.by_holder)
+        raise_liquidity(books, ledger, slots.holders, slots.by_holders(fresh))
         self._reprice(books, slots, fresh, due, renewed)
-        ledger.lend(slots, fresh, sums)
+        ledger.lend(slots, fresh)
         books.repayments.add(granted, books.tick, asking.rows)
         books.repayments.add(renewed, books.tick, due.rows)
         books.series["new_credit"] = ledger.sum(by_borrower)
         return renewed
 
-    def _granted(self, books: Books, asking: Selection, wanted: Array, appetite: Array, drawing: Selection, drawn: Array) -> Array:
+    def _granted(self, books: Books, asking: Selection, wanted: Array, drawing: Selection, drawn: Array) -> Array:
         """New loans of the slots ``asking`` whose borrowers want ``wanted (N, R)``, as collateral and the lenders' room allow, ``(n, R)``.
 
         ``drawn (m, R)`` on the committed loans ``drawing`` uses up pledges first.
         """
         asked = asking.of_debtor(wanted)
         asked *= self.slot_share[asking.rows]
-        asked *= asking.of_holder(appetite)
+        asked *= asking.of_holder(books.levers["lender.risk_appetite"])
+        has_failed = books["alive"][asking.holders].min(axis=1) < 1.0  # in some replication
+        orphaned = has_failed[asking.holder_places]
+        asked[orphaned] *= books["alive"][asking.holder[orphaned]]
         if (books.levers["bond_market.access"] != 1.0).any():
             asked *= np.where(self.is_bond[asking.rows], books.levers["bond_market.access"], 1.0)
         asked = regulation.bind_lenders(books, asking, asked, self.slot_share[asking.rows], self.is_asset_backed[asking.rows])
@@ -200,9 +202,11 @@ class CreditMarket:
             on_assets, requests = books.loans.some(asking.rows[backed]), asked[backed]
             borrowers = on_assets.debtors
             purchase = books["planned_investment"][borrowers] * (1.0 - 0.3 - books.series["added_haircut"])
-            value = np.maximum(books["secured_room"][borrowers], 0.0) + np.maximum(purchase, 0.0)
-            part = np.minimum(1.0, value / np.maximum(on_assets.by_debtor(requests)[borrowers], 1e-9))
-            asked[backed] = requests * part[on_assets.debtor_places]
+            part = np.maximum(books["secured_room"][borrowers], 0.0) + np.maximum(purchase, 0.0)
+            part /= np.maximum(on_assets.by_debtors(requests), 1e-9)
+            np.minimum(part, 1.0, out=part)
+            requests *= part.take(on_assets.debtor_places, axis=0)
+            asked[backed] = requests
         pledges.limit_to_pledges(books, asking, asked, drawing, drawn)
         rationed = books["lending_room"][asking.holders]
         rationed /= np.maximum(asking.by_holders(asked), 1e-9)

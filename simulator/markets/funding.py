@@ -74,7 +74,7 @@ class Funding:
         Rule: ``speed`` of the open line a month, times the distress of borrower and lender together; nothing in breach of a covenant or overdue.
         """
         loans, distress, alive = books.loans, books["distress"], books["alive"]
-        worried = np.any(distress, axis=1)  # in some replication: only lines between them are worked on
+        worried = (distress != 0.0).any(axis=1)  # in some replication: only lines between them are worked on
         lines = loans.some(self.lines.rows[worried[self.lines.debtor] | worried[self.lines.holder]])
         if not len(lines.rows):
             return
@@ -87,13 +87,12 @@ class Funding:
             return
         loans.hoarded[lines.rows] += drawn
         loans.undrawn[lines.rows] -= drawn
-        books["open_lines"][...] -= lines.by_debtor(drawn)
-        given = lines.by_holder(drawn)
-        raise_liquidity(books, ledger, lines.holders, given)
+        books["open_lines"][lines.debtors] -= lines.by_debtors(drawn)
+        lenders, given = lines.holders, lines.by_holders(drawn)
+        raise_liquidity(books, ledger, lenders, given)
         ledger.lend(lines, drawn)
         books.repayments.draw(drawn, books.tick, lines.rows)
-        lenders = lines.holders
-        books["lending_room"][lenders] = np.maximum(books["lending_room"][lenders] - given[lenders], 0.0)
+        books["lending_room"][lenders] = np.maximum(books["lending_room"][lenders] - given, 0.0)
 
     def pay_back(self, books: Books, ledger: Ledger, share: float, due: Selection, principal_due: Array) -> None:
         """Borrowers without distress pay back what they drew out of precaution, as far as cash above the buffer goes; the line is open again.
@@ -101,7 +100,7 @@ class Funding:
         What falls due anyway this month, ``principal_due (n, R)`` of the loans ``due``, is left to the settlement.
         """
         loans = books.loans
-        lines = loans.some(self.lines.rows[np.any(loans.hoarded[self.lines.rows], axis=1)])
+        lines = loans.some(self.lines.rows[(loans.hoarded[self.lines.rows] != 0.0).any(axis=1)])
         if not len(lines.rows):
             return
         before = loans.principal[lines.rows]
@@ -110,18 +109,23 @@ class Funding:
         if len(at_lines):
             left[at_lines] = np.maximum(left[at_lines] - principal_due[at_due], 0.0)
         hoarded = np.minimum(loans.hoarded[lines.rows], left)
-        calm = (books["distress"] <= 0.0) * books["alive"]
-        back = share * hoarded * lines.of_debtor(calm) * lines.of_holder(calm)
-        bills = lines.of_debtor(books["operating_bill"]) + lines.of_debtor(books["interest_due"]) + lines.of_debtor(books["rent_bills"])
-        purse = np.maximum(lines.of_debtor(books["cash"]) - lines.of_debtor(books["cash_floor_months"]) * bills, 0.0)
-        back *= np.minimum(1.0, purse / np.maximum(lines.of_debtor(lines.by_debtor(back)), 1e-12))
+        back = share * hoarded
+        for parties, places in ((lines.debtors, lines.debtor_places), (lines.holders, lines.holder_places)):
+            is_calm = (books["distress"][parties] <= 0.0) * books["alive"][parties]
+            back *= is_calm.take(places, axis=0)
+        borrowers = lines.debtors
+        bills = books["operating_bill"][borrowers] + books["interest_due"][borrowers] + books["rent_bills"][borrowers]
+        purse = np.maximum(books["cash"][borrowers] - books["cash_floor_months"][borrowers] * bills, 0.0)
+        purse /= np.maximum(lines.by_debtors(back), 1e-12)
+        np.minimum(purse, 1.0, out=purse)
+        back *= purse.take(lines.debtor_places, axis=0)
         loans.hoarded[lines.rows] = hoarded - back
-        paid = np.any(back, axis=1)
+        paid = (back != 0.0).any(axis=1)
         if paid.any():
             lines, back, before = loans.some(lines.rows[paid]), back[paid], before[paid]
-            ledger.repay(lines, back)
-            kept = loans.principal[lines.rows] / np.maximum(before, 1e-12)
-            books.repayments.scale(lines.rows, np.where(before > 0.0, kept, 1.0))
+            kept = ledger.repay(lines, back) / np.maximum(before, 1e-12)
+            kept[before <= 0.0] = 1.0
+            books.repayments.scale(lines.rows, kept)
             loans.undrawn[lines.rows] += back
 
     def lacking(self, books: Books, asked: Array, rows: Rows | slice = slice(None)) -> Array:
@@ -164,12 +168,13 @@ class Funding:
 
 
 def raise_liquidity(books: Books, ledger: Ledger, lenders: Rows, outgoing: Array) -> None:
-    """Those of ``lenders (n,)`` that are no banks sell liquid assets to Outside, at book value, for the cash that ``outgoing (N, R)`` needs beyond
+    """Those of ``lenders (n,)`` that are no banks sell liquid assets to Outside, at book value, for the cash that ``outgoing (n, R)`` needs beyond
     half of theirs."""
-    sellers = lenders[(books["is_bank"][lenders, 0] == 0.0) & (lenders != books.outside)]
-    if not len(sellers):
+    is_seller = (books["is_bank"][lenders, 0] == 0.0) & (lenders != books.outside)
+    if not is_seller.any():
         return
-    sold = outgoing[sellers] - 0.5 * books["cash"][sellers]
+    sellers = lenders[is_seller]
+    sold = outgoing[is_seller] - 0.5 * books["cash"][sellers]
     np.maximum(sold, 0.0, out=sold)
     np.minimum(sold, books["other_assets"][sellers], out=sold)
     ledger.exchange_other_assets(sold, sellers)

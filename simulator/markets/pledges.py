@@ -107,7 +107,7 @@ def limit_to_pledges(books: Books, slots: Selection, asked: Array, drawing: Sele
             if len(shared):
                 used += loans.some(drawing.rows[shared]).by_debtor(drawn[shared])
         room = np.maximum(receivables(books, borrowers) * (1.0 - haircut(books, "receivables")) - used[borrowers], 0.0)
-        share = np.minimum(1.0, room / np.maximum(some.by_debtor(asked[at])[borrowers], 1e-12))
+        share = np.minimum(1.0, room / np.maximum(some.by_debtors(asked[at]), 1e-12))
         asked[at] *= share[some.debtor_places]
     at = np.flatnonzero(loans.static["pledged_stake"][slots.rows] >= 0)
     if len(at) and asked[at].any():
