@@ -52,25 +52,25 @@ def losses_of(books: Books, ledger: Ledger, agent: Rows, column: Rows) -> Cells:
     accounts = sorted(ledger.losses)  # the order in which a batch first met them must not show
     kept = column if ledger.columns is None else ledger.columns[column]
     sides = tuple(dict.fromkeys((account.table, account.bearer) for account in accounts))  # accounts of the same side have the same rows
-    borne = dict(zip(sides, rows_borne_by(books, sides, agent), strict=True)) if sides else {}
+    borne = rows_borne_by(books, sides, agent) if sides else []
+    places = [rows * ledger.width + kept[events] for rows, events in borne]
+    side_of = {side: number for number, side in enumerate(sides)}
     positions, numbers, causes, amounts = [], [], [], []
     for number, account in enumerate(accounts):
-        rows, events = borne[account.table, account.bearer]
-        if not len(rows):
-            continue
-        losses = ledger.losses[account]
-        amount = losses.reshape(-1)[rows * losses.shape[1] + kept[events]]
+        side = side_of[account.table, account.bearer]
+        amount = ledger.losses[account].reshape(-1)[places[side]]
         some = (amount > 0.0).nonzero()[0]
-        if not len(some):
-            continue
-        positions.append(events[some])
-        numbers.append(np.full(len(some), number))
-        causes.append(parties(books, account)[1][rows[some]])
-        amounts.append(amount[some])
+        if len(some):
+            rows, events = borne[side]
+            positions.append(events[some])
+            numbers.append(number)
+            causes.append(parties(books, account)[1][rows[some]])
+            amounts.append(amount[some])
     if not positions:
         empty = np.zeros(0, dtype=np.int64)
         return Cells(empty, accounts, empty, empty, np.zeros(0))
-    return Cells(np.concatenate(positions), accounts, np.concatenate(numbers), np.concatenate(causes), np.concatenate(amounts))
+    of_account = np.repeat(numbers, [len(some) for some in positions])
+    return Cells(np.concatenate(positions), accounts, of_account, np.concatenate(causes), np.concatenate(amounts))
 
 
 @dataclass

@@ -116,23 +116,22 @@ def _first_wave(model: ContagionModel) -> tuple[Rows, Rows, Rows]:
 
     model.ledger.worth_so_far(into=books["book_net_worth"])
     decide(model, "is_insolvent", "insolvent")
-    is_breached = _is_in_breach(books)
-    shocked = np.broadcast_to(books.levers["agent.failure"] > 0.0, is_breached.shape)
+    is_shocked = books.levers["agent.failure"] > 0.0
     fails: Bools = books["past_grace"] > 0.0
     fails |= books["insolvent"] > 0.0
-    fails |= is_breached
-    if shocked.any():
-        fails |= shocked
-    agent, column = fails.nonzero()  # few, and those who have failed before
+    borrowers = model.margin_desk.all_borrowers
+    fails[borrowers] |= _is_in_breach(books, borrowers)
+    if is_shocked.any():
+        fails |= is_shocked
+    agent, column = np.divmod(fails.reshape(-1).nonzero()[0], books.replications)  # few, and those who have failed before
     may_fail = (books["alive"][agent, column] > 0.0) & books.can_default[agent]
     agent, column = agent[may_fail], column[may_fail]
-    is_insolvent = (books["insolvent"][agent, column] > 0.0) | shocked[agent, column]
-    return agent, column, np.where(is_breached[agent, column], MARGIN, np.where(is_insolvent, _insolvency_code(books)[agent], ILLIQUID))
+    is_insolvent = (books["insolvent"][agent, column] > 0.0) | np.broadcast_to(is_shocked, fails.shape)[agent, column]
+    is_breached = _is_in_breach(books, (agent, column))
+    return agent, column, np.where(is_breached, MARGIN, np.where(is_insolvent, _insolvency_code(books)[agent], ILLIQUID))
 
 
-def _is_in_breach(books: Books) -> Bools:
-    """Whose margin call stays unmet while it is overdue, ``(N, R)``."""
-    is_breached: Bools = books["margin_breached"] >= 1.0
-    if is_breached.any():
-        is_breached &= books["months_in_arrears"] >= 1.0
+def _is_in_breach(books: Books, at: Rows | tuple[Rows, Rows]) -> Bools:
+    """Whose margin call stays unmet while it is overdue, of the agents in rows or at places of the columns."""
+    is_breached: Bools = (books["margin_breached"][at] >= 1.0) & (books["months_in_arrears"][at] >= 1.0)
     return is_breached

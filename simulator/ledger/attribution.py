@@ -104,8 +104,8 @@ def rows_borne_by(books: Books, sides: tuple[tuple[str, str], ...], agents: Rows
     first = starts[:, agents]
     count = starts[:, agents + 1] - first  # (sides, E)
     ends = count.sum(axis=1).cumsum().tolist()
-    each, flat = np.tile(np.arange(len(agents)), len(sides)), count.reshape(-1)
-    position = each.repeat(flat)
+    flat = count.reshape(-1)
+    position = np.arange(len(flat)).repeat(flat) % len(agents)
     rows = order[np.arange(len(position)) + (first.reshape(-1) - flat.cumsum() + flat).repeat(flat)]
     return [(rows[start:end], position[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 

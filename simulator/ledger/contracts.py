@@ -137,7 +137,7 @@ class Ties:
         if not self._among or self._among[0][0] != key:
             is_asked = np.zeros(self.agents, dtype=bool)
             is_asked[rows] = True
-            contracts = np.flatnonzero(is_asked[self.holder])
+            contracts = is_asked[self.holder].nonzero()[0]
             holders = _present(self.holder[contracts], self.agents)
             members = _places(self.holder[contracts], holders, self.agents)
             self._among[:] = [(key, holders, Incidence(members, len(holders), contracts, len(self.holder)))]
@@ -172,7 +172,7 @@ def _present(members: NDArray[np.int64], agents: int) -> NDArray[np.int64]:
     """The agents that are among ``members``, ascending, as `np.unique`, which sorts or hashes, tells."""
     is_present = np.zeros(agents, dtype=bool)
     is_present[members] = True
-    return np.flatnonzero(is_present)
+    return is_present.nonzero()[0]
 
 
 def _places(members: NDArray[np.int64], rows: NDArray[np.int64], agents: int) -> NDArray[np.int64]:
@@ -186,7 +186,7 @@ def _among(members: NDArray[np.int64], rows: NDArray[np.int64], agents: int) -> 
     """Where in ``members`` one of ``rows`` stands, as `np.isin`, which sorts, tells."""
     is_asked = np.zeros(agents, dtype=bool)
     is_asked[rows] = True
-    return np.flatnonzero(is_asked[members])
+    return is_asked[members].nonzero()[0]
 
 
 class Selection(Ties):

@@ -117,7 +117,7 @@ class Protection:
         """
         guarantees, failed = books.guarantees, estates.failed
         if len(some.rows):
-            loss = np.zeros_like(owed)
+            loss = np.zeros(owed.shape)
             for name, at, references in self._references(some):
                 if name == "agents":
                     loss[at] = estates.owed["loans"].by_debtor(lost["loans"])[references]

@@ -130,7 +130,7 @@ class Resolution:
         claims, barred = self._claims(estates, fixed, claimable)
         cleared = estates.clear(claims, books["cash"], self.asset_recovery, self.claim_recovery)
         books.converged &= cleared.converged
-        costs, agents = np.zeros_like(failed), estates.agents
+        costs, agents = np.zeros(failed.shape), estates.agents
         if cleared.deadweight is not None:
             costs[agents] = np.minimum(cleared.deadweight[:-1], (books["cash"] * failed)[agents] + cleared.received[:-1])
         self._pay(ledger, estates, cleared.paid, costs)
@@ -139,7 +139,7 @@ class Resolution:
         self._pay_public_guarantee(ledger, estates, lost["loans"])
         ledger.release_pledges()
         self._close(ledger, estates)
-        recovery, barred = np.zeros_like(failed), barred[agents]
+        recovery, barred = np.zeros(failed.shape), barred[agents]
         owed = np.maximum(cleared.owed[:-1] + barred, 1e-12)
         recovery[agents] = failed[agents] * np.clip(1.0 - (cleared.shortfall[:-1] + barred) / owed, 0.0, 1.0)
         return recovery
@@ -151,7 +151,7 @@ class Resolution:
         orders, leases = books.orders, books.leases
         bought, sold, rented = estates.owed["orders"], estates.held["orders"], estates.owed["leases"]
         self.order_changes.take_over(books, failed)
-        change = np.zeros_like(failed)
+        change = np.zeros(failed.shape)
         if not bought.is_empty:
             remaining = orders.remaining[bought.rows]
             damages = bought.fails * orders.take_or_pay[bought.rows] * remaining * (1.0 - MITIGATION) * bought.of_holder(books["alive"])
@@ -221,7 +221,7 @@ class Resolution:
     def _claims_on_living(self, estates: Estates) -> Array:
         """Claims of the failing on debtors that do not fail with them, USD bn, ``(N, R)``."""
         failed = estates.failed
-        claims = np.zeros_like(failed)
+        claims = np.zeros(failed.shape)
         for name in ("loans", *TRADE):
             some = estates.held[name]
             if not some.is_empty:
@@ -238,8 +238,8 @@ class Resolution:
         books, failed = self.books, estates.failed
         loans = estates.owed["loans"]
         owed = loans.claims() * loans.fails
-        secured = np.zeros_like(owed)
-        left = np.zeros_like(failed)
+        secured = np.zeros(owed.shape)
+        left = np.zeros(failed.shape)
         for is_backed, value in zip(self.backed_by, (fixed, claimable, left), strict=True):
             rows = is_backed[loans.rows].nonzero()[0]
             spare = value
@@ -249,7 +249,7 @@ class Resolution:
                 secured[rows] += on_it * backed.of_debtor(np.minimum(1.0, value / np.maximum(by_debtor, 1e-12)))
                 spare = value - by_debtor
             left += np.maximum(spare, 0.0)  # what the facility gets
-        pledges = np.flatnonzero(estates.fails[books.loans.debtor[books.pledge_rows]])
+        pledges = estates.fails[books.loans.debtor[books.pledge_rows]].nonzero()[0]
         if len(pledges):
             rows, issuer = books.pledge_rows[pledges], books.stakes.debtor[books.pledge_stakes[pledges]]
             price = books["share_price"][issuer] * (1.0 - self._discount_of_shares()[issuer])

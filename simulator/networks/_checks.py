@@ -198,11 +198,10 @@ def indices(name: str, values: ArrayLike, limit: int | None) -> IntArray:
     array = np.atleast_1d(np.asarray(values))
     if array.size == 0:
         return np.zeros(0, dtype=np.int64)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+    if array.ndim != 1 or array.dtype.kind not in "iu":
         raise NetworkInputError(f"{name} must be a vector of whole numbers, not {array.dtype} of shape {array.shape}")
-    wrong = (array < 0) if limit is None else (array < 0) | (array >= limit)
-    if wrong.any():
-        at = int(np.flatnonzero(wrong)[0])
+    if array.min() < 0 or (limit is not None and array.max() >= limit):
+        at = int(np.flatnonzero((array < 0) if limit is None else (array < 0) | (array >= limit))[0])
         allowed = "0 or more" if limit is None else f"0..{limit - 1}"
         raise NetworkInputError(f"{name}[{at}] = {array[at]}; allowed are {allowed}")
     return array.astype(np.int64)

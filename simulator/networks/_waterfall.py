@@ -168,6 +168,8 @@ def greatest(
     before, last_check = np.full(where.size, np.inf), 0
     looked_slow = np.zeros(where.size, dtype=bool)
     per_due = 1.0 / np.where(owed > 0, owed, 1.0)
+    # Who lacks at hand, costs taken off, some of what it owes: what anyone else receives moves no payment.
+    depends = total > (resources.cash if resources.asset_recovery is None else resources.asset_recovery * resources.cash)
     leaps, ahead = owed.shape[0] == agents and only is None, np.zeros((0, 0))
     for count in range(1, rounds + 1):
         if simple:
@@ -191,15 +193,17 @@ def greatest(
             change = np.maximum.reduce(np.abs(fall) * per_due, axis=0)
         if at_leap:
             ahead = _still_to_come(last_fall, fall, last_short, new < owed, per_due)
-        pay, received = new, flow.received(new)
+        pay, last, received = new, received, flow.received(new)
         if not checked:
             continue
-        # Changes shrink like a geometric series: `ratio` a round, so that much is still to come, in so many rounds.
-        ratio = change / np.where((before > 0) & np.isfinite(before), before, np.maximum(change, 1e-300))
-        ratio = np.minimum(ratio if count - last_check == 1 else np.sqrt(np.sqrt(ratio)), 1 - 1e-9)
-        done = (change <= ROUNDING) | (change * np.maximum(1.0, ratio / (1 - ratio)) <= tolerance)
-        shrinking = np.isfinite(before) & (change < before)
-        before, last_check = change, count
+        done = ~((received != last) & depends).any(axis=0)  # there the next round would change nothing
+        if not done.all():
+            # Changes shrink like a geometric series: `ratio` a round, so that much is still to come, in so many rounds.
+            ratio = change / np.where((before > 0) & np.isfinite(before), before, np.maximum(change, 1e-300))
+            ratio = np.minimum(ratio if count - last_check == 1 else np.sqrt(np.sqrt(ratio)), 1 - 1e-9)
+            done |= (change <= ROUNDING) | (change * np.maximum(1.0, ratio / (1 - ratio)) <= tolerance)
+            shrinking = np.isfinite(before) & (change < before)
+            before, last_check = change, count
         if done.any() or count == rounds:
             finished = done | (count == rounds)
             if finished.all():
@@ -212,6 +216,7 @@ def greatest(
             ahead = ahead.take(kept, axis=1) if at_leap else ahead
             where, flow, resources = where[kept], flow.take(kept), resources.take(kept)
             pay, received, insolvent = (array.take(kept, axis=1) for array in (pay, received, insolvent))
+            depends = depends.take(kept, axis=1)
             before, change, ratio, shrinking, looked_slow = (array[kept] for array in (before, change, ratio, shrinking, looked_slow))
             only = None if only is None else only.take(kept, axis=1)
             if not fixed_dues:

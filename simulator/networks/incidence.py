@@ -114,7 +114,8 @@ class NetIncidence:
     @cached_property
     def matrix(self) -> SumMatrix:
         """The matrix, in the order of the contracts."""
-        signs, starts = np.tile([1.0, -1.0], self.gains.contracts), np.arange(0, len(self._members) + 1, 2)
+        signs, starts = np.ones(len(self._members)), np.arange(0, len(self._members) + 1, 2)
+        signs[1::2] = -1.0
         if self._is_between_two is not None:
             signs *= np.repeat(self._is_between_two, 2)
         return SumMatrix(starts, self._members, signs, (self.gains.agents, self.gains.contracts))

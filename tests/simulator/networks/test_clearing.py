@@ -137,6 +137,25 @@ def test_a_circle_that_leaks_very_slowly_is_still_solved_to_the_last_digits() ->
     np.testing.assert_allclose(rich.payments.sum() * leak / (1 + leak), 1e-5, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("owed_on", "at_hand", "rounds"), [(0.0, 0.0, 1), (1.0, 1.0, 1), (1.0, 0.9, 2), (1.0, 0.0, 2)])
+def test_a_scenario_takes_another_round_only_where_who_receives_less_needs_it(owed_on: float, at_hand: float, rounds: int) -> None:
+    net = EdgeNetwork([0, 1], [1, 2], [0, 0], 3)  # the first can pay a half; what the second owes on, it has at hand or not
+    found = net.clear(np.array([[2.0], [owed_on]]), np.array([[1.0], [at_hand], [0.0]]))
+    assert found.converged.all()
+    assert found.rounds.tolist() == [rounds]
+    assert found.paid[:, 0].tolist() == [1.0, owed_on]
+
+
+@pytest.mark.parametrize(("asset_recovery", "rounds"), [(1.0, 1), (0.5, 2)])
+def test_costs_count_among_what_one_needs(asset_recovery: float, rounds: int) -> None:
+    net = EdgeNetwork([0, 1], [1, 2], [0, 0], 3)
+    failed = np.array([[True], [True], [False]])
+    costs = {"asset_recovery": asset_recovery, "claim_recovery": 0.9, "is_failed": failed}
+    found = net.clear(np.array([[2.0], [1.0]]), np.array([[1.0], [1.0], [0.0]]), **costs)
+    assert found.rounds.tolist() == [rounds]
+    assert found.paid[:, 0].tolist() == pytest.approx([asset_recovery, min(1.0, asset_recovery + 0.9 * asset_recovery)])
+
+
 def test_slow_scenarios_with_classes_agree_with_plain_rounds() -> None:
     rng = np.random.Generator(np.random.Philox(4))
     n, edges = 12, 60
