@@ -217,9 +217,10 @@ class ContagionModel(mesa.Model):
         """
         books = self.books
         stakes = books.stakes
-        if not stakes.count:
-            return np.zeros_like(stakes.shares)
-        rows = np.flatnonzero((stakes.tranche_remaining != 0.0).any(axis=1))  # few stakes have tranches to come
+        due = np.zeros_like(stakes.tranche_remaining)
+        rows = np.flatnonzero((stakes.tranche_remaining != 0.0).any(axis=1))  # few stakes have tranches to come, in the later years none
+        if not len(rows):
+            return due
         some = stakes.some(rows)
         months_left = np.maximum(self.tranche_end[rows] - books.tick, 1.0)
         by_schedule = 1.0 / months_left
@@ -232,7 +233,6 @@ class ContagionModel(mesa.Model):
             pace = np.where(on_purchases, pace + unbundled * (by_schedule - pace), pace)
         supply = np.minimum(some.of_debtor(books.levers["ai_lab.tranche_share"]), 1.0)
         alive = some.of_holder(books["alive"]) * some.of_debtor(books["alive"])
-        due = np.zeros_like(stakes.tranche_remaining)
         due[rows] = stakes.tranche_remaining[rows] * pace * supply * alive
         return due
 
