@@ -175,9 +175,11 @@ class RepaymentSchedule:
             changed = (left != 1.0).nonzero()[0]  # few loans in few replications
             if len(changed):
                 left, (row, column) = left[changed], np.divmod(changed, factor.shape[1])
-                at = self._places[group[0]][rows[chosen]][row] * self.width + (column if self.columns is None else self.columns[column])
-                for amounts, _ in to_come:
-                    amounts.reshape(-1)[at] *= left
+                place = self._places[group[0]][rows[chosen]]
+                at = place[row] * self.width + (column if self.columns is None else self.columns[column])
+                for amounts, is_entered in to_come:
+                    some = is_entered[place][row]  # the others are zero
+                    amounts.reshape(-1)[at[some]] *= left[some]
 
     def assign(self, source: NDArray[np.int64], target: NDArray[np.int64], part: Array) -> None:
         """What is to fall due of ``part (n, R)`` of the rows ``source`` falls due of the rows ``target`` instead: each a twin of its source, with the
