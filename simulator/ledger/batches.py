@@ -172,8 +172,8 @@ class Part:
     """``with Part(books, ledger, active) as part:`` gives ``part.books`` and ``part.ledger`` of the replications ``active (R,)``.
 
     Whatever is written to them stands in the whole batch afterwards; the accounts of losses and what falls due are those of the batch at once.
-    ``by_row``: names of columns, and of tables of contracts, that are read and written by rows only (`Window`): to cut all of their rows takes longer
-    than most of what is done with few.
+    ``by_row``: names of columns, of tables of contracts, and of what the ledger keeps, that are read and written by rows only (`Window`): to cut all
+    of their rows takes longer than most of what is done with few.
     """
 
     def __init__(self, books: Books, ledger: Ledger, active: NDArray[np.bool_], by_row: frozenset[str] = frozenset()) -> None:
@@ -220,8 +220,8 @@ class Part:
         ledger.__class__ = _LedgerOfPart
         ledger.books, ledger.columns = books, self.index
         for name in ("posted", "loss_by_tag", "loss_by_nature", "mute"):
-            setattr(ledger, name, self._cut(getattr(ledger, name)))
-        ledger.__dict__["singles"] = self._cut({name: ledger.__dict__.pop(name) for name in SINGLES})
+            setattr(ledger, name, self._cut(getattr(ledger, name), by_row=_always if name in self.by_row else None))
+        ledger.__dict__["singles"] = self._cut({name: ledger.__dict__.pop(name) for name in SINGLES}, by_row=self.by_row.__contains__)
         return books, ledger
 
     def _restore(self) -> None:

@@ -137,7 +137,7 @@ class Ledger:
         """Cash ``paid (R,)`` from one agent to another, neither of whom makes money."""
         self.books["cash"][payer] -= paid
         self.books["cash"][payee] += paid
-        self.flows[[payer, payee]] += np.abs(paid)
+        self.flows[np.array([payer, payee])] += np.abs(paid)
 
     def change_stock(self, name: str, change: Array, tag: str = "ordinary") -> None:
         """Change a stock of value (capacity, other assets, …) and the net worth with it; liabilities lower net worth."""
@@ -174,7 +174,7 @@ class Ledger:
             (books.outside, "cash"), (books.outside, "other_liabilities"), (books.central_bank, "deposits"), (books.central_bank, "other_assets")
         ):  # fmt: skip
             books[name][agent] += lacking
-        self.flows[[books.outside, books.central_bank]] += lacking
+        self.flows[np.array([books.outside, books.central_bank])] += lacking
 
     def release_pledges(self) -> None:
         """Where a stake has become smaller than what is pledged of it (an estate, a failed issuer), the pledges shrink in proportion."""
@@ -391,7 +391,7 @@ class Ledger:
     def _indemnify(self, amounts: Array, rows: slice = ALL) -> None:
         """Outside makes good ``amounts (n, R)`` of the agents (of ``rows``): the loss and its compensation are both ordinary."""
         self.post("ordinary", -amounts, rows)
-        change = np.zeros_like(self.flows)
+        change = np.zeros((self.books.agents, self.books.replications))
         change[rows] = amounts
         change[self.books.outside] -= total(amounts)[0]
         self.pay(change)

@@ -28,7 +28,7 @@ ROUNDS_MAX = 50
 BY_ROW = frozenset({
     "loans", "orders", "leases", "guarantees", "shares", "mispricing", "other_assets", "margin_breached", "months_in_arrears", "operating_arrears",
     "interest_due", "operating_bill", "rent_bills", "alive", "issues_money",
-    "cash", "deposits",
+    "cash", "deposits", "flows", "posted",
 })  # fmt: skip
 """What calls on pledged shares, and sales to pay what is overdue, read and write of few agents and contracts."""
 USED_UP = 1e-9  # part of a pledge under which nothing is left to sell
