@@ -180,9 +180,8 @@ def redeem(books: Books, ledger: Ledger, wanted: Array, rows: slice) -> None:
     losses)."""
     cash = np.minimum(wanted, CASH_TO_LEAVERS * np.maximum(books["cash"][rows], 0.0))
     got = np.zeros_like(cash)
-    liquid = securities(books, rows)
-    if liquid.any():
-        sold = np.minimum(wanted - cash, liquid) * (books["marketable_share"][rows] > 0.0)
+    sold = np.minimum(wanted - cash, securities(books, rows)) * (books["marketable_share"][rows] > 0.0)
+    if sold.any():
         every = np.zeros((books.agents, books.replications))
         every[rows] = sold
         got = sell_securities(books, ledger, every, "funding")[rows]

@@ -89,7 +89,7 @@ def _paid_share(books: Books, some: Selection, asked: Array) -> Array:
     c = {name: books[name][holders] for name in READ_OF_INVESTORS}
     buffer = c["cash_floor_months"] * (c["operating_bill"] + c["interest_due"] + c["rent_bills"])
     purse = np.maximum(np.minimum(c["cash"], c["opening_cash"]) - buffer, 0.0) * CASH_FOR_ROUNDS
-    purse[np.isin(holders, books.money_issuers)] = 1e9
+    purse[books.makes_money[holders]] = 1e9
     purse *= (c["months_in_arrears"] < 1.0) & (c["margin_breached"] < 1.0)  # who is overdue or called pays nobody in
     paid: Array = np.minimum(1.0, purse / np.maximum(some.by_holders(asked), 1e-9))
     return paid[some.holder_places]
