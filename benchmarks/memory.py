@@ -33,7 +33,7 @@ def finished_at(folder: Path, workers: int) -> list[tuple[float, int]]:
     plan = Plan(cut["replications"], chunk=manifest["settings"]["montecarlo"]["chunk"], block=cut["block"])
     wanted = units(len(cut["scenarios"]), plan)
     found = []
-    for piece in together(wanted, most_together(plan), workers):
+    for piece in together(wanted, most_together(plan, plan.chunk), workers):
         files = [folder / "tables" / "replications" / f"{unit_name(unit.scenario, unit.block)}.parquet" for unit in piece]
         found.append((max(file.stat().st_mtime for file in files), sum(unit.stop - unit.first for unit in piece)))
     return sorted(found)

@@ -156,9 +156,9 @@ def job_of(economy: Economy, scenarios: Sequence[Scenario], plan: Plan, keep: Ke
     return Job(economy, tuple(scenarios), plan, foreseen_sales(economy, plan.horizon_months), keep)
 
 
-def most_together(plan: Plan, width: int | None = None) -> int:
-    """Units that fit into one chunk, of ``width`` replications where it is not the plan's."""
-    return max(1, (width or plan.chunk) // plan.block_size)
+def most_together(plan: Plan, chunk: int) -> int:
+    """Units of a plan that fit into one ``chunk``, one at least."""
+    return max(1, chunk // plan.block_size)
 
 
 def together(wanted: Iterable[Unit], most: int, workers: int) -> Iterator[tuple[Unit, ...]]:
